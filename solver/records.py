@@ -1,0 +1,182 @@
+"""What one stage hands to the next, and how it lies on disk: npz files of plain arrays, never pickles. No torch.
+
+T frames, P people, K = 25 keypoints (`skeleton.KEYPOINTS`). Pixels are those of the solved frames (`Shot.width` x `Shot.height`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .protocol import ShotError
+
+
+@dataclass
+class Shot:
+    """One piece of film between two cuts, as it will be solved."""
+
+    path: str  # absolute path of a movie file, or of the folder of an image sequence
+    sha256: str
+    fps: str  # "num/den"
+    width: int  # pixels after rotation metadata and --max-height
+    height: int
+    original_width: int  # after rotation metadata only
+    original_height: int
+    start_frame: int  # index of the first frame in presentation order
+    frames: int
+    pieces: list  # every piece between cuts, [[start, end), ...]
+    time_s: np.ndarray  # (T,) presentation time of each frame, seconds from the start of the source
+
+
+@dataclass
+class Tracks:
+    """People in the picture: identities, 2D joints, weak 3D joints. Masks lie in the take's `masks/`."""
+
+    ids: np.ndarray  # (P,) int, 1..P, the palette index in masks
+    boxes: np.ndarray  # (P, T, 4) x0 y0 x1 y1 px; NaN where not seen
+    score: np.ndarray  # (P, T) 0..1, 0 where not seen
+    keypoints_2d: np.ndarray  # (P, T, K, 3) px px confidence 0..1; confidence 0 means unseen, position then means nothing
+    keypoints_3d: np.ndarray  # (P, T, K, 4) metres in camera axes about the mid hip, and confidence; a weak prior
+    source: np.ndarray  # (P, T) int: 0 absent, 1 detected, 2 propagated (box from the track), 3 interpolated
+    provenance: dict = field(default_factory=dict)  # back end, its version, hashes of weights
+
+    @property
+    def visible(self):
+        """(P, T) bool."""
+        return self.source > 0
+
+
+@dataclass
+class Camera:
+    """A camera over time, in some world."""
+
+    T_world_from_cam: np.ndarray  # (T, 4, 4)
+    K: np.ndarray  # (T, 3, 3) px
+
+
+@dataclass
+class Slam:
+    """The start camera, up to a similarity: first camera at the origin, any scale, any up."""
+
+    camera: Camera
+    verdict: str  # "static" | "rotation" | "full"
+    verdict_scores: dict  # criterion per model, and how it was computed
+    focal_source: str  # "given" | "estimated" | "prior"
+    focal_sigma: float  # relative 1-sigma uncertainty of the focal length
+    measured: np.ndarray  # (T,) bool; False where the pose was bridged over a bad frame
+    points_world: np.ndarray  # (N, 3); for static and rotation: on a sphere about the camera, only directions mean something
+    colours: np.ndarray  # (N, 3) uint8
+    obs_frame: np.ndarray  # (M,) int, observations of those points (inliers only)
+    obs_point: np.ndarray  # (M,) int
+    obs_xy: np.ndarray  # (M, 2) px
+
+
+@dataclass
+class People:
+    """SMPL tracks. `trans` and `global_orient` place the body in the camera (S_c) or in the world (S_w), as SMPL defines them:
+    the root turns about the rest pelvis, then `trans` is added."""
+
+    ids: np.ndarray  # (P,) int
+    betas: np.ndarray  # (P, 10)
+    global_orient: np.ndarray  # (P, T, 3) rotvec
+    body_pose: np.ndarray  # (P, T, 23, 3) rotvec
+    trans: np.ndarray  # (P, T, 3) m
+    visible: np.ndarray  # (P, T) bool; False where the track was bridged or the person is absent
+    joint_confidence: np.ndarray  # (P, T, 24) 0..1: how much of each joint was seen and not guessed
+
+    @property
+    def poses(self):
+        """(P, T, 24, 3) rotvec, root first."""
+        return np.concatenate([self.global_orient[:, :, None], self.body_pose], 2)
+
+
+@dataclass
+class World:
+    """Everything in one metric world: Z-up, ground z = 0."""
+
+    camera: Camera
+    people: People
+    scale: float  # metres per SLAM unit
+    points_world: np.ndarray  # (N, 3) m, the points of Slam in this world, same order
+    contact: np.ndarray  # (P, T, 4) 0..1: left heel, left toe, right heel, right toe on the ground
+    ground_source: str  # "contacts" | "bodies" | "camera"
+    T_world_from_slam: np.ndarray  # (4, 4) rigid part; world = T_world_from_slam (scale x slam)
+
+
+@dataclass
+class Film:
+    """C*: the camera after differentiable filming, and what the optimiser saw."""
+
+    camera: Camera
+    used: str  # "optimised", or "start" where the keep-best guard kept the start camera
+    heldout_start: dict  # held-out evidence under the start camera, by term
+    heldout_final: dict  # and under the optimised camera
+    loss_history: np.ndarray  # (steps, terms)
+    loss_terms: list  # names of the terms
+
+
+def save_record(path: Path, record) -> None:
+    """Write a record as npz, beside its place first, then renamed: a reader sees all of it or nothing."""
+    arrays, meta = {}, {}
+
+    def put(prefix, rec):
+        for f in dataclasses.fields(rec):
+            value = getattr(rec, f.name)
+            if dataclasses.is_dataclass(value):
+                put(prefix + f.name + ".", value)
+            elif isinstance(value, np.ndarray):
+                arrays[prefix + f.name] = value
+            else:
+                meta[prefix + f.name] = value
+
+    put("", record)
+    save_npz(path, meta_json=np.array(json.dumps(meta)), **arrays)
+
+
+def save_npz(path: Path, **arrays) -> None:
+    """np.savez_compressed through a temporary neighbour and a rename."""
+    path = Path(path)
+    beside = path.with_name(path.name + ".part")
+    with open(beside, "wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(beside, path)
+
+
+def save_text(path: Path, text: str) -> None:
+    """A text file through a temporary neighbour and a rename."""
+    path = Path(path)
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def load_record(path: Path, cls):
+    """Read what save_record wrote. Raises ShotError if the file is not such a record."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(str(arrays.pop("meta_json")))
+        return _build(cls, "", arrays, meta)
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise ShotError(
+            f"{Path(path).name} in the take cannot be read ({error}).", "Run Extract Shot again with Restart."
+        ) from error
+
+
+def _build(cls, prefix, arrays, meta):
+    values = {}
+    for f in dataclasses.fields(cls):
+        name = prefix + f.name
+        nested = {"Camera": Camera, "People": People}.get(f.type if isinstance(f.type, str) else f.type.__name__)
+        if nested:
+            values[f.name] = _build(nested, name + ".", arrays, meta)
+        elif name in arrays:
+            values[f.name] = arrays[name]
+        else:
+            values[f.name] = meta[name]
+    return cls(**values)
