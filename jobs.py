@@ -1,0 +1,218 @@
+"""The solver as a child process: a small state machine, fed by reader threads through a queue. No bpy.
+
+Nothing here blocks: `poll` is called from a timer (or a loop), and tells what is new since the last call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+IDLE, RUNNING, STOPPING, DONE, FAILED, CANCELLED = "IDLE", "RUNNING", "STOPPING", "DONE", "FAILED", "CANCELLED"
+STATES = (IDLE, RUNNING, STOPPING, DONE, FAILED, CANCELLED)
+# The solver promises to leave two seconds after its stdin closes; a little later it is killed.
+STOP_GRACE_S = 2.3
+
+
+@dataclass(frozen=True)
+class Progress:
+    stage: str
+    done: int
+    total: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Warned:
+    message: str
+
+
+@dataclass(frozen=True)
+class Result:
+    take: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class _Ended:
+    pass
+
+
+def extract_command(python, clip, take, **options) -> list[str]:
+    """Command line of `python -m solver extract`; options are its long flags, left out where None or False."""
+    command = [str(python), "-m", "solver", "extract", str(clip), "--out", str(take), "--json"]
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            command.append(flag)
+        elif isinstance(value, (tuple, list)):
+            command += [flag, *(str(v) for v in value)]
+        elif value is not None and value is not False:
+            command += [flag, str(value)]
+    return command
+
+
+def parse(line: str):
+    """The message in one line of the solver's stdout, or None where the line is none."""
+    try:
+        fields = json.loads(line)
+        kind = fields["type"]
+        if kind == "progress":
+            return Progress(
+                str(fields["stage"]), int(fields["done"]), max(int(fields["total"]), 1), str(fields.get("text", ""))
+            )
+        if kind == "warning":
+            return Warned(str(fields["message"]))
+        if kind == "result":
+            return Result(str(fields["take"]))
+        if kind == "error":
+            return Failed(str(fields["message"]), str(fields.get("fix", "")))
+    except (ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+class Job:
+    """One run of the solver."""
+
+    def __init__(self, command: list[str], log: Path, cwd: Path = ROOT):
+        """Starts the child. log: file that gets its stderr. Raises OSError where it cannot be started."""
+        self.state = RUNNING
+        self.log = Path(log)
+        self.take: str | None = None
+        self.error: Failed | None = None
+        self.warnings: list[str] = []
+        self._messages: queue.SimpleQueue = queue.SimpleQueue()
+        self._kill_at: float | None = None
+        self._times = {}
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        environment = dict(os.environ, PYTHONIOENCODING="utf-8")
+        with open(self.log, "w", encoding="utf-8") as stderr:
+            self._child = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        threading.Thread(target=self._read, name="reshoot-solver", daemon=True).start()
+
+    def _read(self):
+        for line in self._child.stdout:
+            message = parse(line.decode("utf-8", "replace"))
+            if message is not None:
+                self._messages.put(message)
+        self._child.wait()
+        self._messages.put(_Ended())
+
+    @property
+    def running(self) -> bool:
+        return self.state in (RUNNING, STOPPING)
+
+    def stop(self) -> None:
+        """Ask the solver to save and leave; `poll` kills it if it does not."""
+        if self.state != RUNNING:
+            return
+        self.state = STOPPING
+        self._kill_at = time.monotonic() + STOP_GRACE_S
+        try:
+            self._child.stdin.close()
+        except OSError:
+            pass
+
+    def poll(self) -> list:
+        """What the solver said since the last call; moves `state` on."""
+        if self._kill_at is not None and self.running and time.monotonic() > self._kill_at:
+            self._child.kill()
+            self._kill_at = None
+        news = []
+        while not self._messages.empty():
+            message = self._messages.get()
+            if isinstance(message, _Ended):
+                self._end()
+                continue
+            if isinstance(message, Result):
+                self.take = message.take
+            elif isinstance(message, Failed):
+                self.error = message
+            elif isinstance(message, Warned):
+                self.warnings.append(message.message)
+            news.append(message)
+        return news
+
+    def _end(self):
+        if not self._child.stdin.closed:
+            try:
+                self._child.stdin.close()
+            except OSError:
+                pass
+        self._child.stdout.close()
+        if self.take is not None and self._child.returncode == 0:
+            self.state = DONE
+        elif self.state == STOPPING:
+            self.state = CANCELLED
+        else:
+            self.state = FAILED
+            if self.error is None:
+                self.error = Failed("The solver stopped without a result.", f"Its last words are in {self.log}.")
+
+    def seconds_left(self, progress: Progress) -> float | None:
+        """Rough time left in the current stage, or None while too little of it is done."""
+        now = time.monotonic()
+        first_done, first_time = self._times.setdefault(progress.stage, (progress.done, now))
+        done = progress.done - first_done
+        if done <= 0 or now - first_time < 1:
+            return None
+        return (now - first_time) / done * max(progress.total - progress.done, 0)
+
+    def kill(self) -> None:
+        """End the child at once, for when Blender itself is leaving."""
+        if self._child.poll() is None:
+            self._child.kill()
+
+
+def check(python, timeout_s: float = 120.0) -> tuple[bool, str]:
+    """Run `python -m solver check`. Returns whether it passed, and what it said, for people."""
+    try:
+        done = subprocess.run(
+            [str(python), "-m", "solver", "check"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout_s,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except OSError as error:
+        return False, f"{python} cannot be started: {error.strerror or error}"
+    except subprocess.TimeoutExpired:
+        return False, f"{python} gave no answer in {timeout_s:.0f} s"
+    said = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    return done.returncode == 0, "\n".join(said[-12:]) or "The solver said nothing"
+
+
+def default_python() -> str:
+    """RESHOOT_PYTHON, or the Python that runs Blender: right for pip's bpy, and `check` says so where it is not."""
+    return os.environ.get("RESHOOT_PYTHON") or sys.executable
+
+
+# The run that the panel shows; there is one at a time.
+current: Job | None = None

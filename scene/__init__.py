@@ -1,0 +1,1 @@
+"""The only writer of bpy.data. Operators call these functions; tests and scripts may too."""
