@@ -112,7 +112,8 @@ class World:
 class Film:
     """C*: the camera after differentiable filming, and what the optimiser saw."""
 
-    camera: Camera
+    camera: Camera  # in the world that `world` made the first time
+    points_world: np.ndarray  # (N, 3) m, Slam's points as the optimiser left them, same order
     used: str  # "optimised", or "start" where the keep-best guard kept the start camera
     heldout_start: dict  # held-out evidence under the start camera, by term
     heldout_final: dict  # and under the optimised camera

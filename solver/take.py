@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from .frames import invert, project
 from .protocol import ShotError
-from .skeleton import COLOURS
+from .records import Camera, Tracks, World, save_npz, save_text
+from .skeleton import COLOURS, KEYPOINT_OF_SMPL_JOINT, colour_of
 
 SCHEMA_VERSION = 1
 
@@ -47,8 +49,108 @@ def read_mask(path: Path) -> np.ndarray:
 
 def write_image(path: Path, rgb: np.ndarray) -> None:
     """Write an RGB or grey uint8 picture; the format follows the extension."""
+    import cv2
+
     beside = Path(path).with_name(".part-" + Path(path).name)
     data = rgb if rgb.ndim == 2 else rgb[..., ::-1]
     if not cv2.imwrite(str(beside), data):
         raise ShotError(f"The picture {path} cannot be written.", "Check the free space and the rights of the take folder.")
     os.replace(beside, path)
+
+
+class Take:
+    """Paths inside one take folder, and its `shot.json`."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+
+    @property
+    def shot_json(self) -> Path:
+        return self.folder / "shot.json"
+
+    @property
+    def stages(self) -> Path:
+        return self.folder / "stages"
+
+    def stage(self, name: str) -> Path:
+        return self.stages / f"{name}.npz"
+
+    def mask(self, index: int) -> Path:
+        return self.folder / "masks" / f"{index:06d}.png"
+
+    def solved(self, index: int) -> Path:
+        return self.folder / "solved" / f"{index:06d}.png"
+
+    def person(self, person_id: int) -> Path:
+        return self.folder / "people" / f"{person_id:02d}.npz"
+
+    def read(self) -> dict:
+        """shot.json as a dict. Raises ShotError where this is not a take, or one of a newer version."""
+        try:
+            data = json.loads(self.shot_json.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ShotError(f"{self.folder} is not a take: it has no shot.json.", "Choose the folder that Extract Shot wrote.") from error
+        except ValueError as error:
+            raise ShotError(f"{self.shot_json} is damaged.", "Run Extract Shot again with Restart.") from error
+        if not isinstance(data, dict) or not isinstance(data.get("schema_version"), int):
+            raise ShotError(f"{self.shot_json} is not a shot description.", "Choose the folder that Extract Shot wrote.")
+        if data["schema_version"] > SCHEMA_VERSION:
+            raise ShotError("This take was made by a newer Reshoot.", "Update Reshoot.")
+        return data
+
+    def write(self, data: dict) -> None:
+        save_text(self.shot_json, json.dumps(data, indent=1))
+
+
+def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_name: str, fps: float, joints_world, colours) -> list:
+    """Write camera.npz, people/NN.npz and points.npz; returns shot.json's `people`.
+
+    start:         the start camera, brought into the final world.
+    joints_world:  (P, T, 24, 3) m.
+    colours:       (N, 3) uint8 of world.points_world.
+    """
+    save_npz(
+        take.folder / "camera.npz",
+        T_world_from_cam=world.camera.T_world_from_cam.astype(np.float64),
+        K=world.camera.K.astype(np.float64),
+        start_T_world_from_cam=start.T_world_from_cam.astype(np.float64),
+        start_K=start.K.astype(np.float64),
+    )
+    points = world.points_world.astype(np.float32)
+    save_npz(take.folder / "points.npz", points_world=points, colours=colours)
+    people = world.people
+    (take.folder / "people").mkdir(exist_ok=True)
+    listing = []
+    for p, person_id in enumerate(people.ids):
+        seen = np.flatnonzero(people.visible[p])
+        frames = np.arange(seen[0], seen[-1] + 1)
+        save_npz(
+            take.person(int(person_id)),
+            poses=people.poses[p, frames].reshape(len(frames), 72),
+            trans=people.trans[p, frames],
+            betas=people.betas[p],
+            gender=np.array("neutral"),
+            mocap_framerate=np.array(fps),
+            mocap_frame_rate=np.array(fps),
+            frame=frames,
+            visible=people.visible[p, frames],
+            joints_world=joints_world[p, frames],
+            joints_2d=_smpl_joints_2d(joints_world[p, frames], tracks.keypoints_2d[p, frames], world.camera, frames),
+            contact=world.contact[p, frames],
+            body=np.array(body_name),
+        )
+        listing.append({"id": int(person_id), "colour": list(colour_of(int(person_id))), "first": int(frames[0]), "last": int(frames[-1])})
+    for old in (take.folder / "people").glob("*.npz"):
+        if old.stem not in {f"{int(i):02d}" for i in people.ids}:
+            old.unlink()
+    return listing
+
+
+def _smpl_joints_2d(joints_world, keypoints_2d, camera: Camera, frames):
+    """(F, 24, 3): detected px and confidence where a keypoint observes the joint, else the projection with confidence 0."""
+    out = np.zeros(joints_world.shape[:2] + (3,))
+    out[..., :2] = project(joints_world, invert(camera.T_world_from_cam[frames]), camera.K[frames])
+    for joint, keypoint in KEYPOINT_OF_SMPL_JOINT.items():
+        seen = keypoints_2d[:, keypoint, 2] > 0
+        out[seen, joint] = keypoints_2d[seen, keypoint]
+    return out

@@ -1,0 +1,111 @@
+"""Command line: python -m solver extract CLIP --out TAKE | check."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+from pathlib import Path
+
+from . import __version__
+from .options import Options
+from .protocol import JsonLines, ShotError, Stopped, Terminal
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="solver", description="Reshoot's solver: people and camera of one film shot.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    extract = commands.add_parser("extract", help="solve a shot into a take folder")
+    extract.add_argument("source", type=Path, metavar="CLIP", help="movie file, or a folder of pictures")
+    extract.add_argument("--out", type=Path, required=True, metavar="TAKE", help="folder to write; an unfinished take goes on")
+    extract.add_argument("--cut", type=int, metavar="N", help="solve piece N between hard cuts, from 0 (default: the longest)")
+    extract.add_argument("--range", type=_range, metavar="A-B", help="solve frames A to B of the clip, from 0, both included")
+    extract.add_argument("--max-height", type=_at_least(64), metavar="PX", help="solve at no more than this height")
+    extract.add_argument("--fps", type=float, help="frame rate of an image sequence (default 24)")
+    lens = extract.add_mutually_exclusive_group()
+    lens.add_argument("--focal-mm", type=float, metavar="MM", help="known focal length on a 36 mm sensor")
+    lens.add_argument("--fov", type=float, metavar="DEG", help="known horizontal field of view")
+    extract.add_argument("--smpl", type=Path, metavar="FOLDER", help="folder with your licensed SMPL_NEUTRAL file")
+    extract.add_argument("--quality", choices=("preview", "final"), default="final", help="preview skips differentiable filming")
+    extract.add_argument("--no-plate", dest="plate", action="store_false", help="do not build the clean plate")
+    extract.add_argument("--device", default="cpu", help="torch device for differentiable filming: cpu, cuda")
+    extract.add_argument("--seed", type=int, default=0)
+    extract.add_argument("--until", metavar="STAGE", help="stop after this stage")
+    extract.add_argument("--restart", action="store_true", help="forget finished stages")
+    extract.add_argument("--json", action="store_true", help="progress as JSON lines on stdout; closing stdin stops")
+    extract.add_argument("--debug", action="store_true", help="show tracebacks")
+    commands.add_parser("check", help="say whether everything the solver needs is here")
+    return parser
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    try:
+        first, last = int(first), int(last)
+    except ValueError:
+        raise argparse.ArgumentTypeError("give two frame numbers, for instance 0-71") from None
+    if not 0 <= first <= last:
+        raise argparse.ArgumentTypeError("the first frame must not come after the last")
+    return first, last
+
+
+def _at_least(low: int):
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"must be at least {low}")
+        return value
+
+    return parse
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status: 0 done, 1 cannot be done (one line says why), 2 wrong arguments, 3 stopped."""
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "check":
+        from .check import check
+
+        return check()
+    as_json = arguments.json or not sys.stderr.isatty()
+    report = JsonLines(stdin=sys.stdin if arguments.json else None) if as_json else Terminal()
+    if arguments.json:
+        threading.Thread(target=_leave_when_stopped, args=(report,), daemon=True).start()
+    values = {k: v for k, v in vars(arguments).items() if k not in ("command", "out", "json", "debug")}
+    try:
+        from .pipeline import extract
+
+        extract(Options(take=arguments.out, **values), report)
+    except ShotError as error:
+        report.error(error.message, error.fix)
+        return 1
+    except Stopped:
+        return 3
+    except KeyboardInterrupt:
+        return 3
+    except (Exception, MemoryError) as error:
+        if arguments.debug:
+            raise
+        _log_traceback(arguments.out)
+        report.error(f"The solver failed: {type(error).__name__}: {error}".replace("\n", " "), "Run again with --debug and report it.")
+        return 1
+    return 0
+
+
+def _leave_when_stopped(report) -> None:
+    """A stop takes effect at the next progress call; if native code holds longer, leave anyway. Stages are saved atomically."""
+    report.stop.wait()
+    threading.Event().wait(1.5)
+    os._exit(3)
+
+
+def _log_traceback(take: Path) -> None:
+    import traceback
+
+    if (take / "stages").is_dir():
+        (take / "stages" / "error.log").write_text(traceback.format_exc(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

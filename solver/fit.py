@@ -1,0 +1,229 @@
+"""SMPL fitted to detections over a whole shot: the variables and the energy that *body* (S_c) and *world* (f_H) share.
+
+Everything lives in one frame W, in which the camera pose is known (up to the scale of its path, in *world*). All frames of all
+people are solved in one call; terms are sums of squares over physical standard deviations, made robust where detectors err.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import roma
+import torch
+
+from .prior import PosePrior
+
+# Standard deviations. Pixels are turned into metres at the person's depth, so that near and far people weigh the same.
+SIGMA_2D = 0.025  # m, a keypoint's error in the image plane
+SIGMA_3D = 0.12  # m, the network's 3D joints: a weak prior (PA error about 0.1 m)
+SIGMA_ACCELERATION = 9.0  # m/s^2, joints about the root
+SIGMA_ROOT_ACCELERATION = 3.5  # m/s^2
+SIGMA_TURN = 30.0  # rad/s^2, change of turning of every joint
+
+
+def robust(squared, scale=3.0):
+    """Geman-McClure on squared normalised residuals: grows as the square below `scale` sigmas, then levels at scale^2."""
+    s2 = scale * scale
+    return squared * s2 / (squared + s2)
+
+
+@dataclass
+class Evidence:
+    """What the pictures say, as tensors. P people, T frames, K keypoints."""
+
+    xy: torch.Tensor  # (P, T, K, 2) px
+    confidence: torch.Tensor  # (P, T, K)
+    xyz: torch.Tensor  # (P, T, K, 3) m about the mid hip, camera axes
+    confidence_3d: torch.Tensor  # (P, T, K)
+    span: torch.Tensor  # (P, T) bool: between a person's first and last frame
+    R_w_from_cam: torch.Tensor  # (T, 3, 3)
+    K: torch.Tensor  # (T, 3, 3)
+    fps: float
+
+    @classmethod
+    def of(cls, tracks, T_w_from_cam, K, fps, dtype=torch.float32):
+        visible = torch.as_tensor(tracks.visible)
+        index = torch.arange(visible.shape[1])
+        first = torch.where(visible, index, visible.shape[1]).amin(1, keepdim=True)
+        last = torch.where(visible, index, -1).amax(1, keepdim=True)
+        kp2, kp3 = torch.as_tensor(tracks.keypoints_2d, dtype=dtype), torch.as_tensor(tracks.keypoints_3d, dtype=dtype)
+        kp2, kp3 = torch.nan_to_num(kp2), torch.nan_to_num(kp3)
+        return cls(
+            kp2[..., :2], kp2[..., 2] * visible[..., None], kp3[..., :3], kp3[..., 3] * visible[..., None],
+            (index >= first) & (index <= last), torch.as_tensor(T_w_from_cam[:, :3, :3].copy(), dtype=dtype),
+            torch.as_tensor(K, dtype=dtype), fps,
+        )  # fmt: skip
+
+
+class Bodies:
+    """The variables: one shape a person, a rotation per joint and a root position per frame, in W.
+
+    Root rotations are kept as a fixed rotation times exp of a small variable, so that no track meets the wrap of rotvecs.
+    """
+
+    def __init__(self, model, betas, R_root, body_pose, root):
+        """betas (P, 10), R_root (P, T, 3, 3), body_pose (P, T, 23, 3) rotvec, root (P, T, 3) pelvis position in W, m."""
+        self.model = model
+        self.R_root = R_root.detach().clone()
+        self.betas = betas.detach().clone().requires_grad_()
+        self.turn = torch.zeros_like(root).requires_grad_()
+        self.body_pose = body_pose.detach().clone().requires_grad_()
+        self.root = root.detach().clone().requires_grad_()
+
+    def parameters(self):
+        return [self.betas, self.turn, self.body_pose, self.root]
+
+    def rotations(self):
+        """(P, T, 24, 3, 3)."""
+        root = rotvec_to_matrix(self.turn) @ self.R_root
+        return torch.cat([root[:, :, None], rotvec_to_matrix(self.body_pose)], 2)
+
+    def pose(self):
+        """Joints (P, T, 24, 3), keypoints (P, T, K, 3), rotations (P, T, 24, 3, 3), all in W."""
+        R = self.rotations()
+        rest, _ = self.model.rest(self.betas)
+        betas = self.betas[:, None].expand(-1, R.shape[1], -1)
+        _, joints, keypoints = self.model.fk_matrices(betas, R, self.root - rest[:, None, 0])
+        return joints, keypoints, R
+
+    def trans(self):
+        """SMPL's translation (P, T, 3)."""
+        rest, _ = self.model.rest(self.betas)
+        return self.root - rest[:, None, 0]
+
+
+def rotvec_to_matrix(v):
+    """Rodrigues' formula (..., 3) -> (..., 3, 3), smooth at zero."""
+    t2 = (v * v).sum(-1)[..., None, None]
+    small = t2 < 1e-6
+    t2s = torch.where(small, torch.ones_like(t2), t2)
+    t = t2s.sqrt()
+    a = torch.where(small, 1 - t2 / 6, torch.sin(t) / t)
+    b = torch.where(small, 0.5 - t2 / 24, (1 - torch.cos(t)) / t2s)
+    x, y, z = v.unbind(-1)
+    o = torch.zeros_like(x)
+    W = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(v.shape[:-1] + (3, 3))
+    return torch.eye(3, dtype=v.dtype, device=v.device) + a * W + b * (W @ W)
+
+
+def to_camera(points, R_w_from_cam, centre):
+    """Points (P, T, N, 3) of W into camera axes; centre (T, 3) of the camera in W."""
+    return torch.einsum("tji,ptnj->ptni", R_w_from_cam, points - centre[:, None])
+
+
+def pixels(points_cam, K):
+    """Camera points (P, T, N, 3) to px; depths are kept from the camera's plane so that gradients stay finite."""
+    z = points_cam[..., 2:].clamp_min(0.1)
+    uv = torch.einsum("tij,ptnj->ptni", K, points_cam / z)
+    return uv[..., :2]
+
+
+def term_2d(evidence, keypoints_cam):
+    """Reprojection against the detected joints, robust, weighted by confidence; in units of SIGMA_2D at the person's depth."""
+    depth = keypoints_cam[..., 2].detach().median(-1).values.clamp_min(0.3)
+    metres_per_px = depth / evidence.K[:, 0, 0]
+    residual = (pixels(keypoints_cam, evidence.K) - evidence.xy) * (metres_per_px / SIGMA_2D)[..., None, None]
+    return (evidence.confidence * robust((residual**2).sum(-1), 4.0)).sum()
+
+
+def term_3d(evidence, keypoints_cam):
+    """The network's 3D joints about the mid hip, as a weak prior on depth order."""
+    about = keypoints_cam - keypoints_cam[..., 11:13, :].mean(-2, keepdim=True)
+    squared = ((about - evidence.xyz) ** 2).sum(-1) / SIGMA_3D**2
+    return (evidence.confidence_3d * robust(squared, 3.0)).sum()
+
+
+def term_smooth(evidence, joints, R):
+    """Accelerations of the joints about the root, of the root, and of the joints' turning, within each person's span."""
+    both = (evidence.span[:, 2:] & evidence.span[:, :-2]).to(joints.dtype)
+    fps2 = evidence.fps**2
+    about = joints[:, :, 1:] - joints[:, :, :1]
+    acceleration = (about[:, 2:] - 2 * about[:, 1:-1] + about[:, :-2]) * (fps2 / SIGMA_ACCELERATION)
+    root = joints[:, :, 0]
+    root_acceleration = (root[:, 2:] - 2 * root[:, 1:-1] + root[:, :-2]) * (fps2 / SIGMA_ROOT_ACCELERATION)
+    turning = (R[:, 2:] - 2 * R[:, 1:-1] + R[:, :-2]) * (fps2 / SIGMA_TURN)
+    return (
+        (both[..., None] * robust((acceleration**2).sum(-1), 4.0)).sum()
+        + (both * robust((root_acceleration**2).sum(-1), 4.0)).sum() * 3
+        + 0.5 * (both[..., None] * (turning**2).sum((-1, -2))).sum()
+    )
+
+
+def bend_limits(body_pose):
+    """Knees do not bend forward, elbows not backward: squared radians past the limit, in units of 0.1 rad."""
+    knees = torch.relu(-body_pose[:, :, [3, 4], 0] - 0.05)
+    left, right = torch.relu(body_pose[:, :, 17, 1] - 0.05), torch.relu(-body_pose[:, :, 18, 1] - 0.05)
+    return ((knees**2).sum() + (left**2).sum() + (right**2).sum()) / 0.1**2
+
+
+class Energy:
+    """Sum of the terms that hold in any frame W. Call it with the camera centres (T, 3) in W."""
+
+    def __init__(self, evidence: Evidence, prior: PosePrior):
+        self.evidence = evidence
+        self.prior = prior
+
+    def __call__(self, bodies: Bodies, centre, weight_3d=1.0):
+        joints, keypoints, R = bodies.pose()
+        e = self.evidence
+        cam = to_camera(keypoints, e.R_w_from_cam, centre)
+        in_front = torch.relu(0.3 - cam[..., 2]).sum() * 1e3
+        total = (
+            term_2d(e, cam)
+            + weight_3d * term_3d(e, cam)
+            + term_smooth(e, joints, R)
+            + (self.prior(bodies.body_pose) * e.span).sum()
+            + bend_limits(bodies.body_pose)
+            + (bodies.betas**2).sum() * 4
+            + in_front
+        )
+        return total, joints, keypoints
+
+
+def minimise(parameters, closure, steps, tick, history=20):
+    """L-BFGS with a strong Wolfe line search; `tick(i)` is called after each outer step (progress and stops).
+
+    parameters: tensors to change in place. closure: () -> scalar loss. Returns the last loss.
+    """
+    optimiser = torch.optim.LBFGS(parameters, lr=1.0, max_iter=10, history_size=history, line_search_fn="strong_wolfe",
+                                  tolerance_change=1e-7, tolerance_grad=1e-6)  # fmt: skip
+
+    def step():
+        optimiser.zero_grad()
+        loss = closure()
+        loss.backward()
+        return loss
+
+    before = None
+    for index in range(steps):
+        loss = float(optimiser.step(step))
+        tick(index)
+        if before is not None and before - loss < 1e-4 * abs(before):
+            break
+        before = loss
+    return loss
+
+
+def root_from_2d(keypoints_cam_about_root, xy, confidence, K):
+    """Camera-frame root position that best explains the pixels of a rigid set of keypoints (linear least squares).
+
+    keypoints_cam_about_root: (P, T, K, 3) m, xy (P, T, K, 2) px, confidence (P, T, K), K (T, 3, 3). Returns (P, T, 3).
+    """
+    n = torch.einsum("tij,ptkj->ptki", torch.linalg.inv(K), torch.cat([xy, torch.ones_like(xy[..., :1])], -1))[..., :2]
+    X = keypoints_cam_about_root
+    w = confidence[..., None]
+    zero, one = torch.zeros_like(n[..., 0]), torch.ones_like(n[..., 0])
+    A = torch.stack([torch.stack([one, zero, -n[..., 0]], -1), torch.stack([zero, one, -n[..., 1]], -1)], -2)
+    b = n * X[..., 2:] - X[..., :2]
+    A, b = (A * w[..., None]).flatten(2, 3), (b * w).flatten(2, 3)
+    M = A.mT @ A + 1e-6 * torch.eye(3, dtype=A.dtype)
+    return torch.linalg.solve(M, (A.mT @ b[..., None]))[..., 0]
+
+
+def torso_rotation(rest_keypoints, xyz, confidence):
+    """Rotation (…, 3, 3) that turns the rest torso (hips, shoulders) onto observed 3D keypoints (…, K, 3), by Kabsch."""
+    torso = [5, 6, 11, 12]
+    source = rest_keypoints[..., torso, :] - rest_keypoints[..., torso, :].mean(-2, keepdim=True)
+    target = xyz[..., torso, :] - xyz[..., torso, :].mean(-2, keepdim=True)
+    w = confidence[..., torso, None].clamp_min(1e-3)
+    return roma.special_procrustes((target * w).mT @ source)

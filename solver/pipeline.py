@@ -1,0 +1,262 @@
+"""The stages in order, each saved as it ends, so that a stopped run goes on where it was.
+
+shot → track → slam → body → world → film → world → plate → report
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from . import records
+from .frames import invert
+from .options import Options
+from .protocol import Reporter, ShotError, Stopped
+from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_record
+from .take import SCHEMA_VERSION, Take, read_mask, write_mask, write_results
+
+# Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
+STAGE_VERSION = {"shot": 1, "track": 1, "slam": 1, "body": 1, "world_start": 1, "film": 1, "world": 1, "plate": 1, "report": 1}
+
+
+class Run:
+    """One extraction. Each method is one stage: typed inputs to a typed result."""
+
+    def __init__(self, options: Options, report: Reporter):
+        self.options = options
+        self.report = report
+        self.take = Take(options.take)
+        self.keys: dict[str, str] = {}
+        self.state: dict = {}
+
+    def extract(self) -> Path:
+        """Run what is not done yet. Raises ShotError, Stopped. Returns the take folder."""
+        self._check_folder()
+        shot = self._open_shot()
+        from .body_model import BodyModel
+        from .shot import Frames
+
+        frames = Frames(shot)
+        o = self.options
+        model = BodyModel.load(o.smpl)
+        try:
+            tracks = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames))
+            slam = self._stage("slam", Slam, ("shot", "track"), lambda: self._slam(shot, frames, tracks), o.focal_mm, o.fov)
+            body = self._stage("body", People, ("track", "slam"), lambda: self._body(shot, tracks, slam, model), model.name)
+            start = self._stage("world_start", World, ("body",), lambda: self._world(shot, tracks, slam, body, model))
+            film = self._stage(
+                "film", Film, ("world_start",), lambda: self._film(shot, tracks, slam, start, model), o.quality, o.seed
+            )
+            world = self._stage(
+                "world", World, ("film",), lambda: self._world_again(shot, tracks, slam, body, start, film, model)
+            )
+            self.state["verdict"] = slam.verdict
+            if o.plate:
+                self._stage("plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, world, slam))
+            self._stage(
+                "report", dict, ("world",), lambda: self._report(shot, frames, tracks, slam, start, film, world, model), o.plate
+            )
+        finally:
+            self._save_state()
+        self.report.result(str(self.take.folder))
+        return self.take.folder
+
+    # -- stages
+
+    def _open_shot(self) -> Shot:
+        """The shot is read before anything is written, so that bad input leaves nothing behind."""
+        from . import shot as stage
+
+        o = self.options
+        begun = time.monotonic()
+        self.report.begin("shot")
+        fresh = stage.run(o.source, o, self.report)
+        self.take.stages.mkdir(parents=True, exist_ok=True)
+        self.state = {} if o.restart or not self.take.shot_json.exists() else self.take.read()
+        self.state.update(
+            schema_version=SCHEMA_VERSION,
+            source={
+                "path": fresh.path,
+                "sha256": fresh.sha256,
+                "fps": fresh.fps,
+                "width": fresh.width,
+                "height": fresh.height,
+                "original_width": fresh.original_width,
+                "original_height": fresh.original_height,
+                "start_frame": fresh.start_frame,
+                "frames": fresh.frames,
+            },
+            quality=o.quality,
+        )
+        self.state.setdefault("verdict", "")
+        self.state.setdefault("people", [])
+        self.state.setdefault("stages", {})
+        self.keys["shot"] = self._key("shot", (), fresh.sha256, fresh.start_frame, fresh.frames, fresh.width, fresh.height, fresh.fps)
+        save_record(self.take.stage("shot"), fresh)
+        self._done("shot", time.monotonic() - begun)
+        return fresh
+
+    def _track(self, shot, frames) -> Tracks:
+        from . import track
+
+        (self.take.folder / "masks").mkdir(exist_ok=True)
+        return track.run(shot, frames, self.take.folder, self.options, self.report)
+
+    def _slam(self, shot, frames, tracks) -> Slam:
+        from . import slam
+
+        return slam.run(shot, frames, tracks, self.mask, self.options, self.report)
+
+    def _body(self, shot, tracks, slam, model) -> People:
+        from . import body
+
+        return body.run(tracks, slam, model, _fps(shot), self.report)
+
+    def _world(self, shot, tracks, slam, body, model) -> World:
+        from . import world
+
+        return world.run(tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.report)
+
+    def _film(self, shot, tracks, slam, start, model) -> Film:
+        from . import film
+
+        return film.run(shot, tracks, slam, start, self.mask, model, self.options, self.report)
+
+    def _world_again(self, shot, tracks, slam, body, start, film, model) -> World:
+        from . import world
+
+        camera, points = world.to_slam(film.camera, film.points_world, start)
+        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.report, start=start)
+        self._publish(shot, tracks, slam, start, final, model)
+        return final
+
+    def _plate(self, shot, frames, world, slam) -> dict:
+        from . import plate
+
+        return plate.run(shot, frames, self.mask, world.camera, slam, self.take.folder, self.options, self.report)
+
+    def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
+        from . import preview, report
+
+        preview.run(shot, frames, world, model, self.take.folder, self.report)
+        self._save_state()
+        return report.run(
+            self.take.folder, shot, frames, tracks, slam, start, film, world, self.mask, self.solved, model, self.state, self.report
+        )
+
+    # -- results
+
+    def _publish(self, shot, tracks, slam, start, world, model) -> None:
+        """camera.npz, people/, points.npz and solved/ of the final world."""
+        from .raster import instance_mask
+        from .world import posed
+
+        joints, _, vertices = posed(world.people, model)
+        start_camera = start_in_world(start, world)
+        self.state["people"] = write_results(
+            self.take, world, tracks, start_camera, model.name, _fps(shot), joints, slam.colours
+        )
+        (self.take.folder / "solved").mkdir(exist_ok=True)
+        faces = model.faces.numpy()
+        for index in range(shot.frames):
+            self.report.progress(index, shot.frames, "Drawing the solved people")
+            seen = np.flatnonzero(world.people.visible[:, index])
+            mask = instance_mask(
+                [vertices(p, index) for p in seen], faces, [int(world.people.ids[p]) for p in seen],
+                world.camera.T_world_from_cam[index], world.camera.K[index], shot.width, shot.height,
+            )  # fmt: skip
+            write_mask(self.take.solved(index), mask)
+
+    def mask(self, index: int) -> np.ndarray:
+        """Instance mask (H, W) of the video."""
+        return read_mask(self.take.mask(index))
+
+    def solved(self, index: int) -> np.ndarray:
+        """Instance mask (H, W) of the solved people through the solved camera."""
+        return read_mask(self.take.solved(index))
+
+    # -- bookkeeping
+
+    def _stage(self, name, cls, needs, compute, *inputs):
+        """Load the stage's result if it was made from the same inputs, else compute and save it."""
+        key = self.keys[name] = self._key(name, needs, *inputs)
+        known = self.state["stages"].get(name, {})
+        done = known.get("status") == "done" and known.get("inputs_sha") == key
+        if done and cls is dict:
+            return None
+        if done and self.take.stage(name).exists():
+            for message in known.get("warnings", []):
+                self.report.warn(message)
+            return load_record(self.take.stage(name), cls)
+        if self.options.until and self._order(name) > self._order(self.options.until):
+            raise Stopped
+        self.report.begin(name)
+        self.state["stages"][name] = {"status": "running", "seconds": 0.0, "inputs_sha": key}
+        self._save_state()
+        begun, warned = time.monotonic(), len(self.report.warnings)
+        result = compute()
+        if cls is not dict:
+            save_record(self.take.stage(name), result)
+        self._done(name, time.monotonic() - begun, self.report.warnings[warned:])
+        return result
+
+    @staticmethod
+    def _order(name: str) -> int:
+        return list(STAGE_VERSION).index(name)
+
+    def _key(self, name, needs, *inputs) -> str:
+        parts = [name, STAGE_VERSION[name], [self.keys[n] for n in needs], [str(i) for i in inputs]]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def _done(self, name, seconds, warnings=()) -> None:
+        self.state["stages"][name] = {
+            "status": "done", "seconds": round(seconds, 2), "inputs_sha": self.keys[name], "warnings": list(warnings),
+        }  # fmt: skip
+        self._save_state()
+
+    def _save_state(self) -> None:
+        self.state["warnings"] = list(self.report.warnings)
+        self.take.write(self.state)
+
+    def _check_folder(self) -> None:
+        folder = self.take.folder
+        if folder.exists() and not folder.is_dir():
+            raise ShotError(f"{folder} is a file.", "Choose a folder for the take.")
+        if folder.is_dir() and any(folder.iterdir()) and not self.take.shot_json.exists():
+            raise ShotError(f"{folder} is not empty and not a take.", "Choose a new folder for the take.")
+        parent = folder if folder.is_dir() else folder.parent
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise ShotError(f"Nothing can be written in {parent}.", "Choose a folder that you may write to.")
+
+
+def _fps(shot: Shot) -> float:
+    return float(Fraction(shot.fps))
+
+
+def start_in_world(start: World, final: World) -> records.Camera:
+    """The start camera in the final world: both worlds come from the same SLAM frame."""
+    T = start.camera.T_world_from_cam.copy()
+    ratio = final.scale / start.scale
+    to_final = final.T_world_from_slam @ _scaled(invert(start.T_world_from_slam), ratio)
+    T[:, :3, 3] = (to_final[:3, :3] @ T[:, :3, 3].T).T + to_final[:3, 3]
+    T[:, :3, :3] = final.T_world_from_slam[:3, :3] @ start.T_world_from_slam[:3, :3].T @ T[:, :3, :3]
+    return records.Camera(T, start.camera.K.copy())
+
+
+def _scaled(T, scale):
+    out = T.copy()
+    out[:3] *= scale
+    return out
+
+
+def extract(options: Options, report: Reporter) -> Path:
+    """Solve one shot into `options.take`. Raises ShotError for what an artist can mend, Stopped if asked to stop."""
+    return Run(options, report).extract()

@@ -1,0 +1,278 @@
+"""Stage *world*: f_H. S_w = f_H(S_c, C): all people and the camera in one metric world, on one ground (paper Eqs. 1 and 3).
+
+The unknowns are the scale of the camera's path, the ground plane, and the bodies; the evidence is what *body* used, and that feet on
+the ground neither slide nor sink nor float.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from .body import to_people
+from .fit import Bodies, Energy, Evidence, minimise, robust, rotvec_to_matrix
+from .frames import compose, invert
+from .prior import PosePrior
+from .protocol import Reporter
+from .records import Camera, People, Slam, Tracks, World
+
+FEET = [17, 19, 18, 20]  # keypoints: left heel, left toe, right heel, right toe
+SIGMA_SLIDE = 0.05  # m/s, a foot on the ground
+SIGMA_HEIGHT = 0.015  # m, a foot on the ground above or below it
+SIGMA_ROLL = np.deg2rad(6)  # film cameras are mostly level
+SIGMA_UP = np.deg2rad(10)  # people are mostly upright
+CAMERA_HEIGHT = 1.5  # m, where nobody is there to measure it by
+ROUNDS = 5
+
+
+@dataclass
+class Ground:
+    """A plane in W: unit up (3,), and the height d with up . x = d on it."""
+
+    up: np.ndarray
+    height: float
+    source: str
+
+
+def run(
+    tracks: Tracks, slam: Slam, body: People, camera: Camera, points, model, fps: float, report: Reporter, start: World | None = None
+) -> World:
+    """Put S_c and a camera into one metric world.
+
+    camera:  in SLAM's frame and unit: the start camera, or C* brought back there.
+    points:  (N, 3) static background points in the same frame.
+    start:   the world of the first call; the second goes on from its people.
+    """
+    T_w_from_cam = camera.T_world_from_cam
+    if len(body.ids) == 0:
+        report.warn("Nobody was found in the shot: the camera's scale and the ground are a guess (camera 1.5 m above the ground).")
+        return without_people(points, camera, body)
+    torch.manual_seed(0)
+    evidence = Evidence.of(tracks, T_w_from_cam, camera.K, fps)
+    prior = PosePrior()
+    moving = slam.verdict == "full"
+    path = torch.as_tensor(T_w_from_cam[:, :3, 3].copy(), dtype=torch.float32)
+    bodies = from_people(body, T_w_from_cam[:, :3, :3], model)
+    around_camera = bodies.root.detach().clone()  # positions about the camera's centre, in W's axes
+    scale = start.scale if start is not None else 1.0
+    if moving and start is None:
+        scale, certain = scale_from_feet(bodies, evidence, path)
+        if not certain:
+            report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
+    bodies.root.data.copy_(around_camera + scale * path)
+    with torch.no_grad():
+        _, keypoints, R = bodies.pose()
+    ground = ground_from_bodies(keypoints, R, evidence)
+    up0 = torch.as_tensor(ground.up, dtype=torch.float32)
+    tilt = torch.zeros(2, requires_grad=True)
+    height = torch.tensor(float(ground.height), requires_grad=True)
+    log_scale = torch.tensor(float(np.log(scale)), requires_grad=True)
+    basis = torch.as_tensor(_orthogonal(ground.up), dtype=torch.float32)
+    energy = Energy(evidence, prior)
+    level = evidence.R_w_from_cam[:, :, 0]  # the camera's x axis in W
+
+    def plane():
+        up = up0 + tilt @ basis
+        return up / up.norm()
+
+    def closure(contact):
+        centre = log_scale.exp() * path
+        total, _, keypoints = energy(bodies, centre)
+        up = plane()
+        feet = keypoints[:, :, FEET]
+        return (
+            total
+            + contact_terms(feet, contact, up, height, evidence)
+            + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
+            + (tilt**2).sum() / SIGMA_UP**2
+        )
+
+    parameters = bodies.parameters() + [tilt, height] + ([log_scale] if moving else [])
+    for index in range(ROUNDS):
+        with torch.no_grad():
+            feet = bodies.pose()[1][:, :, FEET]
+            contact = contacts(feet, plane(), height, evidence)
+        minimise(parameters, lambda: closure(contact), 4, lambda i: report.progress(index * 4 + i, ROUNDS * 4, "Placing people"))
+    with torch.no_grad():
+        keypoints = bodies.pose()[1]
+        contact = contacts(keypoints[:, :, FEET], plane(), height, evidence)
+        source = "contacts" if float(contact.sum()) > 3 else "bodies"
+        if source == "bodies":
+            report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
+        final = Ground(plane().numpy().astype(float), float(height), source)
+    people = to_people(bodies, evidence, tracks)
+    origin = bodies.root.detach()[0, int(np.flatnonzero(tracks.visible[0])[0])].numpy()
+    pelvis = model.rest(bodies.betas.detach())[0][:, 0].double().numpy()
+    return in_world(people, pelvis, points, camera, float(log_scale.detach().exp()), final, origin, contact.numpy())
+
+
+def from_people(people: People, R_w_from_cam, model) -> Bodies:
+    """S_c as variables in W's axes about the camera's centre."""
+    dtype = torch.float32
+    P, T = people.visible.shape
+    R = Rotation.from_rotvec(people.global_orient.reshape(-1, 3)).as_matrix().reshape(P, T, 3, 3)
+    betas = torch.as_tensor(people.betas, dtype=dtype)
+    rest, _ = model.rest(betas)
+    root = people.trans + rest[:, None, 0].numpy()
+    return Bodies(
+        model, betas, torch.as_tensor(R_w_from_cam @ R, dtype=dtype), torch.as_tensor(people.body_pose, dtype=dtype),
+        torch.as_tensor(np.einsum("tij,ptj->pti", R_w_from_cam, root), dtype=dtype),
+    )  # fmt: skip
+
+
+def _orthogonal(up):
+    """Two unit vectors (2, 3) across `up`."""
+    helper = np.eye(3)[np.abs(up).argmin()]
+    a = np.cross(up, helper)
+    a /= np.linalg.norm(a)
+    return np.stack([a, np.cross(up, a)])
+
+
+def foot_velocity(points, fps):
+    """Central differences (P, T, N, 3) of positions, m/s; one-sided at the ends."""
+    v = torch.zeros_like(points)
+    v[:, 1:-1] = (points[:, 2:] - points[:, :-2]) * (fps / 2)
+    if points.shape[1] > 1:
+        v[:, 0], v[:, -1] = (points[:, 1] - points[:, 0]) * fps, (points[:, -1] - points[:, -2]) * fps
+    return v
+
+
+def contacts(feet, up, height, evidence):
+    """How likely each of the four foot points (P, T, 4) stands: slow, near the ground, and seen or implied by a seen body."""
+    speed = foot_velocity(feet, evidence.fps).norm(dim=-1)
+    above = feet @ up - height
+    p = torch.sigmoid((0.45 - speed) / 0.08) * torch.sigmoid((0.10 - above) / 0.02)
+    return p * evidence.span[..., None]
+
+
+def contact_terms(feet, contact, up, height, evidence):
+    """Standing feet keep still and on the ground; no foot goes below it."""
+    step = (feet[:, 1:] - feet[:, :-1]) * evidence.fps
+    both = torch.minimum(contact[:, 1:], contact[:, :-1])
+    above = feet @ up - height
+    sunk = torch.relu(-above) * evidence.span[..., None]
+    return (
+        (both * robust((step**2).sum(-1) / SIGMA_SLIDE**2, 6.0)).sum()
+        + (contact * robust(above**2 / SIGMA_HEIGHT**2, 6.0)).sum()
+        + (sunk**2).sum() / 0.01**2
+    )
+
+
+def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bool]:
+    """Metres per SLAM unit, so that in each step the slower foot stands as still as it can.
+
+    A foot's error along the line of sight is far larger than across it (monocular depth), so the two weigh apart. Without a seen foot
+    the root stands in, as people move slowly beside cameras. Returns the scale and whether feet decided it.
+    """
+    with torch.no_grad():
+        _, keypoints, _ = bodies.pose()  # about the camera's centre
+        seen = evidence.confidence[..., [15, 16]] > 0.3
+        ankles = keypoints[..., [15, 16], :]
+        ankles = torch.where(seen[..., None], ankles, torch.nan)
+        certain = int(torch.isfinite(ankles[..., 0]).sum()) > 10
+        if not certain:
+            ankles = bodies.root[:, :, None]
+        depth = ankles.norm(dim=-1, keepdim=True)
+        ray = ankles / depth
+        step = 2 if ankles.shape[1] > 4 else 1
+        moved, camera = ankles[:, step:] - ankles[:, :-step], (path[step:] - path[:-step])[None, :, None]
+        ray, depth = ray[:, step:], depth[:, step:, :, 0]
+        seconds = step / evidence.fps
+        guess = float((moved.nan_to_num().norm(dim=-1).amax(-1).median() / camera.norm(dim=-1).median().clamp_min(1e-9)).clamp(1e-3, 1e3))
+        candidates = torch.exp(torch.linspace(np.log(guess / 30), np.log(guess * 30), 400))
+        costs = []
+        for s in candidates:
+            v = (moved + s * camera) / seconds
+            along = (v * ray).sum(-1)
+            across2 = (v**2).sum(-1) - along**2
+            squared = across2 / 0.25**2 + along**2 / (0.25 + 0.02 * depth / seconds) ** 2
+            cost = torch.log1p(squared)
+            slower = torch.where(torch.isfinite(cost), cost, torch.inf).amin(-1)
+            costs.append(slower[torch.isfinite(slower)].mean())
+        return float(candidates[torch.stack(costs).argmin()]), certain
+
+
+def ground_from_bodies(keypoints, R, evidence) -> Ground:
+    """First guess of the ground: up as straight torsos say, height under the lowest feet."""
+    with torch.no_grad():
+        span = evidence.span
+        axis = keypoints[..., 5:7, :].mean(-2) - keypoints[..., 15:17, :].mean(-2)  # ankles to shoulders
+        length = axis.norm(dim=-1)
+        weight = (length * span) ** 4  # straight bodies are long
+        up = (axis / length[..., None] * weight[..., None]).sum((0, 1))
+        up = up / up.norm()
+        feet = (keypoints[:, :, FEET] @ up)[span].amin(-1)
+        return Ground(up.numpy().astype(float), float(feet.quantile(0.2)), "bodies")
+
+
+def without_people(points, camera: Camera, body: People) -> World:
+    """Level the mean camera and set it CAMERA_HEIGHT above the ground; SLAM's unit is kept as the metre."""
+    down = camera.T_world_from_cam[:, :3, 1].mean(0)
+    up = -down / np.linalg.norm(down)
+    height = float(up @ camera.T_world_from_cam[0, :3, 3]) - CAMERA_HEIGHT
+    contact = np.zeros((0, len(camera.K), 4))
+    return in_world(body, np.zeros((0, 3)), points, camera, 1.0, Ground(up, height, "camera"), camera.T_world_from_cam[0, :3, 3], contact)
+
+
+def in_world(people: People, rest_pelvis, points, camera: Camera, scale: float, ground: Ground, origin, contact) -> World:
+    """Turn W into the world: up is +z, the ground z = 0, the first camera looks along +y, `origin` stands over (0, 0)."""
+    forward = camera.T_world_from_cam[0, :3, 2]
+    y = forward - ground.up * (forward @ ground.up)
+    if np.linalg.norm(y) < 1e-3:
+        y = -camera.T_world_from_cam[0, :3, 1]
+        y = y - ground.up * (y @ ground.up)
+    y /= np.linalg.norm(y)
+    R = np.stack([np.cross(y, ground.up), y, ground.up])
+    t = -R @ np.asarray(origin, float)
+    t[2] = -ground.height
+    T = compose(R, t)
+    return World(
+        camera=moved_camera(camera, scale, T),
+        people=moved_people(people, T, rest_pelvis),
+        scale=scale,
+        points_world=points * scale @ R.T + t,
+        contact=contact,
+        ground_source=ground.source,
+        T_world_from_slam=T,
+    )
+
+
+def moved_camera(camera: Camera, scale: float, T) -> Camera:
+    """A camera of SLAM's frame in the world: its path times scale, then through T (4, 4)."""
+    out = camera.T_world_from_cam.copy()
+    out[:, :3, 3] *= scale
+    return Camera(T @ out, camera.K.copy())
+
+
+def to_slam(camera: Camera, points, world: World) -> tuple[Camera, np.ndarray]:
+    """A camera and points (N, 3) of `world` back in SLAM's frame and unit; inverse of moved_camera."""
+    back = invert(world.T_world_from_slam)
+    out = back @ camera.T_world_from_cam
+    out[:, :3, 3] /= world.scale
+    return Camera(out, camera.K.copy()), (points @ back[:3, :3].T + back[:3, 3]) / world.scale
+
+
+def moved_people(people: People, T, rest_pelvis) -> People:
+    """SMPL tracks through a rigid transform (4, 4); rest_pelvis (P, 3), because SMPL turns the body about it and not about its origin."""
+    P, frames = people.visible.shape
+    R = Rotation.from_matrix(T[:3, :3])
+    orient = (R * Rotation.from_rotvec(people.global_orient.reshape(-1, 3))).as_rotvec().reshape(P, frames, 3) if P else people.global_orient
+    trans = (people.trans + rest_pelvis[:, None]) @ T[:3, :3].T + T[:3, 3] - rest_pelvis[:, None]
+    return dataclasses.replace(people, global_orient=orient, trans=trans)
+
+
+def posed(people: People, model):
+    """Joints (P, T, 24, 3) and keypoints (P, T, K, 3) of SMPL tracks, and a function (person row, frame) -> vertices (V, 3). numpy, m."""
+    betas, poses, trans = (torch.as_tensor(a, dtype=torch.float32) for a in (people.betas, people.poses, people.trans))
+    with torch.no_grad():
+        _, joints, keypoints = model.fk(betas[:, None].expand(-1, poses.shape[1], -1), poses, trans)
+
+    def vertices(p, index):
+        with torch.no_grad():
+            return model.vertices(betas[p], poses[p, index], trans[p, index]).numpy()
+
+    return joints.double().numpy(), keypoints.double().numpy(), vertices
