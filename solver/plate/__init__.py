@@ -1,0 +1,235 @@
+"""plate: V_b, the shot without its people. Every hidden pixel comes from frames that show it, registered to the frame at hand;
+what no frame shows is marked in `unseen/` and filled with a guess that stays put. Shadows and reflections of people remain.
+
+Pixels that no person covers are the original's, bit for bit.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..movie import MovieWriter
+from ..take import write_image
+from .guess import complete
+from .pushpull import push_pull
+from .register import Registration
+from .sources import Patch, Target, choose_sources
+from .window import MEMORY_BYTES, Window, grow_mask
+
+GROW_WIDTH = 0.015  # the masks grow by this part of the picture's width
+SEAM_PX = 4  # the fill is compared with the picture in a band of this width around the hole
+SEAM_REACH_PX = 25.0  # and corrected towards it over this depth
+SEAM_LIMIT = 15.0  # grey levels
+MISFIT_LEVELS = 4.0  # a source that differs by this much more than the best one is left out
+
+
+def run(shot, frames, masks: Callable[[int], np.ndarray], camera, slam, take_dir, options, report) -> dict:
+    """Build the clean plate of a shot.
+
+    frames:  read(i) gives RGB uint8 (H, W, 3).
+    masks:   index to person indices (H, W) uint8.
+    camera:  Camera or None; only used where slam is None, then as a turning camera.
+    slam:    Slam or None.
+    Writes take_dir/plate/%06d.png, plate/unseen/%06d.png, plate/plate.mp4.
+    Returns numbers for the report.
+    """
+    verdict = slam.verdict if slam is not None else ("rotation" if camera is not None else "full")
+    folder = Path(take_dir) / "plate"
+    beside = Path(take_dir) / "plate.part"
+    shutil.rmtree(beside, ignore_errors=True)
+    (beside / "unseen").mkdir(parents=True)
+    painter = Painter(shot, frames, masks, verdict, camera, slam)
+    hidden = guessed = 0
+    per_frame = []
+    with MovieWriter(beside / "plate.mp4", shot.fps) as movie:
+        for index in range(shot.frames):
+            report.progress(index, shot.frames, "clean plate")
+            plate, unseen = painter.paint(index)
+            write_image(beside / f"{index:06d}.png", plate)
+            write_image(beside / "unseen" / f"{index:06d}.png", unseen)
+            movie.write(plate)
+            hole = painter.window.hole(index)
+            hidden += int(hole.sum())
+            guessed += int((unseen > 127).sum())
+            per_frame.append(float((unseen > 127).mean()))
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
+    report.progress(shot.frames, shot.frames, "clean plate")
+    pixels = shot.frames * shot.width * shot.height
+    share = guessed / max(hidden, 1)
+    if guessed / pixels > 0.005:
+        report.warn(
+            f"{100 * share:.0f}% of what the people hide is never shown by this shot. The clean plate guesses it there; "
+            "plate/unseen marks where. Paint those parts over if they stay in view."
+        )
+    return {
+        "method": verdict,
+        "hidden_share": hidden / pixels,
+        "unseen_share": guessed / pixels,
+        "unseen_share_of_hidden": share,
+        "worst_frame": int(np.argmax(per_frame)) if per_frame else 0,
+    }
+
+
+class Painter:
+    """Paints one frame after the other; each remembers the one before, so that the fill does not flicker."""
+
+    def __init__(self, shot, frames, masks, verdict, camera, slam, memory_bytes: float = MEMORY_BYTES):
+        self.grow = max(3, round(GROW_WIDTH * shot.width))
+        self.window = Window(frames, masks, shot.frames, shot.width, shot.height, self.grow, memory_bytes)
+        self.registration = Registration(self.window, verdict, camera, slam)
+        self._refine = verdict != "static"
+        self._before = None  # (index, fill without seam and grain, unseen) of the frame before
+
+    def paint(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Plate (H, W, 3) uint8 and unseen (H, W) uint8 of frame `index`; call with rising indices."""
+        self.window.move_to(index)
+        rgb, hole = self.window.rgb(index), self.window.hole(index)
+        plate, raw = rgb.copy(), rgb.copy()
+        unseen = np.zeros(hole.shape, np.uint8)
+        alpha = np.clip(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5) / (0.5 * self.grow), 0, 1)
+        for box, part in _boxes(hole, self._margin(hole)):
+            x0, y0, x1, y1 = box
+            fill, finished, guess = self._fill(index, box, part)
+            mix = (alpha[y0:y1, x0:x1] * part[y0:y1, x0:x1])[..., None]
+            for canvas, content in ((plate, finished), (raw, fill)):
+                region = canvas[y0:y1, x0:x1]
+                mixed = region * (1 - mix) + content * mix
+                region[:] = np.where(mix > 0, np.clip(np.round(mixed), 0, 255).astype(np.uint8), region)
+            unseen[y0:y1, x0:x1][part[y0:y1, x0:x1]] = guess[part[y0:y1, x0:x1]]
+        self._before = (index, raw, unseen)
+        return plate, unseen
+
+    def _margin(self, hole):
+        return int(max(40, 0.08 * hole.shape[1]))
+
+    def _fill(self, index, box, part):
+        """Fill the hole `part` in the box: plain fill for the memory, finished fill for the eye, unseen 0..255."""
+        rgb = self.window.rgb(index)
+        x0, y0, x1, y1 = box
+        inner = part[y0:y1, x0:x1]
+        target = Target(rgb, self.window.hole(index), box)
+        patches, distances = [], []
+        for source in choose_sources(self.window, self.registration, index, box, inner):
+            patch = self._aligned(target, index, source, box)
+            if patch is not None:
+                patches.append(patch)
+                distances.append(abs(source - index))
+        if patches:
+            limit = min(p.error for p in patches) * 1.5 + MISFIT_LEVELS
+            kept = [i for i, p in enumerate(patches) if p.error <= limit]
+            patches, distances = [patches[i] for i in kept], [distances[i] for i in kept]
+        before = self._carried(target, index, box)
+        band = grow_mask(inner, SEAM_PX) & ~self.window.hole(index)[y0:y1, x0:x1]
+        work = inner | band
+        fill, seen, copies = _blend(patches, distances, before, work)
+        guess = np.where(seen, 0, 255).astype(np.uint8)
+        missing = inner & ~seen
+        if before is not None and before.valid[missing].any():
+            carried = missing & before.valid
+            fill[carried] = before.rgb[carried]
+            guess[carried] = np.maximum(before.unseen[carried], 0)
+            missing &= ~carried
+        if missing.any():
+            known = target.known | (inner & ~missing)
+            picture = np.where(target.known[..., None], target.rgb, fill)
+            holes = ~known  # other people's holes in the box must not be copied from either
+            allowed = target.known if target.known.mean() > 0.1 else known
+            fill[missing] = complete(picture, holes, allowed, seed=index)[missing]
+        finished = self._finish(index, target, fill, inner, band & seen, patches, copies)
+        return fill, finished, guess
+
+    def _aligned(self, target: Target, index, source, box) -> Patch | None:
+        H = self.registration.homography(index, source, box)
+        rgb, hole = self.window.rgb(source), self.window.hole(source)
+        return target.align(rgb, hole, H, self._refine)
+
+    def _carried(self, target: Target, index, box) -> Patch | None:
+        if self._before is None or self._before[0] != index - 1:
+            return None
+        _, raw, unseen = self._before
+        H = self.registration.homography(index, index - 1, box)
+        return target.align(raw, None, H, self._refine, unseen)
+
+    def _finish(self, index, target, fill, inner, band, patches, copies):
+        """Hide the seam with a smooth correction and give back the grain that averaging took."""
+        out = fill
+        if band.sum() > 20:
+            difference = np.clip(target.rgb - fill, -SEAM_LIMIT, SEAM_LIMIT)
+            correction = cv2.GaussianBlur(push_pull(difference, band.astype(np.float32)), (0, 0), 3)
+            depth = cv2.distanceTransform(inner.astype(np.uint8), cv2.DIST_L2, 5)
+            out = out + correction * np.exp(-depth / SEAM_REACH_PX)[..., None]
+        noise = float(np.median([p.noise for p in patches])) if patches else 0.0
+        if noise > 0.4:
+            grain = np.random.default_rng(index).normal(size=inner.shape).astype(np.float32)
+            grain = cv2.GaussianBlur(grain, (0, 0), 0.6)
+            grain /= max(float(grain.std()), 1e-6)
+            missing = np.sqrt(np.clip(1 - 1 / np.maximum(copies, 1), 0, 1))
+            out = out + (min(noise, 6.0) * missing * grain)[..., None]
+        return out
+
+
+def _blend(patches, distances, before, work):
+    """Robust average over the sources: the colour at the weighted median of their brightness, and all that agree with it.
+
+    Returns fill (h, w, 3) float32, seen (h, w) bool, and how many copies were averaged (h, w).
+    """
+    fill = np.zeros(work.shape + (3,), np.float32)
+    seen = np.zeros(work.shape, bool)
+    copies = np.zeros(work.shape, np.float32)
+    if not patches:
+        if before is not None:
+            good = before.valid & (before.unseen < 128)
+            fill[good], seen = before.rgb[good], good & work
+        return fill, seen, copies
+    best = min(p.error for p in patches)
+    colours = [p.rgb[work] for p in patches]
+    weights = [
+        p.valid[work] * np.float32(np.exp(-d / 40) * np.exp(-(p.error - best) / 3)) for p, d in zip(patches, distances)
+    ]
+    if before is not None:  # counts like half of all others together: enough against flicker, too little for drift
+        total = np.sum(weights, 0)
+        colours.append(before.rgb[work])
+        weights.append((before.valid & (before.unseen < 128))[work] * (0.6 * total + 1e-3))
+    colours, weights = np.stack(colours), np.stack(weights)  # (k, n, 3), (k, n)
+    total = weights.sum(0)
+    bright = colours @ np.array([0.3, 0.6, 0.1], np.float32)
+    order = np.argsort(bright, 0)
+    running = np.cumsum(np.take_along_axis(weights, order, 0), 0)
+    middle = np.take_along_axis(order, (running < 0.5 * total).sum(0).clip(0, len(order) - 1)[None], 0)[0]
+    centre = colours[middle, np.arange(colours.shape[1])]
+    tolerance = 8.0 + 2 * float(np.median([p.noise for p in patches]))
+    agree = weights * np.exp(-((colours - centre) ** 2).sum(2) / (3 * tolerance**2))
+    norm = agree.sum(0)
+    fill[work] = (agree[..., None] * colours).sum(0) / np.maximum(norm, 1e-9)[:, None]
+    seen[work] = total > 0
+    copies[work] = norm**2 / np.maximum((agree**2).sum(0), 1e-12)
+    return fill, seen, copies
+
+
+def _boxes(hole, margin):
+    """Holes whose surroundings overlap are filled together. Yields (x0, y0, x1, y1) and the holes (H, W) bool."""
+    height, width = hole.shape
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8))
+    groups = []
+    for label in range(1, count):
+        x, y, w, h, _ = stats[label]
+        pad = max(margin, (w + h) // 8)
+        groups.append([max(0, x - pad), max(0, y - pad), min(width, x + w + pad), min(height, y + h + pad), {label}])
+    merged = True
+    while merged:
+        merged = False
+        for i in range(len(groups)):
+            for j in range(len(groups) - 1, i, -1):
+                a, b = groups[i], groups[j]
+                if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]:
+                    groups[i] = [min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3]), a[4] | b[4]]
+                    del groups[j]
+                    merged = True
+    for x0, y0, x1, y1, members in groups:
+        yield (int(x0), int(y0), int(x1), int(y1)), np.isin(labels, list(members))

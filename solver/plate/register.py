@@ -1,0 +1,126 @@
+"""How the background of one frame maps into another: a homography for the neighbourhood of one hole.
+
+All homographies here take OpenCV pixels (first centre at (0, 0)) of the target frame to those of the source frame.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..frames import invert, project
+from .window import Window
+
+MIN_POINTS = 8
+NEIGHBOUR_FRAMES = 15  # a point counts as visible this many frames before its first and after its last observation
+_TO_CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
+
+
+class Registration:
+    """First guess of the background's motion: from the solved camera where there is one, else chained from frame to frame."""
+
+    def __init__(self, window: Window, verdict: str, camera, slam):
+        self._window = window
+        self.verdict = verdict
+        self._camera = slam.camera if slam is not None else camera
+        self._steps = {}
+        self._tracks = None
+        if verdict == "full" and slam is not None and len(slam.points_world) >= MIN_POINTS and len(slam.obs_frame):
+            self._tracks = _project_tracks(slam, window.count)
+
+    def homography(self, target: int, source: int, box) -> np.ndarray:
+        """(3, 3), for the background around box = (x0, y0, x1, y1)."""
+        if self.verdict == "static" or target == source:
+            return np.eye(3)
+        if self.verdict == "rotation" and self._camera is not None:
+            return self._from_rotation(target, source)
+        if self._tracks is not None:
+            H = self._from_points(target, source, box)
+            if H is not None:
+                return H
+        return self.chained(target, source)
+
+    def _from_rotation(self, target, source):
+        R, K = self._camera.T_world_from_cam[:, :3, :3], self._camera.K
+        H = K[source] @ R[source].T @ R[target] @ np.linalg.inv(K[target])
+        return np.linalg.inv(_TO_CORNER) @ H @ _TO_CORNER
+
+    def _from_points(self, target, source, box):
+        """The plane through the solved static points around the hole: right for the ground or wall behind the person."""
+        pixels, first, last = self._tracks
+        a, b = pixels[:, target] - 0.5, pixels[:, source] - 0.5
+        usable = np.isfinite(a).all(1) & np.isfinite(b).all(1)
+        usable &= (first - NEIGHBOUR_FRAMES <= target) & (target <= last + NEIGHBOUR_FRAMES)
+        x0, y0, x1, y1 = box
+        near = usable & (a[:, 0] > x0) & (a[:, 0] < x1) & (a[:, 1] > y0) & (a[:, 1] < y1)
+        if near.sum() < 2 * MIN_POINTS:
+            near = usable
+        if near.sum() < MIN_POINTS:
+            return None
+        every = max(1, int(near.sum()) // 300)
+        a, b = a[near][::every], b[near][::every]
+        H, _ = cv2.findHomography(a, b, cv2.LMEDS if len(a) < 40 else 0)
+        return H if H is not None and _plausible(H, self._window.width, self._window.height) else None
+
+    def chained(self, target: int, source: int) -> np.ndarray:
+        """Product of frame-to-frame homographies; drifts slowly, needs nothing but the pictures."""
+        H = np.eye(3)
+        if source >= target:
+            for i in range(target, source):
+                H = self._step(i) @ H
+        else:
+            for i in range(source, target):
+                H = H @ np.linalg.inv(self._step(i))
+        return H / H[2, 2]
+
+    def _step(self, index):
+        """Homography of the background from frame index to index + 1."""
+        if index not in self._steps:
+            ends = [self._window.gray(index), self._window.gray(index + 1)]
+            background = ~self._window.hole(index)
+            found = track_points(ends[0], ends[1], background, 600)
+            H = None
+            if len(found[0]) >= MIN_POINTS:
+                H, _ = cv2.findHomography(found[0], found[1], cv2.RANSAC, 1.5)
+            if H is None or not _plausible(H, self._window.width, self._window.height):
+                H = np.eye(3)
+            self._steps[index] = H
+        return self._steps[index]
+
+
+def _project_tracks(slam, count):
+    """Where every solved point lies in every frame, (N, T, 2) px corner origin, and its first and last observed frame."""
+    T_cam_from_world = invert(slam.camera.T_world_from_cam)[:count]
+    with np.errstate(invalid="ignore"):
+        pixels = np.stack([project(slam.points_world, T, K) for T, K in zip(T_cam_from_world, slam.camera.K)], 1)
+    first = np.full(len(slam.points_world), np.iinfo(np.int64).max)
+    last = np.full(len(slam.points_world), -NEIGHBOUR_FRAMES - 1)
+    np.minimum.at(first, slam.obs_point, slam.obs_frame)
+    np.maximum.at(last, slam.obs_point, slam.obs_frame)
+    # what was measured is better than what was modelled
+    seen = slam.obs_frame < count
+    pixels[slam.obs_point[seen], slam.obs_frame[seen]] = slam.obs_xy[seen]
+    return pixels.astype(np.float32), first, last
+
+
+def _plausible(H, width, height):
+    """No mirror, no fold, no explosion inside the picture."""
+    if not np.isfinite(H).all() or abs(H[2, 2]) < 1e-9:
+        return False
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1.0]])
+    w = corners @ (H / H[2, 2])[2]
+    A = (H / H[2, 2])[:2, :2]
+    return bool((w > 0.2).all() and (w < 5).all() and 0.1 < np.linalg.det(A) < 10)
+
+
+def track_points(gray_a, gray_b, allowed, count, guess=None):
+    """Corners of a that are found in b and back again (KLT). Returns two float32 arrays (N, 2), OpenCV pixels."""
+    empty = np.zeros((0, 2), np.float32)
+    corners = cv2.goodFeaturesToTrack(gray_a, count, 0.01, 5, mask=allowed.astype(np.uint8))
+    if corners is None:
+        return empty, empty
+    window = dict(winSize=(17, 17), maxLevel=3)
+    there, ok, _ = cv2.calcOpticalFlowPyrLK(gray_a, gray_b, corners, guess, **window)
+    back, ok_back, _ = cv2.calcOpticalFlowPyrLK(gray_b, gray_a, there, None, **window)
+    good = (ok[:, 0] > 0) & (ok_back[:, 0] > 0) & (np.linalg.norm(back - corners, axis=2)[:, 0] < 0.7)
+    return corners[good, 0], there[good, 0]

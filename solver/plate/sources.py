@@ -1,0 +1,205 @@
+"""Which frames see what a person hides in another frame, and their pixels brought over, aligned and exposure matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .pushpull import push_pull
+from .register import MIN_POINTS, Registration, track_points
+from .window import COARSE, Window
+
+WANTED = 5  # how many frames should see each hidden pixel
+MOST_SOURCES = 9
+MOST_EXTRA = 8  # more frames, only for pixels that none of the others sees
+KEY_FRAMES = 4  # beyond KEY_BEYOND frames only every fourth one is used, so that neighbours fill from the same pictures
+KEY_BEYOND = 6
+RESIDUAL_LIMIT_PX = 8.0
+
+
+@dataclass
+class Patch:
+    """Part of a source frame in the target's pixels, over one box."""
+
+    rgb: np.ndarray  # (h, w, 3) float32
+    valid: np.ndarray  # (h, w) bool: inside the source, nobody in front
+    error: float  # median grey difference to the target around the hole
+    noise: float  # standard deviation of the grain, grey levels
+    unseen: np.ndarray | None = None  # (h, w) float32 0..255, for a filled plate
+
+
+def choose_sources(window: Window, registration: Registration, target: int, box, hole) -> list[int]:
+    """Frames to fill from, best first, by looking up a coarse picture of everybody's holes.
+
+    box: (x0, y0, x1, y1). hole: (h, w) bool over the box.
+    """
+    x0, y0, _, _ = box
+    ys, xs = np.nonzero(hole[::COARSE, ::COARSE])
+    if len(ys) == 0:
+        ys, xs = (np.array([v[len(v) // 2]]) // COARSE for v in np.nonzero(hole))
+    points = np.stack([xs * COARSE + x0, ys * COARSE + y0, np.ones(len(xs))])
+    candidates, sees = [], []
+    for source in window.available:
+        distance = abs(source - target)
+        if distance == 0 or (distance > KEY_BEYOND and source % KEY_FRAMES):
+            continue
+        candidates.append(source)
+        sees.append(_visible(window, registration.homography(target, source, box), source, points))
+    if not candidates:
+        return []
+    candidates, sees = np.array(candidates), np.array(sees)
+    distance = np.abs(candidates - target)
+    closeness = 1 / (1 + distance / (60.0 if registration.verdict == "static" else 15.0))
+    chosen, count = [], np.zeros(points.shape[1], int)
+    while len(chosen) < MOST_SOURCES + MOST_EXTRA:
+        wanting = count < (WANTED if len(chosen) < MOST_SOURCES else 1)
+        gain = sees[:, wanting].sum(1)
+        gain[chosen] = 0
+        if gain.max(initial=0) < max(1, 0.01 * wanting.sum() if len(chosen) < MOST_SOURCES else 1):
+            if len(chosen) >= MOST_SOURCES or not (count < 1).any():
+                break
+            gain = sees[:, count < 1].sum(1)
+            if gain.max(initial=0) == 0:
+                break
+        spread = np.ones(len(candidates))
+        for other in chosen:  # two frames next to each other share their mistakes
+            spread = np.minimum(spread, np.minimum(1, (np.abs(candidates - candidates[other]) + 1) / 4))
+        best = int(np.argmax(gain * closeness * spread))
+        chosen.append(best)
+        count += sees[best]
+    return [int(candidates[i]) for i in chosen]
+
+
+def _visible(window, H, source, points):
+    """(n,) bool: the source frame shows these target points (3, n) and nobody stands in front."""
+    mapped = H @ points
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x, y = mapped[0] / mapped[2], mapped[1] / mapped[2]
+    inside = (mapped[2] > 1e-6) & (x >= 1) & (y >= 1) & (x < window.width - 2) & (y < window.height - 2)
+    hole = window.coarse_hole(source)
+    xi = np.clip(np.where(inside, x, 0) / COARSE, 0, hole.shape[1] - 1).astype(int)
+    yi = np.clip(np.where(inside, y, 0) / COARSE, 0, hole.shape[0] - 1).astype(int)
+    return inside & ~hole[yi, xi]
+
+
+class Target:
+    """One hole of one frame with its surroundings, to which sources are aligned."""
+
+    def __init__(self, rgb, hole, box):
+        x0, y0, x1, y1 = box
+        self.box = box
+        self.rgb = rgb[y0:y1, x0:x1].astype(np.float32)
+        self.gray = cv2.cvtColor(rgb[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
+        self.hole = hole[y0:y1, x0:x1]
+        self.known = ~self.hole
+        edges = cv2.blur(np.abs(cv2.Laplacian(self.gray, cv2.CV_32F, ksize=3)), (5, 5))
+        self.flat = self.known & (edges < max(2.0, float(np.percentile(edges[self.known], 30)) if self.known.any() else 0))
+        xs, ys = np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32))
+        self.grid = np.stack([xs, ys], 2)
+
+    def align(self, rgb, hole, H, refine=True, unseen=None) -> Patch | None:
+        """Bring a source over. rgb (H, W, 3) uint8, hole (H, W) bool or None, H target to source. None where it does not fit."""
+        where = _map(H, self.grid)
+        if refine:
+            where = self._refine(rgb, hole, H, where)
+        warped, valid = _sample(rgb, hole, where)
+        ring = valid & self.known
+        if not valid[self.hole].any():
+            return None
+        warped = self._match_exposure(warped, ring)
+        gray = cv2.cvtColor(np.clip(warped, 0, 255).astype(np.uint8), cv2.COLOR_RGB2GRAY).astype(np.float32)
+        difference = np.abs(gray - self.gray)
+        error = float(np.median(difference[ring])) if ring.sum() > 100 else 8.0
+        calm = ring & self.flat
+        noise = float(np.median(difference[calm])) * 1.48 / np.sqrt(2) if calm.sum() > 200 else 0.0
+        carried = None
+        if unseen is not None:
+            carried = cv2.remap(unseen, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255)
+            carried = carried.astype(np.float32)
+        return Patch(warped, valid, error, noise, carried)
+
+    def _refine(self, rgb, hole, H, where):
+        """Corners around the hole correct the homography, dense flow adds the parallax that a plane cannot have."""
+        gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        warped, valid = _sample(gray, hole, where)
+        a, b = track_points(self.gray, warped.astype(np.uint8), cv2.erode((valid & self.known).astype(np.uint8), np.ones((5, 5))), 250)
+        if len(a) >= MIN_POINTS + 4:
+            fix, inliers = cv2.findHomography(a, b, cv2.RANSAC, 1.0)
+            if fix is not None and inliers.sum() >= max(MIN_POINTS, 0.3 * len(a)) and _small(fix, self.gray.shape):
+                shift = np.array([[1, 0, self.box[0]], [0, 1, self.box[1]], [0, 0, 1.0]])
+                where = _map(H @ shift @ fix @ np.linalg.inv(shift), self.grid)
+                warped, valid = _sample(gray, hole, where)
+        both = valid & self.known
+        if both.mean() < 0.05:
+            return where
+        warped = np.where(both, warped, self.gray).astype(np.uint8)
+        filled = np.where(both, self.gray, warped).astype(np.uint8)
+        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        flow = np.clip(dis.calc(filled, warped, None), -RESIDUAL_LIMIT_PX, RESIDUAL_LIMIT_PX)
+        trust = cv2.erode(both.astype(np.uint8), np.ones((9, 9))).astype(np.float32)
+        gx, gy = cv2.Sobel(filled, cv2.CV_32F, 1, 0), cv2.Sobel(filled, cv2.CV_32F, 0, 1)
+        texture = cv2.blur(gx * gx + gy * gy, (9, 9))
+        trust *= texture / (texture + 2000)
+        moved, _ = _sample(warped, None, _local_grid(flow))
+        better = np.abs(moved - filled)[both].mean() < 0.97 * np.abs(warped.astype(np.float32) - filled)[both].mean()
+        if not better:
+            return where
+        smooth = push_pull(flow, trust)
+        smooth = cv2.GaussianBlur(smooth, (0, 0), 3)
+        # where(x + flow) to first order: the map is almost a shift over a few pixels
+        return cv2.remap(where, _local_grid(smooth), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    def _match_exposure(self, warped, ring):
+        """Gain and offset per channel from what both see around the hole, kept near the identity."""
+        if ring.sum() < 200:
+            return warped
+        a, b = warped[ring][::3], self.rgb[ring][::3]
+        close = np.abs((a - np.median(a - b, 0)) - b).max(1) < 25
+        if close.sum() < 60:
+            return warped
+        a, b = a[close], b[close]
+        spread = a.std(0)
+        covariance = ((a - a.mean(0)) * (b - b.mean(0))).mean(0)
+        gain = np.where(spread > 6, covariance / np.maximum(spread**2, 1e-6), 1)
+        gain = np.clip(gain, 0.85, 1.18)
+        offset = np.clip(b.mean(0) - gain * a.mean(0), -30, 30)
+        return warped * gain.astype(np.float32) + offset.astype(np.float32)
+
+
+def _map(H, grid):
+    """Pixels grid (h, w, 2) through H, float32; points behind the horizon go far outside."""
+    x, y = grid[..., 0], grid[..., 1]
+    H = H.astype(np.float32)
+    w = H[2, 0] * x + H[2, 1] * y + H[2, 2]
+    w = np.where(w > 1e-6, w, np.float32(1e-6))
+    return np.stack(
+        [(H[0, 0] * x + H[0, 1] * y + H[0, 2]) / w, (H[1, 0] * x + H[1, 1] * y + H[1, 2]) / w], 2
+    ).clip(-30000, 30000)
+
+
+def _sample(image, hole, where):
+    """Picture at where (h, w, 2), float32, and where it is inside and nobody stands in front."""
+    out = cv2.remap(image, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    height, width = image.shape[:2]
+    valid = (where[..., 0] >= 0) & (where[..., 1] >= 0) & (where[..., 0] <= width - 1) & (where[..., 1] <= height - 1)
+    if hole is not None:
+        valid &= cv2.remap(hole.view(np.uint8), where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1) == 0
+    return out, valid
+
+
+def _local_grid(flow):
+    height, width = flow.shape[:2]
+    xs, ys = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return np.stack([xs, ys], 2) + flow
+
+
+def _small(H, shape):
+    """A correction, not a new picture: corners move by less than a tenth of the box."""
+    height, width = shape
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1.0]]).T
+    moved = H @ corners
+    if (moved[2] < 0.5).any():
+        return False
+    return bool(np.abs(moved[:2] / moved[2] - corners[:2]).max() < 0.1 * max(width, height))

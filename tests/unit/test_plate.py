@@ -1,0 +1,217 @@
+"""The clean plate against backgrounds that are known exactly."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from solver import plate
+from solver.frames import invert, project
+from solver.plate.guess import complete
+from solver.plate.pushpull import push_pull
+from solver.protocol import Reporter
+from solver.records import Camera, Slam
+
+WIDTH, HEIGHT, FRAMES = 240, 136, 20
+
+
+def texture(height, width, seed=0):
+    """A picture with detail at several scales, RGB uint8."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros((height, width, 3), np.float32)
+    for size, amount in ((4, 25), (10, 40), (40, 60)):
+        noise = rng.normal(size=(height // size + 3, width // size + 3, 3)).astype(np.float32)
+        out += amount * cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(128 + 0.5 * out, 0, 255).astype(np.uint8)
+
+
+def slam_of(verdict, camera, points=None):
+    points = np.zeros((0, 3)) if points is None else points
+    frame, point, xy = [], [], []
+    T_cam = invert(camera.T_world_from_cam)
+    for t in range(FRAMES):
+        pixels = project(points, T_cam[t], camera.K[t])
+        inside = ((pixels > 0) & (pixels < [WIDTH, HEIGHT])).all(1)
+        frame += [t] * inside.sum()
+        point += list(np.nonzero(inside)[0])
+        xy += list(pixels[inside])
+    return Slam(
+        camera, verdict, {}, "given", 0.0, np.ones(FRAMES, bool), points, np.zeros((len(points), 3), np.uint8),
+        np.array(frame, int), np.array(point, int), np.array(xy).reshape(-1, 2),
+    )  # fmt: skip
+
+
+def camera_of(verdict):
+    K = np.array([[200.0, 0, WIDTH / 2], [0, 200, HEIGHT / 2], [0, 0, 1]])
+    T = np.tile(np.eye(4), (FRAMES, 1, 1))
+    for t in range(FRAMES):
+        if verdict == "rotation":
+            T[t, :3, :3] = cv2.Rodrigues(np.array([0.002 * t, 0.012 * t, 0.001 * t]))[0]
+        elif verdict == "full":
+            T[t, :3, 3] = [0.06 * t, 0.01 * t, 0.05 * t]
+    return Camera(T, np.tile(K, (FRAMES, 1, 1)))
+
+
+def homography_to_wall(camera, t):
+    """Pixels of frame t (OpenCV) to those of a wall of 3 px per camera pixel at depth 4, for any of the verdicts."""
+    T, K = camera.T_world_from_cam[t], camera.K[t]
+    # world point on z = 4 -> pixel: K R^T (X - c), with X = (x, y, 4); wall pixel = (x, y) * 150 + middle
+    from_plane = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 4.0]])
+    from_plane[:, 2] -= T[:3, 3]
+    pixel_from_plane = K @ T[:3, :3].T @ from_plane
+    wall_from_plane = np.array([[100.0, 0, 450], [0, 100, 300], [0, 0, 1]])
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
+    return np.linalg.inv(half) @ wall_from_plane @ np.linalg.inv(pixel_from_plane) @ half
+
+
+def make(verdict, stays=False, slam="given", gain=None):
+    """A shot with its true background: frames, masks, truth, slam. The person is a disc that crosses (or stays)."""
+    camera = camera_of(verdict)
+    wall = texture(600, 900)
+    truth, frames, masks = [], [], []
+    for t in range(FRAMES):
+        H = homography_to_wall(camera, t)
+        background = cv2.warpPerspective(wall, H, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        if gain is not None:
+            background = np.clip(background * gain(t), 0, 255).astype(np.uint8)
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        centre = (WIDTH // 2, 70) if stays else (25 + 10 * t, 70)
+        cv2.ellipse(mask, centre, (12, 30), 0, 0, 360, 1, -1)
+        frame = background.copy()
+        frame[mask > 0] = (255, 0, 255)
+        truth.append(background)
+        frames.append(frame)
+        masks.append(mask)
+    points = None
+    if verdict == "full":
+        rng = np.random.default_rng(3)
+        points = np.c_[rng.uniform(-3, 4, 400), rng.uniform(-2, 2, 400), np.full(400, 4.0)]
+    return SimpleNamespace(
+        shot=SimpleNamespace(frames=FRAMES, width=WIDTH, height=HEIGHT, fps="24/1"),
+        frames=SimpleNamespace(read=lambda i: frames[i]),
+        masks=lambda i: masks[i],
+        slam=slam_of(verdict, camera, points) if slam == "given" else None,
+        truth=truth,
+        seen=frames,
+        mask=masks,
+    )
+
+
+def paint(case):
+    verdict = case.slam.verdict if case.slam else "full"
+    painter = plate.Painter(case.shot, case.frames, case.masks, verdict, None, case.slam)
+    results = [painter.paint(i) for i in range(FRAMES)]
+    holes = [painter.window.hole(i).copy() for i in range(FRAMES)]
+    return [r[0] for r in results], [r[1] for r in results], holes
+
+
+def psnr_in(plates, truth, where):
+    error = [(p.astype(float) - t)[w] ** 2 for p, t, w in zip(plates, truth, where)]
+    return 10 * np.log10(255**2 / np.concatenate(error).mean())
+
+
+@pytest.mark.parametrize(("verdict", "slam"), [("static", 1), ("rotation", 1), ("full", 1), ("full", 0)])
+def test_fills_what_was_seen_elsewhere(verdict, slam):
+    case = make(verdict, slam="given" if slam else None)
+    plates, unseen, holes = paint(case)
+    assert psnr_in(plates, case.truth, holes) > 30
+    for p, original, hole, u in zip(plates, case.seen, holes, unseen):
+        assert np.array_equal(p[~hole], original[~hole])  # bit for bit
+        assert (u[~hole] == 0).all()
+        assert (u > 127).mean() < 0.002  # everything was seen at some time
+
+
+@pytest.mark.parametrize("verdict", ["static", "rotation"])
+def test_marks_what_was_never_seen(verdict):
+    case = make(verdict, stays=True)
+    plates, unseen, holes = paint(case)
+    t = FRAMES // 2
+    if verdict == "static":
+        assert np.array_equal(unseen[t] > 127, holes[t])
+    # truth of visibility: carry every frame's background into frame t's pixels
+    camera = case.slam.camera
+    visible = np.zeros((HEIGHT, WIDTH), bool)
+    for s in range(FRAMES):
+        H = np.linalg.inv(homography_to_wall(camera, s)) @ homography_to_wall(camera, t)
+        covered = cv2.warpPerspective(
+            holes[s].astype(np.uint8), H, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=1
+        )
+        visible |= covered == 0
+    wrong = (unseen[t] > 127) != (holes[t] & ~visible)
+    assert wrong[holes[t]].mean() < 0.03
+    # and the guess does not flicker: the fill is a piece of the same picture in the next frame
+    H = np.linalg.inv(homography_to_wall(camera, t + 1)) @ homography_to_wall(camera, t)
+    following = cv2.warpPerspective(plates[t + 1], H, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    inside = cv2.erode(holes[t].astype(np.uint8), np.ones((7, 7))) > 0
+    assert np.abs(following.astype(float) - plates[t])[inside].mean() < 12
+
+
+def test_exposure_changes_are_followed():
+    case = make("static", gain=lambda t: 1 + 0.1 * np.sin(t / 3))
+    plates, _, holes = paint(case)
+    assert psnr_in(plates, case.truth, holes) > 30
+
+
+def test_run_writes_the_take(tmp_path):
+    case = make("rotation")
+    case.shot.width -= 1  # odd sizes are legal
+    frames = SimpleNamespace(read=lambda i: np.ascontiguousarray(case.seen[i][:, :-1]))
+    report = Reporter()
+    numbers = plate.run(
+        case.shot, frames, lambda i: np.ascontiguousarray(case.mask[i][:, :-1]), None, case.slam, tmp_path, None, report
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["plate"]
+    assert len(list((tmp_path / "plate").glob("*.png"))) == FRAMES
+    assert len(list((tmp_path / "plate" / "unseen").glob("*.png"))) == FRAMES
+    picture = cv2.imread(str(tmp_path / "plate" / "000003.png"))[..., ::-1]
+    assert psnr_in([picture], [case.truth[3][:, :-1]], [np.ones((HEIGHT, WIDTH - 1), bool)]) > 35
+    with av.open(str(tmp_path / "plate" / "plate.mp4")) as movie:
+        decoded = [f.to_ndarray(format="rgb24") for f in movie.decode(video=0)]
+    assert len(decoded) == FRAMES and decoded[0].shape == (HEIGHT, WIDTH, 3)
+    assert abs(decoded[5][:, :-1].mean((0, 1)) - case.truth[5][:, :-1].mean((0, 1))).max() < 3  # colours stay
+    assert numbers["unseen_share"] < 0.002 and 0.02 < numbers["hidden_share"] < 0.3
+
+
+def test_memory_window_is_bounded_and_carries_the_past():
+    """With room for few frames only, what was seen long ago still is not a guess."""
+    case = make("static")
+    for t in range(4, FRAMES):  # the person walks in, then stands
+        case.mask[t][:] = case.mask[4]
+        case.seen[t][:] = np.where(case.mask[4][..., None] > 0, (255, 0, 255), case.truth[t])
+    painter = plate.Painter(case.shot, case.frames, case.masks, "static", None, case.slam, memory_bytes=1)
+    assert painter.window.slots == 9
+    for i in range(FRAMES):
+        picture, unseen = painter.paint(i)
+    assert (unseen > 127).mean() < 0.002
+    assert psnr_in([picture], [case.truth[-1]], [painter.window.hole(FRAMES - 1)]) > 30
+
+
+def test_people_everywhere_leave_a_guess_not_a_crash():
+    case = make("full", slam=None)
+    painter = plate.Painter(case.shot, case.frames, lambda i: np.ones((HEIGHT, WIDTH), np.uint8), "full", None, None)
+    for i in range(3):
+        picture, unseen = painter.paint(i)
+        assert picture.shape == (HEIGHT, WIDTH, 3) and (unseen == 255).all()
+
+
+def test_push_pull_keeps_samples_and_interpolates_between():
+    values = np.tile(np.linspace(0, 100, 64, dtype=np.float32), (48, 1))
+    weights = np.ones((48, 64), np.float32)
+    weights[10:30, 20:40] = 0
+    out = push_pull(np.where(weights > 0, values, 999), weights)
+    assert np.array_equal(out[weights > 0], values[weights > 0])
+    assert np.abs(out - values).max() < 12
+
+
+def test_guess_continues_a_pattern():
+    """Stripes go on through the hole; a smooth fill would turn them grey."""
+    stripes = np.tile((np.arange(120) // 6 % 2 * 150 + 50).astype(np.float32)[None, :, None], (90, 1, 3))
+    missing = np.zeros((90, 120), bool)
+    missing[30:60, 45:75] = True
+    out = complete(np.where(missing[..., None], 0, stripes), missing, ~missing)
+    assert np.abs(out - stripes)[missing].mean() < 25
+    assert np.array_equal(out[~missing], stripes[~missing])
