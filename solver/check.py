@@ -32,5 +32,5 @@ def check() -> int:
 
         print("device   " + (torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads"))
     else:
-        print("Install what is missing: pip install -r requirements.txt")
+        print("Install what is missing: pip install .")
     return 1 if missing else 0
