@@ -1,0 +1,22 @@
+# make demo   set up, then one real shot from film to film (CLIP=FILE for your own), results in out/
+# make test   set up, then every test
+PYTHON ?= python3.11
+RUN = . .venv/env.sh && .venv/bin/python
+
+.PHONY: setup demo test zip clean
+
+setup:
+	@bash tools/setup.sh $(PYTHON)
+
+demo: setup
+	@$(RUN) tools/demo.py $(if $(CLIP),"$(CLIP)") </dev/null
+
+test: setup
+	@$(RUN) -m ruff check .
+	@$(RUN) -m pytest -q </dev/null
+
+zip: setup
+	@$(RUN) tools/build_zip.py
+
+clean:
+	rm -rf out dist .pytest_cache .hypothesis .ruff_cache
