@@ -1,0 +1,252 @@
+"""Feet that stay where they step: contact, footprints, and two-bone IK of the legs. World Z-up, the floor at z = 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .rig import Mapping, Rig, body_axes
+from .rotations import frame, swing, unit
+from .source import HEEL_BEHIND_ANKLE, SOLE_UNDER_BALL, Track
+
+CONTACT_HEIGHT_M = 0.06
+CONTACT_SPEED_M_S = 0.35
+# A foot that moved further than this during one contact was not standing: it follows the person instead of being pinned.
+STANDING_M = 0.12
+TOES_AHEAD_OF_BALL = 0.5  # share of ankle to ball
+
+
+@dataclass
+class Sole:
+    """Points of one foot in the rest pose, world: ankle and ball joints, and on the floor below them heel, ball and tip of the toes."""
+
+    ankle: np.ndarray
+    ball_joint: np.ndarray
+    heel: np.ndarray
+    ball: np.ndarray
+    tip: np.ndarray
+
+
+def person_soles(track: Track) -> list[Sole]:
+    """Left and right, in SMPL's rest axes (Y-up)."""
+    return [_sole(track.rest_joints[a], track.rest_joints[b], np.eye(3)[1], track.rest_floor_m) for a, b in ((7, 10), (8, 11))]
+
+
+def rig_soles(rig: Rig, mapping: Mapping, person_ball_share: float) -> list[Sole]:
+    """Left and right, world. A foot without toes gets a ball as far ahead, against its leg, as the person's (a share of the leg)."""
+    axes = body_axes(rig, mapping)
+    out = []
+    for side in "LR":
+        ankle, toes = rig.heads_world[mapping.bones[f"foot.{side}"]], mapping.bones.get(f"toes.{side}")
+        ball = ankle + axes[:, 2] * person_ball_share * leg_m(rig, mapping) if toes is None else rig.heads_world[toes]
+        out.append(_sole(ankle, ball, axes[:, 1], floor_of(rig, mapping)))
+    return out
+
+
+def _sole(ankle, ball, up, floor):
+    ahead = ball - ankle
+    ahead = ahead - (ahead @ up) * up
+
+    def on_floor(p):
+        return p + (floor - p @ up) * up
+
+    heel = on_floor(ankle - HEEL_BEHIND_ANKLE * ahead)
+    return Sole(ankle, ball, heel, on_floor(ball), on_floor(ball + TOES_AHEAD_OF_BALL * ahead))
+
+
+def leg_m(rig: Rig, mapping: Mapping) -> float:
+    """Thigh and shin of the character, the mean of both sides, metres."""
+    total = 0.0
+    for side in "LR":
+        thigh, shin = mapping.bones[f"upper_leg.{side}"], mapping.bones[f"lower_leg.{side}"]
+        foot = mapping.bones.get(f"foot.{side}")
+        ankle = rig.tails_world[shin] if foot is None else rig.heads_world[foot]
+        points = np.array([rig.heads_world[thigh], rig.heads_world[shin], ankle])
+        total += np.linalg.norm(np.diff(points, axis=0), axis=1).sum() / 2
+    return float(total)
+
+
+def floor_of(rig: Rig, mapping: Mapping) -> float:
+    """Height of the soles in the rest pose, along the character's up, from the world's origin.
+
+    What the mesh says, else the armature's origin where it lies a little below the feet, else a little below the lowest joint.
+    """
+    if rig.floor_m is not None:
+        return rig.floor_m
+    up = body_axes(rig, mapping)[:, 1]
+    feet = [b for part, b in mapping.bones.items() if part.startswith(("foot", "toes", "lower_leg"))]
+    lowest = float((rig.heads_world[feet] @ up).min())
+    origin = float(np.asarray(rig.T_world_from_rig)[:3, 3] @ up)
+    leg = leg_m(rig, mapping)
+    return origin if 0 <= lowest - origin < 0.2 * leg else lowest - SOLE_UNDER_BALL * leg
+
+
+def stand_height(rig: Rig, mapping: Mapping) -> float:
+    """How high the character's hip joints are when it stands straight, metres."""
+    up = body_axes(rig, mapping)[:, 1]
+    ankles = [rig.heads_world[b] @ up for part, b in mapping.bones.items() if part.startswith("foot")]
+    return leg_m(rig, mapping) + (float(np.mean(ankles)) - floor_of(rig, mapping) if ankles else 0.0)
+
+
+def person_height(track: Track) -> float:
+    """The same for the person."""
+    return track.leg_m + float(track.rest_joints[[7, 8], 1].mean()) - track.rest_floor_m
+
+
+def estimate_contact(points, frames, fps):
+    """Contact (F, 4) bool of left heel, left ball, right heel, right ball at points (F, 4, 3): low and slow, for at least 3 frames."""
+    if len(points) < 3:
+        return points[..., 2] < CONTACT_HEIGHT_M
+    speed = np.linalg.norm(np.gradient(points, frames / fps, axis=0), axis=-1)
+    touching = (points[..., 2] < CONTACT_HEIGHT_M) & (speed < CONTACT_SPEED_M_S)
+    for k in range(4):
+        for value in (True, False):  # close gaps first, then drop what is too short
+            for start, end in _runs(touching[:, k] != value):
+                if end - start < 3 and start > 0 and end < len(points):
+                    touching[start:end, k] = value
+    return touching
+
+
+def _runs(flags):
+    """[(start, end)] of the runs of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
+    """Pin the feet of a `_Pose` to the person's footprints while these touch the floor; returns the contact (F, 4) bool.
+
+    G (F, 24, 3, 3), joints (F, 24, 3): the person. start (1, 3), path_scale: footprints scale about it as the path did.
+    Between two contacts the correction fades from one to the next, so that a swing stays a swing. The hips sink where a leg is
+    too short for its footprint.
+    """
+    rig, mapping = pose.rig, pose.mapping
+    theirs = person_soles(track)
+    share = np.linalg.norm((theirs[0].ball_joint - theirs[0].ankle)[[0, 2]]) / track.leg_m
+    ours = rig_soles(rig, mapping, share)
+    sole_points = []
+    for k, sole in enumerate(theirs):
+        ankle, R = joints[:, 7 + k], G[:, 7 + k]
+        sole_points += [ankle + R @ (sole.heel - sole.ankle), ankle + R @ (sole.ball - sole.ankle)]
+    sole_points = np.stack(sole_points, 1)
+    contact = estimate_contact(sole_points, track.frames, track.fps) if track.contact is None else track.contact > 0.5
+    prints = start[:, None] + (sole_points - start[:, None]) * path_scale
+    goals = []
+    for k, (side, sole) in enumerate(zip("LR", ours, strict=True)):
+        foot = mapping.bones[f"foot.{side}"]
+        heel = pose.D[:, foot] @ (sole.heel - sole.ankle)
+        ball = pose.D[:, foot] @ (sole.ball - sole.ankle)
+        mine = contact[:, 2 * k : 2 * k + 2]
+        goal = pose.heads[:, foot] + _offsets(pose.heads[:, foot], heel, ball, prints[:, 2 * k : 2 * k + 2], mine)
+        goal[:, 2] = np.maximum(goal[:, 2], -np.minimum(heel[:, 2], ball[:, 2]))
+        goals.append(goal)
+    _sink_hips(pose, goals, contact)
+    for k, side in enumerate("LR"):
+        _two_bone_ik(pose, side, goals[k], G[:, 1 + k, :, 0])
+    pose.place()
+    for side, sole in zip("LR", ours, strict=True):
+        _bend_toes(pose, side, sole)
+    pose.place()
+    return contact
+
+
+def _offsets(ankle, heel, ball, prints, contact):
+    """Correction (F, 3) of an ankle. heel, ball (F, 3): sole points from the ankle as the foot is turned; prints (F, 2, 3): heel and
+    ball of the person; contact (F, 2). The foot stands on its ball where that touches, else on its heel."""
+    known = contact.any(1)
+    offset = np.zeros_like(ankle)
+    for first, end in _runs(known):
+        span = np.arange(first, end)
+        on_ball = contact[span, 1]
+        goal = np.empty((len(span), 3))
+        if on_ball.any():
+            goal[on_ball] = _footprint(prints[span[on_ball], 1]) - ball[span[on_ball]]
+            touching = np.flatnonzero(on_ball)
+            for i in np.flatnonzero(~on_ball):  # heel only: roll about where the heel is once the ball is down
+                n = touching[np.abs(touching - i).argmin()]
+                goal[i] = goal[n] + heel[span[n]] - heel[span[i]]
+        else:
+            goal[:] = _footprint(prints[span, 0]) - heel[span]
+        goal[:, 2] = -np.minimum(heel[span, 2], ball[span, 2])
+        offset[span] = goal - ankle[span]
+    if not known.any():
+        return offset
+    at = np.flatnonzero(known)
+    every = np.arange(len(ankle))
+    after = np.clip(np.searchsorted(at, every), 0, len(at) - 1)
+    left, right = at[np.maximum(after - 1, 0)], at[after]
+    left = np.where(every < at[0], at[0], np.where(every > at[-1], at[-1], left))
+    u = np.clip((every - left) / np.maximum(right - left, 1), 0, 1)[:, None]
+    u = u * u * (3 - 2 * u)
+    return np.where(known[:, None], offset, (1 - u) * offset[left] + u * offset[right])
+
+
+def _footprint(points):
+    """Where a contact stands: one place, or, for a foot that travelled meanwhile, its own path."""
+    centre = np.median(points, axis=0)
+    return centre if np.linalg.norm((points - centre)[:, :2], axis=1).max() < STANDING_M else points
+
+
+def _sink_hips(pose, goals, contact):
+    """Lower the hips, smoothly and no more than needed, where a standing leg would have to be longer than it is."""
+    rig, mapping = pose.rig, pose.mapping
+    leg = leg_m(rig, mapping)
+    need = np.zeros(len(pose.D))
+    for k, side in enumerate("LR"):
+        away = goals[k] - pose.heads[:, mapping.bones[f"upper_leg.{side}"]]
+        flat = np.linalg.norm(away[:, :2], axis=1)
+        reach = 0.9995 * _lengths(rig, mapping, side).sum()
+        short = -away[:, 2] - np.sqrt(np.maximum(reach**2 - flat**2, 0.0))
+        need = np.maximum(need, np.where(contact[:, 2 * k : 2 * k + 2].any(1), short, 0.0))
+    if need.max() <= 0:
+        return
+    radius = 3
+    padded = np.pad(np.minimum(need, 0.2 * leg), 2 * radius, mode="edge")
+    widest = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1).max(-1)
+    sunk = np.lib.stride_tricks.sliding_window_view(widest, 2 * radius + 1).mean(-1)
+    pose.heads[:, mapping.bones["hips"], 2] -= sunk
+    pose.place()
+
+
+def _lengths(rig, mapping, side):
+    p, k, a = (rig.heads_world[mapping.bones[f"{part}.{side}"]] for part in ("upper_leg", "lower_leg", "foot"))
+    return np.array([np.linalg.norm(k - p), np.linalg.norm(a - k)])
+
+
+def _two_bone_ik(pose, side, goal, hinge):
+    """Turn thigh and shin so that the ankle comes to goal (F, 3). hinge (F, 3): the knee's axis, pointing to the person's left; it
+    decides where the knee goes when the leg is straight."""
+    bones = pose.mapping.bones
+    thigh, shin, foot = bones[f"upper_leg.{side}"], bones[f"lower_leg.{side}"], bones[f"foot.{side}"]
+    p, k, a = pose.heads[:, thigh], pose.heads[:, shin], pose.heads[:, foot]
+    l1, l2 = _lengths(pose.rig, pose.mapping, side)
+    away = unit(a - p)
+    bend = np.cross(unit(k - p), unit(a - k))
+    sure = np.clip((bend * hinge).sum(-1, keepdims=True) / 0.12, 0, 1)
+    normal = sure * unit(bend) + (1 - sure) * hinge
+    normal = unit(normal - (normal * away).sum(-1, keepdims=True) * away)
+    far = np.linalg.norm(goal - p, axis=1)
+    reach = np.clip(far, abs(l1 - l2) + 1e-6, (l1 + l2) * (1 - 1e-7))
+    toward = unit(goal - p)
+    turned = (swing(away, toward) @ normal[..., None])[..., 0]
+    cosine = (l1**2 + reach**2 - l2**2) / (2 * l1 * reach)
+    sine = np.sqrt(np.maximum(1 - cosine**2, 0))
+    knee = p + l1 * (cosine[:, None] * toward + sine[:, None] * np.cross(toward, turned))
+    ankle = p + reach[:, None] * toward
+    pose.D[:, thigh] = frame(knee - p, turned) @ np.swapaxes(frame(k - p, normal), -1, -2) @ pose.D[:, thigh]
+    pose.D[:, shin] = frame(ankle - knee, turned) @ np.swapaxes(frame(a - k, normal), -1, -2) @ pose.D[:, shin]
+
+
+def _bend_toes(pose, side, sole):
+    """Lift toes that would go through the floor."""
+    toes = pose.mapping.bones.get(f"toes.{side}")
+    if toes is None:
+        return
+    ahead = pose.D[:, toes] @ (sole.tip - sole.ball_joint)
+    length = np.linalg.norm(sole.tip - sole.ball_joint)
+    lowest = np.clip(-pose.heads[:, toes, 2], -0.99 * length, 0.99 * length)
+    flat = unit(ahead * [1, 1, 0])
+    lifted = flat * np.sqrt(length**2 - lowest**2)[:, None] + lowest[:, None] * [0, 0, 1]
+    lift = swing(ahead, np.where((ahead[:, 2] < lowest)[:, None], lifted, ahead))
+    pose.D[:, toes] = lift @ pose.D[:, toes]

@@ -1,0 +1,74 @@
+"""Plain English, as Quaternius, KayKit and many hand-made rigs use it."""
+
+MAP = {
+    "hips": (
+        "hips",
+        "hip",
+        "pelvis",
+        "body",
+        "root",
+    ),
+    "head": ("head",),
+    "clavicle": (
+        "shoulder",
+        "clavicle",
+        "collar",
+        "collarbone",
+    ),
+    "upper_arm": (
+        "upperarm",
+        "uparm",
+        "arm",
+        "bicep",
+    ),
+    "lower_arm": (
+        "lowerarm",
+        "forearm",
+        "lowarm",
+        "elbow",
+    ),
+    "hand": (
+        "hand",
+        "wrist",
+        "palm",
+        "fist",
+    ),
+    "upper_leg": (
+        "upperleg",
+        "upleg",
+        "thigh",
+    ),
+    "lower_leg": (
+        "lowerleg",
+        "lowleg",
+        "calf",
+        "shin",
+        "leg",
+        "knee",
+    ),
+    "foot": (
+        "foot",
+        "ankle",
+    ),
+    "toes": (
+        "toes",
+        "toe",
+        "ball",
+        "toebase",
+    ),
+    "index": (
+        "index1",
+        "indexproximal",
+        "findex1",
+    ),
+    "middle": (
+        "middle1",
+        "middleproximal",
+        "fmiddle1",
+    ),
+    "pinky": (
+        "pinky1",
+        "little1",
+        "fpinky1",
+    ),
+}
