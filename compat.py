@@ -1,0 +1,148 @@
+"""Every difference between Blender 4.2 and 5.x, and nothing else. Branches ask what is there, not for version numbers."""
+
+from __future__ import annotations
+
+import bpy
+
+
+# -- actions: curves lie on the action until 4.3, in the channel bag of a slot since 4.4
+
+
+def new_curves(datablock, name: str):
+    """A new action on an ID, bound to it. Returns the action, and a function (path, index, group) that makes a curve."""
+    action = bpy.data.actions.new(name)
+    animation = datablock.animation_data_create()
+    animation.action = action
+    if hasattr(action, "slots"):
+        slot = action.slots.new(id_type=datablock.id_type, name=datablock.name)
+        animation.action_slot = slot
+        owner = action.layers.new("Layer").strips.new(type="KEYFRAME").channelbag(slot, ensure=True)
+    else:
+        owner = action
+
+    def make(path, index, group=""):
+        curve = owner.fcurves.new(path, index=index)
+        if group:
+            curve.group = owner.groups.get(group) or owner.groups.new(group)
+        return curve
+
+    return action, make
+
+
+def curves_of(datablock) -> list:
+    """The curves that now move an ID."""
+    animation = datablock.animation_data
+    if animation is None or animation.action is None:
+        return []
+    action = animation.action
+    if not hasattr(action, "slots"):
+        return list(action.fcurves)
+    if animation.action_slot is None:
+        return []
+    return [
+        curve
+        for layer in action.layers
+        for strip in layer.strips
+        for bag in (strip.channelbag(animation.action_slot),)
+        if bag is not None
+        for curve in bag.fcurves
+    ]
+
+
+# -- compositor
+
+
+def compositor_tree(scene):
+    """The node tree that composes a new scene, empty, and its output node."""
+    if hasattr(scene, "compositing_node_group"):
+        tree = bpy.data.node_groups.new(scene.name, "CompositorNodeTree")
+        tree.interface.new_socket(name="Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+        scene.compositing_node_group = tree
+        output = tree.nodes.new("NodeGroupOutput")
+    else:
+        scene.use_nodes = True
+        tree = scene.node_tree
+        tree.nodes.clear()
+        output = tree.nodes.new("CompositorNodeComposite")
+    if hasattr(scene.render, "compositor_device"):
+        scene.render.compositor_device = "CPU"  # 5.2 asks for a GPU, which a render farm may lack
+    return tree, output
+
+
+def composited_tree(scene):
+    """The node tree of a scene's compositor, or None."""
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group
+    return scene.node_tree if scene.use_nodes else None
+
+
+def alpha_over(tree, background, foreground, factor=None):
+    """Node that lays one socket over another; factor is a socket or None for all of it. Returns its output socket."""
+    node = tree.nodes.new("CompositorNodeAlphaOver")
+    named = "Background" in node.inputs
+    back, front, amount = ("Background", "Foreground", "Factor") if named else (1, 2, 0)
+    tree.links.new(background, node.inputs[back])
+    tree.links.new(foreground, node.inputs[front])
+    if factor is None:
+        node.inputs[amount].default_value = 1.0
+    else:
+        tree.links.new(factor, node.inputs[amount])
+    return node.outputs[0]
+
+
+def scale_to_render(tree, source):
+    """Node that brings a picture to the render's size. Returns its output socket."""
+    node = tree.nodes.new("CompositorNodeScale")
+    if hasattr(node, "space"):
+        node.space = "RENDER_SIZE"
+        node.frame_method = "STRETCH"
+    else:
+        node.inputs["Type"].default_value = "Render Size"
+        node.inputs["Frame Type"].default_value = "Stretch"
+    tree.links.new(source, node.inputs[0])
+    return node.outputs[0]
+
+
+# -- rendering
+
+
+def eevee() -> str:
+    """Engine id of EEVEE."""
+    engines = bpy.types.RenderSettings.bl_rna.properties["engine"].enum_items.keys()
+    return "BLENDER_EEVEE_NEXT" if "BLENDER_EEVEE_NEXT" in engines else "BLENDER_EEVEE"
+
+
+def can_denoise() -> bool:
+    """Whether this Blender was built with OpenImageDenoise; some distributions' are not, and fail or stay noisy."""
+    try:
+        import _cycles
+    except ImportError:
+        return False
+    return bool(getattr(_cycles, "with_openimagedenoise", False))
+
+
+def set_output_movie(scene) -> None:
+    """H.264 in an mp4."""
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "VIDEO"
+    settings.file_format = "FFMPEG"
+    scene.render.ffmpeg.format = "MPEG4"
+    scene.render.ffmpeg.codec = "H264"
+    scene.render.ffmpeg.constant_rate_factor = "HIGH"
+    scene.render.ffmpeg.gopsize = 12
+
+
+def set_output_picture(scene, alpha=False) -> None:
+    """8-bit PNG."""
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = "PNG"
+    settings.color_mode = "RGBA" if alpha else "RGB"
+
+
+def use_nodes(datablock) -> None:
+    """Switch a material or world to nodes, which 5.x does by itself and will not let be switched."""
+    if not datablock.use_nodes:
+        datablock.use_nodes = True

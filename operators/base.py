@@ -1,0 +1,88 @@
+"""What the operators share: errors in an artist's words, and finding the take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..scene import take as scene_take
+from ..solver.protocol import ShotError
+
+
+class ShotOperator:
+    """Mix-in. `run(context)` does the work and may raise ShotError; it returns a line for the artist."""
+
+    def execute(self, context):
+        try:
+            said = self.run(context)
+        except ShotError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.tell(*said) if isinstance(said, tuple) else self.tell(said)
+        return {"FINISHED"}
+
+    def tell(self, text, warnings=()):
+        """Report that it is done, with its caveats if there are any."""
+        for warning in warnings:
+            self.report({"WARNING"}, warning)
+        if not warnings:
+            self.report({"INFO"}, text)
+
+
+def absolute(path: str, what: str) -> Path:
+    """An absolute path; `//` is beside the .blend. Raises ShotError where there is no path, or no .blend yet."""
+    if not path.strip():
+        raise ShotError(f"No {what} is chosen.", "Choose one in the Shot panel.")
+    if path.startswith("//") and not bpy.data.filepath:
+        raise ShotError(f"The path of the {what} begins beside the .blend file, which is not saved yet.", "Save the file first.")
+    return Path(bpy.path.abspath(path)).resolve()
+
+
+def has_take(cls, context) -> bool:
+    """Poll: there is a take in this scene."""
+    if scene_take.take_collections(context.scene):
+        return True
+    cls.poll_message_set("Extract a shot or load a take first")
+    return False
+
+
+def chosen_take(context, name: str = ""):
+    """The take's collection by name, else the one chosen in the panel, else the last one. Raises ShotError."""
+    takes = scene_take.take_collections(context.scene)
+    if name:
+        for collection in takes:
+            if collection.name == name:
+                return collection
+        raise ShotError(f"There is no take called {name} in this scene.", "Load it, or choose another.")
+    chosen = context.scene.reshoot.take
+    if chosen in takes:
+        return chosen
+    if not takes:
+        raise ShotError("There is no take in this scene.", "Extract a shot or load a take first.")
+    return takes[-1]
+
+
+def object_called(name: str, kind: str, what: str):
+    """An object by name and type. Raises ShotError."""
+    item = bpy.data.objects.get(name)
+    if item is None or (kind and item.type != kind):
+        raise ShotError(f"There is no {what} called {name}.", "Choose one that is in the file.")
+    return item
+
+
+def person_ids(text: str, known) -> list[int]:
+    """Ids in a text like "1, 3". Raises ShotError for what is no number, or nobody in the take."""
+    ids = []
+    for word in text.replace(",", " ").replace(";", " ").split():
+        if not word.isdigit() or int(word) not in known:
+            people = ", ".join(str(i) for i in known) or "nobody"
+            raise ShotError(f"“{word}” is not a person of this take.", f"It has {people}.")
+        ids.append(int(word))
+    return ids
+
+
+def show_scene(context, scene) -> None:
+    """Make a scene the one that the artist looks at; without a window there is none to switch."""
+    if context.window is not None:
+        context.window.scene = scene

@@ -1,0 +1,89 @@
+"""Small things: choose a clip (also by dropping it), open the report, cancel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from .. import jobs
+from ..scene import take as scene_take
+from ..solver.protocol import ShotError
+from .base import ShotOperator, chosen_take, has_take
+
+MOVIES = ".mp4;.mov;.mkv;.avi;.webm;.m4v;.mxf;.mpg;.mpeg;.mts;.m2ts"
+
+
+class SHOT_OT_choose_clip(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.choose_clip"
+    bl_label = "Use as Reshoot Clip"
+    bl_description = "Make this movie the clip of the Shot panel"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: bpy.props.StringProperty(name="Clip", description="Choose the movie", subtype="FILE_PATH")
+
+    def invoke(self, context, event):
+        space = context.space_data
+        if space is not None and space.type == "VIEW_3D":
+            space.show_region_ui = True
+        return self.execute(context)
+
+    def run(self, context):
+        path = Path(bpy.path.abspath(self.filepath))
+        if not path.exists():
+            raise ShotError(f"{path} was not found.", "Choose another clip.")
+        settings = context.scene.reshoot
+        settings.filepath = self.filepath
+        settings.take_dir = ""
+        return f"{path.name} is ready: press Extract Shot in the Reshoot tab"
+
+
+class SHOT_FH_movie(bpy.types.FileHandler):
+    bl_idname = "SHOT_FH_movie"
+    bl_label = "Reshoot Clip"
+    bl_import_operator = "shot.choose_clip"
+    bl_file_extensions = MOVIES
+
+    @classmethod
+    def poll_drop(cls, context):
+        return context.area is not None and context.area.type == "VIEW_3D"
+
+
+class SHOT_OT_cancel(bpy.types.Operator):
+    bl_idname = "shot.cancel"
+    bl_label = "Cancel Extraction"
+    bl_description = "Stop the solver and keep the stages that are finished"
+
+    @classmethod
+    def poll(cls, context):
+        if jobs.current is None or jobs.current.state != jobs.RUNNING:
+            cls.poll_message_set("No shot is being extracted")
+            return False
+        return True
+
+    def execute(self, context):
+        jobs.current.stop()
+        context.window_manager.reshoot_job.status = jobs.STOPPING
+        return {"FINISHED"}
+
+
+class SHOT_OT_open_report(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.open_report"
+    bl_label = "Open Report"
+    bl_description = "Show the report of the take in the web browser"
+
+    @classmethod
+    def poll(cls, context):
+        return has_take(cls, context)
+
+    def run(self, context):
+        folder = Path(bpy.path.abspath(chosen_take(context)[scene_take.TAKE_KEY]))
+        report = folder / "report.html"
+        if not report.exists():
+            raise ShotError("This take has no report.", "Run Extract Shot to the end.")
+        if not bpy.app.background:
+            bpy.ops.wm.url_open(url=report.as_uri())
+        return f"The report is {report}"
+
+
+CLASSES = (SHOT_OT_choose_clip, SHOT_FH_movie, SHOT_OT_cancel, SHOT_OT_open_report)

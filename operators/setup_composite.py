@@ -1,0 +1,63 @@
+"""2D transfer: the film with people replaced."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..scene import compositor
+from ..scene import render as scene_render
+from ..scene import take as scene_take
+from ..solver.protocol import ShotError
+from .base import ShotOperator, chosen_take, has_take, person_ids, show_scene
+
+ENGINE_ITEMS = tuple((e, e.title() if e != "EEVEE" else e, f"Render with {e.title()}") for e in scene_render.ENGINES)
+
+
+def characters_called(name: str):
+    """The collection to render by name, None for an empty name. Raises ShotError."""
+    if not name:
+        return None
+    collection = bpy.data.collections.get(name)
+    if collection is None:
+        raise ShotError(f"There is no collection called {name}.", "Choose the collection of your characters.")
+    return collection
+
+
+class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.setup_composite"
+    bl_label = "Set Up 2D Transfer"
+    bl_description = "Make a scene that lays your characters, with their shadows, over the clean plate of the film"
+    bl_options = {"REGISTER", "UNDO"}
+
+    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+    replace: bpy.props.StringProperty(name="Replace", description="List the people to replace, as in 1,2. Empty: all that are not kept")
+    keep: bpy.props.StringProperty(name="Keep in Front", description="List the people to keep from the film, in front of the render")
+    characters: bpy.props.StringProperty(
+        name="Characters", description="Name the collection to render. Empty: every animated character outside the take"
+    )
+    engine: bpy.props.EnumProperty(name="Engine", description="Choose what renders the characters", items=ENGINE_ITEMS, default="CYCLES")
+    samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
+    scene_name: bpy.props.StringProperty(name="Scene", description="Name the new scene. Empty: after the take")
+
+    @classmethod
+    def poll(cls, context):
+        return has_take(cls, context)
+
+    def run(self, context):
+        collection = chosen_take(context, self.take)
+        known = [o[scene_take.PERSON_KEY] for o in scene_take.persons(collection)]
+        transfer = compositor.build(
+            context.scene,
+            collection,
+            replace=person_ids(self.replace, known),
+            keep=person_ids(self.keep, known),
+            characters=characters_called(self.characters),
+            engine=self.engine,
+            samples=self.samples,
+            name=self.scene_name,
+        )
+        show_scene(context, transfer.scene)
+        return f"The 2D transfer is the scene {transfer.scene.name}", transfer.warnings
+
+
+CLASSES = (SHOT_OT_setup_composite,)

@@ -1,0 +1,54 @@
+"""3D transfer: the camera, the characters or both in a new set."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..scene import stage
+from .base import ShotOperator, chosen_take, has_take, object_called, show_scene
+from .setup_composite import ENGINE_ITEMS, characters_called
+
+
+class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.setup_scene"
+    bl_label = "Set Up 3D Transfer"
+    bl_description = "Make a scene with a small set, and put the camera, the characters or both into it"
+    bl_options = {"REGISTER", "UNDO"}
+
+    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+    content: bpy.props.EnumProperty(
+        name="Use",
+        description="Choose what of the take goes into the set",
+        items=[(c, c.title(), "") for c in stage.CONTENTS],
+        default="BOTH",
+    )
+    characters: bpy.props.StringProperty(
+        name="Characters", description="Name the collection to show. Empty: every animated character outside the take"
+    )
+    retime: bpy.props.FloatProperty(name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0)
+    place: bpy.props.StringProperty(name="Placed By", description="Name an empty that places the action. Empty: a new one")
+    engine: bpy.props.EnumProperty(name="Engine", description="Choose what renders the set", items=ENGINE_ITEMS, default="CYCLES")
+    samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
+    scene_name: bpy.props.StringProperty(name="Scene", description="Name the new scene. Empty: after the take")
+
+    @classmethod
+    def poll(cls, context):
+        return has_take(cls, context)
+
+    def run(self, context):
+        scene, warnings = stage.build(
+            context.scene,
+            chosen_take(context, self.take),
+            content=self.content,
+            characters=characters_called(self.characters),
+            retime=self.retime,
+            place=object_called(self.place, "", "object") if self.place else None,
+            engine=self.engine,
+            samples=self.samples,
+            name=self.scene_name,
+        )
+        show_scene(context, scene)
+        return f"The 3D transfer is the scene {scene.name}", warnings
+
+
+CLASSES = (SHOT_OT_setup_scene,)

@@ -1,0 +1,180 @@
+"""The sidebar tab, in the order of the work. Drawing only."""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import jobs
+from ..scene import take as scene_take
+
+
+class ReshootPanel:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Reshoot"
+
+    def prepare(self):
+        self.layout.use_property_split = True
+        self.layout.use_property_decorate = False
+        return self.layout
+
+
+def _take(context):
+    takes = scene_take.take_collections(context.scene)
+    chosen = context.scene.reshoot.take
+    return chosen if chosen in takes else takes[-1] if takes else None
+
+
+class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_shot"
+    bl_label = "Shot"
+    bl_order = 0
+
+    def draw(self, context):
+        layout, settings, job = self.prepare(), context.scene.reshoot, context.window_manager.reshoot_job
+        layout.prop(settings, "filepath")
+        layout.prop(settings, "take_dir")
+        if job.status in (jobs.RUNNING, jobs.STOPPING):
+            row = layout.row(align=True)
+            stopping = job.status == jobs.STOPPING
+            row.progress(factor=job.fraction, text="Stopping" if stopping else job.stage)
+            row.operator("shot.cancel", text="", icon="X")
+            layout.label(text=job.text or "The solver is loading")
+        else:
+            row = layout.row()
+            row.scale_y = 1.6
+            row.enabled = bool(settings.filepath)
+            resume = job.status == jobs.CANCELLED
+            extract = row.operator("shot.extract", text="Resume Extraction" if resume else "Extract Shot", icon="PLAY")
+            extract.filepath, extract.take_dir = settings.filepath, settings.take_dir
+            for name in ("quality", "max_height", "focal_mm", "cut", "plate", "match_scene"):
+                setattr(extract, name, getattr(settings, name))
+        _outcome(layout, job)
+        layout.operator("shot.load_take", icon="FILE_FOLDER").match_scene = settings.match_scene
+        layout.prop(settings, "take", icon="OUTLINER_COLLECTION")
+
+
+def _outcome(layout, job):
+    if job.status == jobs.FAILED:
+        box = layout.box()
+        _lines(box, job.message, "ERROR")
+        _lines(box, job.fix, "NONE")
+        box.operator("shot.check_solver")
+    elif job.status == jobs.CANCELLED:
+        _lines(layout, job.message, "INFO")
+    for warning in job.warnings.splitlines():
+        _lines(layout, warning, "ERROR")
+
+
+def _lines(layout, text, icon, width=44):
+    """Text over several labels: Blender's own do not wrap."""
+    column = layout.column(align=True)
+    line = ""
+    for word in text.split():
+        if line and len(line) + len(word) >= width:
+            column.label(text=line, icon=icon)
+            icon, line = "BLANK1", ""
+        line = f"{line} {word}".strip()
+    if line:
+        column.label(text=line, icon=icon)
+
+
+class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_shot_options"
+    bl_label = "Options"
+    bl_parent_id = "SHOT_PT_shot"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.prepare(), context.scene.reshoot
+        for name in ("quality", "focal_mm", "max_height", "cut", "plate", "match_scene"):
+            layout.prop(settings, name)
+
+
+class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_people"
+    bl_label = "People"
+    bl_order = 1
+
+    def draw(self, context):
+        layout, take = self.prepare(), _take(context)
+        if take is None:
+            layout.label(text="Extract a shot or load a take first", icon="INFO")
+            return
+        people = scene_take.persons(take)
+        if not people:
+            layout.label(text="Nobody was found in this shot", icon="INFO")
+        for armature in people:
+            number = armature[scene_take.PERSON_KEY]
+            row = layout.row()
+            swatch = row.row()
+            swatch.scale_x = 0.25
+            swatch.prop(armature, "color", text="")
+            first, last = (int(f) for f in armature.animation_data.action.frame_range) if armature.animation_data else (0, 0)
+            row.label(text=f"Person {number}")
+            row.label(text=f"{first}–{last}")
+            row.prop(armature, "hide_viewport", text="", emboss=False)
+        layout.operator("shot.open_report", icon="URL")
+
+
+class SHOT_PT_camera(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_camera"
+    bl_label = "Camera"
+    bl_order = 2
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.prepare(), context.scene.reshoot
+        for name in ("camera", "offset", "scale", "retime", "smoothing"):
+            layout.prop(settings, name)
+        bake = layout.operator("shot.bake_camera", icon="CAMERA_DATA")
+        bake.camera = settings.camera.name if settings.camera else ""
+        bake.offset = settings.offset.name if settings.offset else ""
+        bake.scale, bake.retime, bake.smoothing = settings.scale, settings.retime, settings.smoothing
+
+
+class SHOT_PT_retarget(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_retarget"
+    bl_label = "Retarget"
+    bl_order = 3
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.prepare(), context.scene.reshoot
+        layout.prop(settings, "person")
+        layout.prop(settings, "rig", icon="ARMATURE_DATA")
+
+
+class SHOT_PT_output(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_output"
+    bl_label = "Output"
+    bl_order = 4
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.prepare(), context.scene.reshoot
+        characters = settings.characters.name if settings.characters else ""
+        layout.prop(settings, "characters")
+        column = layout.column()
+        column.label(text="Into the Film")
+        column.prop(settings, "replace")
+        column.prop(settings, "keep")
+        composite = column.operator("shot.setup_composite", icon="NODE_COMPOSITING")
+        composite.replace, composite.keep, composite.characters = settings.replace, settings.keep, characters
+        layout.separator()
+        column = layout.column()
+        column.label(text="Into a New Set")
+        column.prop(settings, "content")
+        column.prop(settings, "set_retime")
+        stage = column.operator("shot.setup_scene", icon="SCENE_DATA")
+        stage.content, stage.retime, stage.characters = settings.content, settings.set_retime, characters
+
+
+CLASSES = (
+    SHOT_PT_shot,
+    SHOT_PT_shot_options,
+    SHOT_PT_people,
+    SHOT_PT_camera,
+    SHOT_PT_retarget,
+    SHOT_PT_output,
+)

@@ -1,0 +1,79 @@
+"""Preferences: where the solver's Python is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from . import jobs
+from .solver.protocol import ShotError
+
+
+class ReshootPreferences(bpy.types.AddonPreferences):
+    bl_idname = __package__
+
+    python: bpy.props.StringProperty(
+        name="Solver Python",
+        description="Python program that has the solver's packages. Empty: the RESHOOT_PYTHON variable, or Blender's own",
+        subtype="FILE_PATH",
+    )
+    smpl_folder: bpy.props.StringProperty(
+        name="SMPL Folder",
+        description="Folder with your own licensed SMPL_NEUTRAL file. Empty: the body that comes with Reshoot",
+        subtype="DIR_PATH",
+    )
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(self, "python")
+        if not self.python:
+            layout.label(text=f"Now: {jobs.default_python()}", icon="INFO")
+        layout.operator("shot.check_solver", icon="CHECKMARK")
+        layout.prop(self, "smpl_folder")
+        for line in context.window_manager.reshoot_job.check.splitlines():
+            layout.label(text=line)
+
+
+def of(context):
+    """The preferences, or None while the package is not enabled as an extension, as in tests."""
+    addon = context.preferences.addons.get(__package__)
+    return addon.preferences if addon else None
+
+
+def solver_python(context) -> str:
+    """The Python that runs the solver. Raises ShotError where it is no file."""
+    mine = of(context)
+    path = bpy.path.abspath(mine.python) if mine and mine.python else jobs.default_python()
+    if not Path(path).is_file():
+        raise ShotError(f"The solver's Python was not found: {path or 'none is set'}.", "Set it in Reshoot's preferences.")
+    return path
+
+
+def smpl_folder(context) -> str | None:
+    """The artist's SMPL folder, or None."""
+    mine = of(context)
+    return bpy.path.abspath(mine.smpl_folder) if mine and mine.smpl_folder else None
+
+
+class SHOT_OT_check_solver(bpy.types.Operator):
+    bl_idname = "shot.check_solver"
+    bl_label = "Check Solver"
+    bl_description = "Start the solver's Python and ask whether everything it needs is there"
+
+    def execute(self, context):
+        job = context.window_manager.reshoot_job
+        try:
+            fine, said = jobs.check(solver_python(context))
+        except ShotError as error:
+            fine, said = False, str(error)
+        job.check = said
+        if fine:
+            self.report({"INFO"}, "The solver is ready")
+            return {"FINISHED"}
+        self.report({"ERROR"}, f"The solver is not ready. {said.splitlines()[-1]}")
+        return {"CANCELLED"}
+
+
+CLASSES = (ReshootPreferences, SHOT_OT_check_solver)

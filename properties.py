@@ -1,0 +1,105 @@
+"""What the panels keep: settings in the scene, the running job on the window manager."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from . import jobs
+from .scene.take import TAKE_KEY
+
+QUALITY = (
+    ("preview", "Preview", "Leave out the slowest step: a quick look at the shot"),
+    ("final", "Final", "Everything the solver can do"),
+)
+
+
+def _is_take(_settings, collection):
+    return TAKE_KEY in collection
+
+
+def _is_camera(_settings, item):
+    return item.type == "CAMERA"
+
+
+def _is_empty(_settings, item):
+    return item.type == "EMPTY"
+
+
+def _is_rig(_settings, item):
+    return item.type == "ARMATURE"
+
+
+class ReshootSettings(bpy.types.PropertyGroup):
+    filepath: StringProperty(name="Clip", description="Film to extract: a movie, or a picture of a sequence", subtype="FILE_PATH")
+    take_dir: StringProperty(
+        name="Take", description="Folder for the result. Empty: a folder beside the clip", subtype="DIR_PATH"
+    )
+    quality: EnumProperty(name="Quality", description="Choose between a quick look and the full solve", items=QUALITY, default="final")
+    max_height: IntProperty(
+        name="Max Height", description="Solve at no more than this height. 0: as filmed", min=0, max=4320, subtype="PIXEL"
+    )
+    focal_mm: FloatProperty(
+        name="Lens",
+        description="Set the focal length of the film camera on a 36 mm sensor, if you know it. 0: find it from the film",
+        min=0.0,
+        max=2000.0,
+        unit="CAMERA",
+    )
+    cut: IntProperty(name="Cut", description="Choose the piece between hard cuts, from 0. -1: the longest", default=-1, min=-1)
+    plate: BoolProperty(name="Clean Plate", description="Build the background without people", default=True)
+    match_scene: BoolProperty(
+        name="Match Scene to Shot", description="Give this scene the size, frame rate and range of the shot"
+    )
+    take: PointerProperty(name="Take", description="Choose the take to work with", type=bpy.types.Collection, poll=_is_take)
+    camera: PointerProperty(name="Camera", description="Choose the camera that gets the move", type=bpy.types.Object, poll=_is_camera)
+    offset: PointerProperty(
+        name="Placed By", description="Choose an empty that moves and turns the whole path", type=bpy.types.Object, poll=_is_empty
+    )
+    scale: FloatProperty(name="Scale", description="Scale the camera's distances", default=1.0, min=0.001, soft_max=100.0)
+    retime: FloatProperty(name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0)
+    smoothing: FloatProperty(name="Smoothing", description="Smooth the move over this many frames", min=0.0, max=50.0)
+    person: IntProperty(name="Person", description="Choose the person of the take, by number", default=1, min=1)
+    rig: PointerProperty(name="Rig", description="Choose the character's armature", type=bpy.types.Object, poll=_is_rig)
+    characters: PointerProperty(
+        name="Characters",
+        description="Choose the collection to render. Empty: every animated character outside the take",
+        type=bpy.types.Collection,
+    )
+    replace: StringProperty(name="Replace", description="List the people to replace, as in 1,2. Empty: all that are not kept")
+    keep: StringProperty(name="Keep in Front", description="List the people to keep from the film, in front of the render, as in 2,3")
+    content: EnumProperty(
+        name="Use",
+        description="Choose what of the take goes into the new set",
+        items=(
+            ("BOTH", "Camera and Characters", "Put both into the set"),
+            ("CAMERA", "Camera", "Fly the solved camera through the set"),
+            ("CHARACTERS", "Characters", "Put the characters into the set, before a camera that stands still"),
+        ),
+    )
+    set_retime: FloatProperty(name="Retime", description="Stretch the time of the new set: 2 is half speed", default=1.0, min=0.05, max=20.0)
+
+
+class ReshootJob(bpy.types.PropertyGroup):
+    """Live state of the extraction, for the panels; never saved."""
+
+    status: EnumProperty(items=[(s, s.title(), "") for s in jobs.STATES], default=jobs.IDLE)
+    stage: StringProperty()
+    text: StringProperty()
+    fraction: FloatProperty(min=0.0, max=1.0, subtype="FACTOR")
+    message: StringProperty()
+    fix: StringProperty()
+    warnings: StringProperty()
+    take: StringProperty()
+    unfinished: StringProperty()
+    check: StringProperty()
+
+
+CLASSES = (ReshootSettings, ReshootJob)

@@ -1,0 +1,43 @@
+"""What Blender is told about, in order; taken back in the exact reverse."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import jobs, preferences, properties
+from .operators import bake_camera, extract, files, load_take, setup_composite, setup_scene
+from .panels import sidebar
+
+CLASSES = (
+    *preferences.CLASSES,
+    *properties.CLASSES,
+    *extract.CLASSES,
+    *load_take.CLASSES,
+    *bake_camera.CLASSES,
+    *setup_composite.CLASSES,
+    *setup_scene.CLASSES,
+    *files.CLASSES,
+    *sidebar.CLASSES,
+)
+# (owner, name, property group) of every pointer added to Blender's own types.
+POINTERS = (
+    (bpy.types.Scene, "reshoot", properties.ReshootSettings),
+    (bpy.types.WindowManager, "reshoot_job", properties.ReshootJob),
+)
+
+
+def register():
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    for owner, name, group in POINTERS:
+        setattr(owner, name, bpy.props.PointerProperty(type=group))
+
+
+def unregister():
+    if jobs.current is not None:
+        jobs.current.kill()
+        jobs.current = None
+    for owner, name, _ in reversed(POINTERS):
+        delattr(owner, name)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,48 @@
+"""What is rendered in place of the people: the artist's characters, or the take's own bodies."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import take as scene_take
+
+
+def animated_rigs(scene) -> list:
+    """Armatures of a scene that have an animation of their own and belong to no take."""
+    of_takes = {o for c in scene_take.take_collections(scene) for o in c.all_objects}
+    return [o for o in scene.objects if o.type == "ARMATURE" and o not in of_takes and _is_animated(o)]
+
+
+def with_everything_it_moves(scene, rig) -> list:
+    """A rig, its parents and children, and the meshes that it deforms."""
+    found = [rig, *rig.children_recursive]
+    parent = rig.parent
+    while parent is not None:
+        found.append(parent)
+        parent = parent.parent
+    for item in scene.objects:
+        if any(m.type == "ARMATURE" and m.object == rig for m in item.modifiers):
+            found.append(item)
+    return found
+
+
+def gather(scene, take_collection, person_ids, name: str):
+    """A new collection, in no scene yet, with every animated rig of a scene; without one, with the take's bodies of `person_ids`.
+
+    Returns the collection and whether the bodies stand in.
+    """
+    collection = bpy.data.collections.new(name)
+    items = [o for rig in animated_rigs(scene) for o in with_everything_it_moves(scene, rig)]
+    stand_in = not items
+    if stand_in:
+        for person in person_ids:
+            items += [scene_take.part(take_collection, role, person) for role in ("person", "body")]
+    for item in items:
+        if item is not None and item.name not in collection.objects:
+            collection.objects.link(item)
+    return collection, stand_in
+
+
+def _is_animated(item) -> bool:
+    animation = item.animation_data
+    return animation is not None and (animation.action is not None or len(animation.nla_tracks) > 0)

@@ -1,0 +1,95 @@
+"""The film itself: behind the camera, and as pictures for the compositor."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from . import png
+from .read import TakeData
+
+_PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"}
+
+
+def source_file(take: TakeData) -> Path | None:
+    """The movie, or the first picture of the sequence, that a take was made from; None where it is gone."""
+    path = take.source_path
+    if path.is_dir():
+        pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES)
+        return pictures[0] if pictures else None
+    return path if path.is_file() else None
+
+
+def load_clip(take: TakeData, frame_start: int):
+    """Movie clip of the original film, frame 0 of the take at frame_start; None where the film is gone or unreadable."""
+    path = source_file(take)
+    if path is None:
+        return None
+    try:
+        clip = bpy.data.movieclips.load(str(path))
+    except RuntimeError:
+        return None
+    clip.frame_start = frame_start - take.source_start
+    return clip
+
+
+def put_behind(camera, clip) -> None:
+    """Show a clip behind what a camera sees."""
+    data = camera.data
+    data.show_background_images = True
+    background = data.background_images.new()
+    background.source = "MOVIE_CLIP"
+    background.clip = clip
+    background.alpha = 1.0
+    background.display_depth = "BACK"
+    background.frame_method = "STRETCH"
+
+
+def load_sequence(folder: Path, name: str, colour_space="sRGB"):
+    """A numbered PNG sequence as an image, with the number of its first file and its length. None where there is none."""
+    files = sorted(p for p in folder.glob("*.png") if re.fullmatch(r"\d+", p.stem))
+    if not files:
+        return None
+    image = bpy.data.images.load(str(files[0]))
+    image.name = name
+    image.source = "SEQUENCE"
+    image.colorspace_settings.name = colour_space
+    return image, int(files[0].stem), len(files)
+
+
+def sequence_node(tree, sequence, frame_start: int):
+    """Compositor node that shows a sequence, its first picture at frame_start."""
+    image, first, count = sequence
+    node = tree.nodes.new("CompositorNodeImage")
+    node.image = image
+    node.frame_start = frame_start
+    node.frame_duration = count
+    node.frame_offset = first - 1  # Blender shows file number (frame - frame_start + 1) + frame_offset
+    node.use_auto_refresh = True
+    return node
+
+
+def write_mattes(take: TakeData, ids, soften_px=1) -> Path:
+    """Write `mattes/<ids>/%06d.png` into the take: white where one of these people is seen. Returns the folder."""
+    folder = take.folder / "mattes" / "_".join(str(i) for i in sorted(ids))
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(take.frames):
+        people = png.read_indices(take.folder / "masks" / f"{index:06d}.png")
+        matte = np.isin(people, list(ids)).astype(np.float32)
+        for _ in range(soften_px):
+            matte = _blur3(matte)
+        png.write_grey(folder / f"{index:06d}.png", np.round(matte * 255).astype(np.uint8))
+    return folder
+
+
+def _blur3(a):
+    """Binomial 3x3 blur with held edges."""
+    for axis in (0, 1):
+        padded = np.pad(a, [(1, 1) if k == axis else (0, 0) for k in (0, 1)], mode="edge")
+        n = a.shape[axis]
+        low, mid, high = (np.take(padded, range(s, s + n), axis) for s in (0, 1, 2))
+        a = 0.25 * low + 0.5 * mid + 0.25 * high
+    return a

@@ -1,0 +1,180 @@
+"""3D transfer: the camera, the characters or both in a small new set, in a scene of its own."""
+
+from __future__ import annotations
+
+import math
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from .. import compat
+from ..solver.protocol import ShotError
+from . import camera as scene_camera
+from . import characters as scene_characters
+from . import render
+from . import take as scene_take
+
+CONTENTS = ("BOTH", "CAMERA", "CHARACTERS")
+
+
+def build(source, take_collection, content="BOTH", characters=None, retime=1.0, place=None, engine="CYCLES", samples=64, name=""):
+    """A new scene with a set and what of the take was asked for. The scene it comes from stays as it is.
+
+    content:     "BOTH", "CAMERA" or "CHARACTERS".
+    characters:  collection to show; None gathers every animated rig, and without one the take's own bodies.
+    retime:      factor on duration for everything in the new scene; 2 is half speed.
+    place:       empty that places the action in the set; None makes one at the origin.
+    Returns the scene and warnings.
+    """
+    take = scene_take.data_of(take_collection)
+    start = int(take_collection[scene_take.START_KEY])
+    if content not in CONTENTS:
+        raise ShotError(f"{content} is not something to put into a set.", "Choose camera, characters or both.")
+    warnings = []
+    scene = bpy.data.scenes.new(name or f"{take_collection.name} 3D Transfer")
+    scene_take.match(scene, take, start)
+    _retime(scene, start, take.frames, retime)
+    render.set_engine(scene, engine, samples)
+    if place is None:
+        place = bpy.data.objects.new(f"{scene.name} Place", None)
+        place.empty_display_type = "SINGLE_ARROW"
+        place.empty_display_size = 1.0
+    scene.collection.objects.link(place)
+    centre, radius = _extent(take, content)
+    if content != "CAMERA":
+        if characters is None:
+            characters, stand_in = scene_characters.gather(
+                source, take_collection, [p.id for p in take.people], f"{scene.name} Characters"
+            )
+            if stand_in:
+                warnings.append("There is no animated character yet, so the solved bodies stand in.")
+        # An instance: the characters stay where they are in their own scene, and are only seen here.
+        instance = bpy.data.objects.new(f"{scene.name} Characters", None)
+        instance.instance_type = "COLLECTION"
+        instance.instance_collection = characters
+        instance.parent = place
+        scene.collection.objects.link(instance)
+    if content != "CHARACTERS":
+        path = scene_camera.path_of_take(take, start)
+        camera = scene_camera.new_camera(f"{scene.name} Camera", path, scene.collection, place)
+    else:
+        camera = _standing_camera(scene, take, place)
+    scene.camera = camera
+    _set(scene, centre, radius)
+    add_light(scene, f"{scene.name} Sun")
+    return scene, warnings
+
+
+def _retime(scene, start, frames, retime):
+    """Blender's own time stretching: it moves everything in the scene, also what is only instanced."""
+    old = min(100, int(900 / retime))
+    scene.render.frame_map_old = old
+    scene.render.frame_map_new = max(1, round(old * retime))
+    factor = scene.render.frame_map_new / scene.render.frame_map_old
+    scene.frame_start = math.ceil(start * factor)
+    scene.frame_end = max(scene.frame_start, math.floor((start + frames - 1) * factor))
+
+
+def _extent(take, content):
+    """Centre (2,) and radius of what moves, on the ground."""
+    spots = [p.joints_world[:, 0, :2] for p in take.people if content != "CAMERA"]
+    if content != "CHARACTERS" or not spots:
+        spots.append(take.T_world_from_cam[:, :2, 3])
+    spots = np.concatenate(spots)
+    centre = (spots.min(0) + spots.max(0)) / 2
+    return centre, float(np.linalg.norm(spots - centre, axis=1).max())
+
+
+def _standing_camera(scene, take, place):
+    """A camera that holds everybody in frame from the front of the set."""
+    spots = [p.joints_world[:, 0] for p in take.people] or [np.zeros((1, 3))]
+    spots = np.concatenate(spots)
+    target = (spots.min(0) + spots.max(0)) / 2
+    reach = np.ptp(spots, axis=0).max() + 2.5
+    data = bpy.data.cameras.new(f"{scene.name} Camera")
+    data.lens = 35.0
+    camera = bpy.data.objects.new(data.name, data)
+    scene.collection.objects.link(camera)
+    camera.parent = place
+    camera.location = Vector(target) + Vector((0.25, -1.0, 0.25)) * float(reach * 1.3)
+    camera.rotation_euler = (Vector(target) - camera.location).to_track_quat("-Z", "Y").to_euler()
+    return camera
+
+
+def add_light(scene, name: str) -> None:
+    """A soft sun and a sky, for scenes that have none yet."""
+    data = bpy.data.lights.new(name, "SUN")
+    data.energy = 3.0
+    data.angle = math.radians(3)
+    sun = bpy.data.objects.new(name, data)
+    sun.rotation_euler = (math.radians(40), math.radians(12), math.radians(-35))
+    sun.location = (0, 0, 8)
+    scene.collection.objects.link(sun)
+    world = bpy.data.worlds.new(f"{scene.name} Sky")
+    compat.use_nodes(world)
+    background = world.node_tree.nodes.get("Background")
+    background.inputs["Color"].default_value = (0.55, 0.68, 0.9, 1.0)
+    background.inputs["Strength"].default_value = 0.7
+    scene.world = world
+
+
+def _set(scene, centre, radius):
+    """A tiled floor, and walls, pillars and steps around the action, never in it."""
+    collection = bpy.data.collections.new(f"{scene.name} Set")
+    scene.collection.children.link(collection)
+    x, y = float(centre[0]), float(centre[1])
+    clear = radius + 3.0
+    wide = clear + 12.0
+    floor = _material("Floor", (0.34, 0.36, 0.38), (0.24, 0.25, 0.27), 1.0)
+    plaster = _material("Plaster", (0.72, 0.66, 0.56))
+    brick = _material("Clay", (0.55, 0.25, 0.17))
+    stone = _material("Slate", (0.2, 0.26, 0.33))
+    _box(collection, "Floor", (x, y, -0.05), (2 * wide, 2 * wide, 0.1), floor)
+    far = clear + 6.0
+    for name, at, size in (
+        ("Back Wall", (x, y + far, 2.5), (2 * far, 0.3, 5)),
+        ("Left Wall", (x - far, y, 1.75), (0.3, 2 * far, 3.5)),
+        ("Right Wall", (x + far, y + far / 2, 1.25), (0.3, far, 2.5)),
+    ):
+        _box(collection, name, at, size, plaster)
+    for index in range(10):
+        angle = 2 * math.pi * (index + 0.5) / 10
+        at = (x + (clear + 1.5) * math.cos(angle), y + (clear + 1.5) * math.sin(angle))
+        if index % 3 == 2:
+            for step in range(3):
+                _box(collection, "Step", (*at, 0.15 + 0.3 * step), (1.5 - 0.4 * step, 1.5 - 0.4 * step, 0.3), stone, angle)
+        else:
+            _box(collection, "Pillar", (*at, 1.6), (0.45, 0.45, 3.2), brick, angle)
+
+
+def _box(collection, name, at, size, material, turn=0.0):
+    corners = [(sx / 2, sy / 2, sz / 2) for sx in (-1, 1) for sy in (-1, 1) for sz in (-1, 1)]
+    faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata([tuple(c * s for c, s in zip(corner, size)) for corner in corners], [], faces)
+    mesh.materials.append(material)
+    box = bpy.data.objects.new(name, mesh)
+    box.location = at
+    box.rotation_euler = (0, 0, turn)
+    collection.objects.link(box)
+
+
+def _material(name, colour, second=None, tile_m=1.0):
+    """A matt colour; with a second one, a checker of tiles."""
+    material = bpy.data.materials.new(name)
+    material.diffuse_color = (*colour, 1.0)
+    compat.use_nodes(material)
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    shader = nodes.get("Principled BSDF")
+    shader.inputs["Base Color"].default_value = (*colour, 1.0)
+    shader.inputs["Roughness"].default_value = 0.8
+    if second is not None:
+        place = nodes.new("ShaderNodeTexCoord")
+        checker = nodes.new("ShaderNodeTexChecker")
+        checker.inputs["Color1"].default_value = (*colour, 1.0)
+        checker.inputs["Color2"].default_value = (*second, 1.0)
+        checker.inputs["Scale"].default_value = 1.0 / tile_m
+        links.new(place.outputs["Object"], checker.inputs["Vector"])
+        links.new(checker.outputs["Color"], shader.inputs["Base Color"])
+    return material

@@ -1,0 +1,164 @@
+"""A take in Blender: one collection with the camera, the people, the ground and the points, all under one empty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..solver.protocol import ShotError
+from . import camera as camera_module
+from . import people, plate
+from .read import PersonTrack, TakeData, read_body, read_take
+
+# Custom properties that mark what belongs to a take; plain ones, so that they stay in files opened without Reshoot.
+TAKE_KEY, START_KEY, ROLE_KEY, PERSON_KEY = "reshoot_take", "reshoot_frame_start", "reshoot_role", "reshoot_person"
+
+
+@dataclass
+class Loaded:
+    """What load() made."""
+
+    collection: object
+    root: object
+    camera: object
+    armatures: dict = field(default_factory=dict)  # person id -> armature object
+    bodies: dict = field(default_factory=dict)  # person id -> skinned mesh object
+    warnings: list = field(default_factory=list)
+
+
+def load(scene, folder, frame_start: int = 1, match_scene: bool = False) -> Loaded:
+    """Read a take folder into a new collection of a scene. Raises ShotError before anything is made."""
+    take = read_take(folder)
+    warnings = list(take.warnings)
+    body = read_body() if take.people else None
+    name = Path(take.folder).resolve().name or "Take"
+    collection = bpy.data.collections.new(name)
+    scene.collection.children.link(collection)
+    collection[TAKE_KEY] = str(Path(take.folder).resolve())
+    collection[START_KEY] = frame_start
+    root = _empty(f"{name} World", collection)
+    cam = camera_module.new_camera(f"{name} Camera", camera_module.path_of_take(take, frame_start), collection, root)
+    _mark(cam, "camera")
+    loaded = Loaded(collection, root, cam, warnings=warnings)
+    clip = plate.load_clip(take, frame_start)
+    if clip is not None:
+        plate.put_behind(cam, clip)
+    else:
+        warnings.append(f"The film {take.source_path} was not found, so the camera has no picture behind it.")
+    for person in take.people:
+        _load_person(person, frame_start, loaded, body, name)
+    _ground(take, collection, root, name)
+    if len(take.points_world):
+        _points(take, collection, root, name)
+    if match_scene:
+        match(scene, take, frame_start)
+    return loaded
+
+
+def _load_person(person: PersonTrack, frame_start, loaded: Loaded, body, name):
+    title = f"{name} Person {person.id}"
+    known = person.body == "reshoot"
+    if not known:
+        loaded.warnings.append(
+            f"Person {person.id} was solved with your own SMPL file, which Blender does not have: the bones are exact, "
+            "and there is no skin."
+        )
+    armature, skin = people.build(
+        person, frame_start, loaded.collection, loaded.root, body if known else None, title
+    )
+    for part, role in ((armature, "person"), (skin, "body")):
+        if part is not None:
+            _mark(part, role)
+            part[PERSON_KEY] = person.id
+    loaded.armatures[person.id] = armature
+    if skin is not None:
+        loaded.bodies[person.id] = skin
+
+
+def match(scene, take: TakeData, frame_start: int = 1, retime: float = 1.0) -> None:
+    """Give a scene the size, rate and range of a take."""
+    render = scene.render
+    render.resolution_x, render.resolution_y = take.render_size
+    render.resolution_percentage = 100
+    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+    fps = take.fps
+    if fps.denominator == 1:
+        render.fps, render.fps_base = int(fps), 1.0
+    else:
+        whole = max(1, round(fps))
+        render.fps, render.fps_base = whole, whole / float(fps)
+    scene.frame_start = frame_start
+    scene.frame_end = frame_start + int(round((take.frames - 1) * retime))
+
+
+def take_collections(scene) -> list:
+    """Collections of a scene that hold a take."""
+    return [c for c in scene.collection.children_recursive if TAKE_KEY in c]
+
+
+def part(collection, role: str, person: int | None = None):
+    """The object of a take's collection with a role ("camera", "person", "body", "ground", "points", "world"), or None."""
+    for item in collection.all_objects:
+        if item.get(ROLE_KEY) == role and (person is None or item.get(PERSON_KEY) == person):
+            return item
+    return None
+
+
+def persons(collection) -> list:
+    """Armatures of a take's people, by id."""
+    found = [o for o in collection.all_objects if o.get(ROLE_KEY) == "person"]
+    return sorted(found, key=lambda o: o[PERSON_KEY])
+
+
+def data_of(collection) -> TakeData:
+    """Read the take of a collection again. Raises ShotError where its folder has gone."""
+    if TAKE_KEY not in collection:
+        raise ShotError(f"{collection.name} is not a take.", "Load a take first.")
+    return read_take(bpy.path.abspath(collection[TAKE_KEY]))
+
+
+def _mark(item, role):
+    item[ROLE_KEY] = role
+
+
+def _empty(name, collection):
+    root = bpy.data.objects.new(name, None)
+    root.empty_display_type = "ARROWS"
+    root.empty_display_size = 0.5
+    collection.objects.link(root)
+    _mark(root, "world")
+    return root
+
+
+def _ground(take: TakeData, collection, root, name):
+    around = [take.T_world_from_cam[:, :2, 3]] + [p.joints_world[:, :, :2].reshape(-1, 2) for p in take.people]
+    around = np.concatenate(around)
+    low, high = around.min(0) - 3.0, around.max(0) + 3.0
+    corners = [(low[0], low[1], 0), (high[0], low[1], 0), (high[0], high[1], 0), (low[0], high[1], 0)]
+    mesh = bpy.data.meshes.new(f"{name} Ground")
+    mesh.from_pydata([tuple(float(v) for v in c) for c in corners], [], [(0, 1, 2, 3)])
+    ground = bpy.data.objects.new(mesh.name, mesh)
+    collection.objects.link(ground)
+    ground.parent = root
+    ground.display_type = "WIRE"
+    ground.hide_render = True
+    _mark(ground, "ground")
+
+
+def _points(take: TakeData, collection, root, name):
+    mesh = bpy.data.meshes.new(f"{name} Points")
+    mesh.vertices.add(len(take.points_world))
+    mesh.vertices.foreach_set("co", np.asarray(take.points_world, np.float32).ravel())
+    colours = np.ones((len(take.points_world), 4), np.float32)
+    colours[:, :3] = take.colours / np.float32(255)
+    attribute = mesh.color_attributes.new("Colour", "BYTE_COLOR", "POINT")
+    attribute.data.foreach_set("color_srgb", colours.ravel())
+    mesh.update()
+    points = bpy.data.objects.new(mesh.name, mesh)
+    collection.objects.link(points)
+    points.parent = root
+    points.hide_render = True
+    _mark(points, "points")
