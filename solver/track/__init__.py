@@ -1,0 +1,271 @@
+"""Stage *track*: the people in a shot, who is who, their joints and their masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..records import Tracks
+from ..take import write_mask
+from .appearance import look_of
+from .backend import SURE, Embedded
+from .keypoints import join, reject_jumps, repair_sides
+from .masks import Store, compose, place
+from .motion import CameraMotion, carry_box
+from .tracker import (
+    INTERPOLATED,
+    PROPAGATED,
+    Sighting,
+    Track,
+    Tracker,
+    drop_duplicates,
+    is_duplicate,
+    link,
+    merge_duplicates,
+    oks,
+    select,
+)
+
+_QUARTERS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
+
+
+def run(shot, frames, take_dir, options, report, backend=None) -> Tracks:
+    """Find everybody, follow them, and write `masks/%06d.png` (one for every frame, empty ones too) into the take.
+
+    frames: solver.shot.Frames; backend: backend.Backend, the embedded one unless given.
+    """
+    backend = backend or Embedded()
+    masks_dir = Path(take_dir) / "masks"
+    masks_dir.mkdir(parents=True, exist_ok=True)
+    store = Store(masks_dir)
+    try:
+        walk = _Walk(shot, frames, backend, store, report)
+        tracks, motions = walk.forward()
+        rate = _rate(shot)
+        tracks = link(merge_duplicates(tracks), motions, rate)
+        tracks = select(merge_duplicates(tracks), len(frames), shot.width * shot.height)
+        walk.fill(tracks, motions)
+        return _finish(shot, tracks, motions, store, masks_dir, backend, report)
+    finally:
+        store.close()
+
+
+def _rate(shot) -> float:
+    numerator, denominator = shot.fps.split("/")
+    return int(numerator) / int(denominator)
+
+
+class _Walk:
+    """The passes that look at pictures."""
+
+    def __init__(self, shot, frames, backend, store, report):
+        self.shot, self.frames, self.backend, self.store, self.report = shot, frames, backend, store, report
+        self.total = len(frames)
+
+    def forward(self):
+        """Every frame once, in order. Returns raw tracks and the camera's steps (T, 2, 3)."""
+        tracker, camera, motions = Tracker(), CameraMotion(), []
+        for frame, rgb in enumerate(self.frames):
+            boxes, _ = self.backend.detect(rgb)
+            A = camera.step(rgb, boxes)
+            motions.append(A)
+            tracker.predict(frame, A)
+            found = [Sighting(frame, box, self.backend.pose(rgb, box)) for box in boxes]
+            found = [s for s in drop_duplicates(found) if s.score > 0.15]
+            for s in found:  # masks and looks first: matching wants to know what people look like
+                self._complete(rgb, s)
+            matched = tracker.match(frame, found)
+            following = {id(t) for t in matched.values()}
+            for k, s in enumerate(found):
+                if k in matched:
+                    self._try_turned(rgb, s, matched[k])
+                    tracker.add(s, matched[k])
+            for track in tracker.active(frame):
+                if id(track) not in following and len(track) >= 3:
+                    s = self._propagated(rgb, frame, track, found)
+                    if s is not None:
+                        found.append(s)
+                        tracker.add(s, track)
+            for k, s in enumerate(found):
+                if s.source != PROPAGATED and k not in matched and s.score > 0.22:
+                    if not any(o is not s and frame in t.sightings and is_duplicate(s, t.sightings[frame])
+                               for t in tracker.tracks for o in [t.sightings.get(frame)]):
+                        tracker.add(s)
+            self.report.progress(frame + 1, self.total, f"{len(found)} people")
+        return tracker.tracks, np.array(motions)
+
+    def fill(self, tracks, motions):
+        """Look again where a track has a gap, and before its first frame; interpolate what stays missing for a moment."""
+        wanted = []
+        for track in tracks:
+            seen = sorted(track.sightings)
+            for a, b in zip(seen, seen[1:]):
+                if 1 < b - a <= 30:
+                    wanted += [(f, track, _between(track, a, b, f, motions)) for f in range(a + 1, b)]
+        for n, (frame, track, box) in enumerate(sorted(wanted, key=lambda w: w[0])):
+            self._look_again(frame, track, box, tracks)
+            self.report.progress(n + 1, len(wanted), "Looking again where somebody was lost")
+        for track in tracks:
+            self._backward(track, tracks, motions)
+            seen = sorted(track.sightings)
+            for a, b in zip(seen, seen[1:]):
+                if 1 < b - a <= 5:
+                    for f in range(a + 1, b):
+                        track.sightings[f] = _interpolated(track, a, b, f, motions)
+            track.sightings = dict(sorted(track.sightings.items()))
+
+    def _backward(self, track, tracks, motions, most=24):
+        """From the first sighting back in time, as long as the person is plainly there."""
+        for frame in range(track.first - 1, max(-1, track.first - 1 - most), -1):
+            A = np.vstack([motions[frame + 1], [0, 0, 1]])
+            if not self._look_again(frame, track, carry_box(np.linalg.inv(A)[:2], track.sightings[frame + 1].box), tracks):
+                return
+            self.report.progress(0, self.total, "Looking back")
+
+    def _look_again(self, frame, track, box, tracks) -> bool:
+        box = self._inside(box)
+        if box is None:
+            return False
+        rgb = self.frames.read(frame)
+        s = Sighting(frame, box, self.backend.pose(rgb, box), PROPAGATED)
+        others = [t.sightings[frame] for t in tracks if t is not track and frame in t.sightings]
+        if s.score < max(0.35, 0.65 * track.score) or _overlap_share(s.pose.box, box) < 0.3:
+            return False
+        s.box = self._inside(_widened(s.pose.box))
+        if s.box is None or any(is_duplicate(s, other) for other in others):
+            return False
+        self._complete(rgb, s)
+        if s.body.presence < 0.3:
+            return False
+        track.sightings[frame] = s
+        return True
+
+    def _propagated(self, rgb, frame, track, found):
+        """The person at the place where the track should be, if it is plainly there. None otherwise."""
+        if frame - track.last > 4 or not _found_lately(track):
+            return None
+        box = self._inside(track.box)
+        if box is None:
+            return None
+        s = Sighting(frame, box, self.backend.pose(rgb, box), PROPAGATED)
+        area = float((box[2:] - box[:2]).prod())
+        if s.score < max(0.3, 0.6 * track.score) or oks(s.pose.joints, track.joints, area) < 0.1:
+            return None
+        s.box = self._inside(_widened(s.pose.box))
+        if s.box is None or any(is_duplicate(s, other) for other in found):
+            return None
+        self._complete(rgb, s)
+        return s if s.body.presence > 0.3 else None
+
+    def _try_turned(self, rgb, s, track):
+        """Somebody upside down looks upright in a turned picture."""
+        if len(track) >= 5 and s.score < min(0.4, 0.75 * track.score):
+            turned = self.backend.pose(rgb, s.box, _QUARTERS[1:])
+            if turned.score > s.score + 0.08:
+                s.pose = turned
+                self._complete(rgb, s)
+
+    def _complete(self, rgb, s):
+        """Mask, 3D and looks of a sighting; the crop of the mask goes to the store."""
+        s.body = self.backend.body(rgb, s.pose, s.box)
+        small = place(s.body.mask, s.body.A, self.shot.width, self.shot.height) > 127
+        s.look = look_of(rgb, small.astype(np.uint8), s.pose.joints)
+        s.body.mask = self.store.put(s.body.mask)
+
+    def _inside(self, box):
+        """A box cut to the picture, or None where hardly anything is left of it."""
+        cut = np.clip(box, 0, [self.shot.width, self.shot.height] * 2)
+        area = float(np.clip(cut[2:] - cut[:2], 0, None).prod())
+        whole = float((np.asarray(box)[2:] - np.asarray(box)[:2]).prod())
+        return cut if area > 0.2 * whole and (cut[2:] - cut[:2]).min() > 4 else None
+
+
+def _found_lately(track, most=20) -> bool:
+    """Whether a detector, and not the track's own prediction, saw the person within the last frames."""
+    recent = list(track.sightings.values())[-most:]
+    return len(recent) < most or any(s.source != PROPAGATED for s in recent)
+
+
+def _overlap_share(a, b) -> float:
+    """Share of box a that lies in box b."""
+    overlap = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
+    return float(overlap / max(1e-6, (a[2:] - a[:2]).prod()))
+
+
+def _widened(box, share=0.12):
+    """Joints lie inside the body: a box round them, widened to what a detector would draw."""
+    size = (box[2:] - box[:2]).max()
+    return box + size * share / 2 * np.array([-1, -1, 1, 1])
+
+
+def _along(track, a, b, frame, motions):
+    """Sightings a and b carried by the camera into `frame` between them, as (A_a, A_b, weight of b)."""
+    forth, back = np.eye(3), np.eye(3)
+    for f in range(a + 1, frame + 1):
+        forth = np.vstack([motions[f], [0, 0, 1]]) @ forth
+    for f in range(b, frame, -1):
+        back = np.linalg.inv(np.vstack([motions[f], [0, 0, 1]])) @ back
+    return forth[:2], back[:2], (frame - a) / (b - a)
+
+
+def _between(track, a, b, frame, motions):
+    forth, back, w = _along(track, a, b, frame, motions)
+    return (1 - w) * carry_box(forth, track.sightings[a].box) + w * carry_box(back, track.sightings[b].box)
+
+
+def _interpolated(track: Track, a, b, frame, motions) -> Sighting:
+    """A box between two sightings. Its joints are no evidence: their confidence is 0."""
+    from .backend import Pose
+
+    s = Sighting(frame, _between(track, a, b, frame, motions), Pose(np.zeros((17, 3))), INTERPOLATED)
+    return s
+
+
+def _finish(shot, tracks, motions, store, masks_dir, backend, report) -> Tracks:
+    """Arrays of the record, and the masks."""
+    P, T = len(tracks), shot.frames
+    boxes = np.full((P, T, 4), np.nan)
+    score = np.zeros((P, T))
+    source = np.zeros((P, T), int)
+    joints = np.full((P, T, 17, 3), np.nan)
+    landmarks, world, presence = np.full((P, T, 33, 3), np.nan), np.full((P, T, 33, 3), np.nan), np.full((P, T), np.nan)
+    for p, track in enumerate(tracks):
+        for f, s in track.sightings.items():
+            boxes[p, f], score[p, f], source[p, f] = s.box, s.score, s.source
+            if s.source != INTERPOLATED:
+                joints[p, f] = s.pose.joints
+                landmarks[p, f], world[p, f], presence[p, f] = s.body.landmarks, s.body.world, s.body.presence
+    two, three = np.zeros((P, T, 25, 3)), np.zeros((P, T, 25, 4))
+    for p in range(P):
+        size = (boxes[p, :, 2:] - boxes[p, :, :2]).max(-1)
+        joints[p] = repair_sides(joints[p], landmarks[p], size, motions)
+        steady = reject_jumps(joints[p], size, motions)
+        two[p], three[p] = join(steady, landmarks[p], world[p], presence[p], size, shot.width, shot.height)
+    for f in range(T):
+        people = []
+        for p, track in enumerate(tracks):
+            s = track.sightings.get(f)
+            if s is not None and s.source != INTERPOLATED and s.body.presence > 0.2:
+                crop = place(store.get(s.body.mask), s.body.A, shot.width, shot.height)
+                people.append((p + 1, crop, joints[p, f]))
+        mask = compose(people, shot.width, shot.height)
+        for ident, _, _ in people:
+            boxes[ident - 1, f] = _tight(mask == ident, two[ident - 1, f], boxes[ident - 1, f])
+        write_mask(masks_dir / f"{f:06d}.png", mask)
+        report.progress(f + 1, T, "Masks")
+    if not P:
+        report.warn("No people were found in the shot. The camera can still be solved.")
+    return Tracks(np.arange(1, P + 1), boxes, score, two, three, source, backend.provenance())
+
+
+def _tight(mask, keypoints, box):
+    """Box (4,) of a mask and the sure joints; the given one where there is no mask."""
+    if not mask.any():
+        return box
+    xs, ys = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    out = np.array([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1], float)
+    sure = keypoints[:17][keypoints[:17, 2] > SURE + 0.1, :2]
+    if len(sure):
+        out = np.concatenate([np.minimum(out[:2], sure.min(0)), np.maximum(out[2:], sure.max(0))])
+    return out

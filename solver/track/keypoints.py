@@ -1,0 +1,148 @@
+"""One person's joints over time: swapped sides and wild jumps repaired, then both networks joined to the 25 keypoints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..skeleton import BLAZEPOSE_OF_KEYPOINT
+from .backend import SURE
+
+ARMS = ((5, 6), (7, 8), (9, 10))
+LEGS = ((11, 12), (13, 14), (15, 16))
+# The COCO joint that must be seen for a foot or hand keypoint (17..24) to be believed.
+_CARRIER = (15, 16, 15, 16, 9, 10, 9, 10)
+_BLAZE = np.array(BLAZEPOSE_OF_KEYPOINT)
+# Landmarks of BlazePose, left and right, that go with each group.
+_BLAZE_ARMS = ((11, 12), (13, 14), (15, 16), (17, 18), (19, 20), (21, 22))
+_BLAZE_LEGS = ((23, 24), (25, 26), (27, 28), (29, 30), (31, 32))
+
+
+def swap(values, pairs):
+    """A copy of (..., J, C) with the joints of each pair exchanged."""
+    out = values.copy()
+    for a, b in pairs:
+        out[..., a, :], out[..., b, :] = values[..., b, :], values[..., a, :]
+    return out
+
+
+def repair_sides(joints, landmarks, size, steps) -> np.ndarray:
+    """Find where left and right are exchanged, for arms and legs apart, by the smoothest path through time.
+
+    joints: (T, 17, 3), NaN where absent; landmarks: (T, 33, 3) of the second network; size: (T,) px of the person;
+    steps: (T, 2, 3) camera motion. Returns joints with sides exchanged where that is likelier.
+    """
+    joints = joints.copy()
+    for group in (ARMS, LEGS):
+        frames = np.flatnonzero(np.isfinite(joints[:, 0, 0]))
+        if len(frames) < 3:
+            continue
+        flat = [k for pair in group for k in pair]
+        options = np.stack([joints[frames], swap(joints[frames], group)])  # (2, F, 17, 3)
+        # An exchange must be worth something, and the second network has a vote.
+        unary = np.zeros((len(frames), 2))
+        unary[:, 1] = 0.25
+        for n, f in enumerate(frames):
+            other = landmarks[f][_BLAZE[flat]]
+            for state in (0, 1):
+                unary[n, state] += 0.5 * _distance(options[state, n][flat], other, size[f])
+        path = np.zeros((len(frames), 2), int)
+        best = unary[0].copy()
+        for n in range(1, len(frames)):
+            gap = frames[n] - frames[n - 1]
+            here, before = options[:, n][:, flat], options[:, n - 1][:, flat].copy()
+            for f in range(frames[n - 1] + 1, frames[n] + 1):
+                before[..., :2] = before[..., :2] @ steps[f][:, :2].T + steps[f][:, 2]
+            weight = 3.0 if gap == 1 else 1.0 if gap < 6 else 0.0
+            cost = np.array(
+                [[best[p] + weight * _distance(before[p], here[s], size[frames[n]]) for p in (0, 1)] for s in (0, 1)]
+            )
+            path[n] = cost.argmin(1)
+            best = cost.min(1) + unary[n]
+        state = int(best.argmin())
+        for n in range(len(frames) - 1, -1, -1):
+            if state:
+                joints[frames[n]] = options[1, n]
+            state = path[n, state]
+    return joints
+
+
+def _distance(a, b, size) -> float:
+    """Mean distance of joints (J, 3) in body sizes, weighted by confidence; bounded, so that one stray joint cannot decide."""
+    w = a[:, 2] * b[:, 2]
+    d = np.minimum(np.linalg.norm(a[:, :2] - b[:, :2], axis=1) / size, 0.2)
+    return float((w * d).sum() / max(w.sum(), 0.3) / 0.2)
+
+
+def reject_jumps(joints, size, steps) -> np.ndarray:
+    """Take away the confidence of joints that leave and come back within one or two frames.
+
+    joints: (T, J, 3); size: (T,); steps: (T, 2, 3). A joint is compared with the line between its neighbours.
+    """
+    out = joints.copy()
+    for span in (1, 2):
+        for t in range(1, len(joints) - span):
+            a, b = t - 1, t + span
+            if not np.isfinite(joints[[a, b], 0, 0]).all():
+                continue
+            start = out[a, :, :2]
+            for f in range(a + 1, t + 1):
+                start = start @ steps[f][:, :2].T + steps[f][:, 2]
+            end = out[b, :, :2]
+            for f in range(b, t, -1):
+                end = (end - steps[f][:, 2]) @ np.linalg.inv(steps[f][:, :2]).T
+            line = start + (end - start) / (span + 1)
+            off = np.linalg.norm(joints[t, :, :2] - line, axis=1)
+            travelled = np.linalg.norm(end - start, axis=1)
+            known = (out[a, :, 2] > SURE) & (out[b, :, 2] > SURE)
+            wild = known & (off > 0.12 * size[t] + 1.0 * travelled)
+            out[t, wild, 2] = 0
+    return out
+
+
+def join(joints, landmarks, world, presence, size, width, height):
+    """The 25 keypoints of one person.
+
+    joints: (T, 17, 3) first network; landmarks (T, 33, 3) px, px, visibility; world (T, 33, 3) m; presence (T,); size (T,).
+    NaN where absent. Returns keypoints_2d (T, 25, 3) and keypoints_3d (T, 25, 4); what is unseen has confidence 0.
+    """
+    landmarks, world = _agree_on_sides(joints, landmarks, world)
+    T = len(joints)
+    two, three = np.zeros((T, 25, 3)), np.zeros((T, 25, 4))
+    seen = np.isfinite(joints[:, 0, 0])
+    mapped = np.nan_to_num(landmarks[:, _BLAZE])
+    body = mapped[..., 2] * np.nan_to_num(presence)[:, None]
+    scale = np.where(np.isfinite(size), size, 1)[:, None]
+    first = np.nan_to_num(joints)
+    apart = np.linalg.norm(first[..., :2] - mapped[:, :17, :2], axis=-1) / scale
+    agree = np.exp(-((apart / 0.1) ** 2))
+    two[:, :17] = first
+    # Where the second network is sure of another place, the first is believed less; it never adds belief.
+    two[:, :17, 2] *= 1 - 0.5 * body[:, :17] * (1 - agree)
+    two[:, 17:, :2] = mapped[:, 17:, :2]
+    carrier = list(_CARRIER)
+    trust = np.clip((first[:, carrier, 2] - SURE) / 0.3, 0, 1) * np.exp(-((apart[:, carrier] / 0.06) ** 2))
+    two[:, 17:, 2] = 0.5 * body[:, 17:] * trust
+    inside = (two[..., 0] >= 0) & (two[..., 0] <= width) & (two[..., 1] >= 0) & (two[..., 1] <= height)
+    two[..., 2] *= inside & seen[:, None]
+    two[..., 2][two[..., 2] < 0.1] = 0
+    three[..., :3] = np.nan_to_num(world[:, _BLAZE])
+    three[:, :17, 3] = body[:, :17] * np.clip(two[:, :17, 2] / 0.3, 0, 1)
+    three[:, 17:, 3] = body[:, 17:] * (two[:, 17:, 2] > 0)
+    return two, three
+
+
+def _agree_on_sides(joints, landmarks, world):
+    """Exchange the second network's sides where that brings it clearly nearer to the first's."""
+    landmarks, world = landmarks.copy(), world.copy()
+    for group, pairs in ((ARMS, _BLAZE_ARMS), (LEGS, _BLAZE_LEGS)):
+        flat = [k for pair in group for k in pair]
+        for t in np.flatnonzero(np.isfinite(joints[:, 0, 0]) & np.isfinite(landmarks[:, 0, 0])):
+            mine, theirs = joints[t, flat], landmarks[t]
+            weight = mine[:, 2] * theirs[_BLAZE[flat], 2]
+            exchanged = swap(theirs, pairs)
+            as_is, other = [
+                (weight * np.linalg.norm(mine[:, :2] - x[_BLAZE[flat], :2], axis=1)).sum() for x in (theirs, exchanged)
+            ]
+            if other < 0.6 * as_is:
+                landmarks[t], world[t] = exchanged, swap(world[t], pairs)
+    return landmarks, world

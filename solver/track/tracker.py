@@ -1,0 +1,282 @@
+"""Who is who: frame-to-frame matching, then linking over the whole shot. Boxes and joints only, no networks.
+
+Frames are walked forward once (`Tracker`); what that breaks apart is joined afterwards (`merge_duplicates`, `link`), where
+the future is known too. `select` drops ghosts and orders people by prominence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from .appearance import mean_look, similarity
+from .backend import SURE, Pose
+from .motion import carry, carry_box
+from .nets import iou
+
+DETECTED, PROPAGATED, INTERPOLATED = 1, 2, 3
+
+# Spread of each COCO joint as annotators place it, relative to the size of the person (COCO keypoint evaluation).
+_SIGMAS = 2 * np.array(
+    [.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089]
+)  # fmt: skip
+
+
+@dataclass
+class Sighting:
+    """One person in one frame."""
+
+    frame: int
+    box: np.ndarray  # (4,) px
+    pose: Pose
+    source: int = DETECTED
+    look: np.ndarray | None = None  # see appearance.look_of
+    body: object = None  # what the back end said, opaque here
+
+    @property
+    def score(self) -> float:
+        return self.pose.score
+
+    @property
+    def size(self) -> float:
+        return float(max(1.0, (self.box[2:] - self.box[:2]).max()))
+
+
+@dataclass
+class Track:
+    """Sightings of one person by frame, in order of time."""
+
+    sightings: dict = field(default_factory=dict)
+    # Where the person would be in the current frame, while walking.
+    box: np.ndarray | None = None
+    joints: np.ndarray | None = None  # (17, 3)
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # px a frame, against the background
+    look: np.ndarray | None = None
+
+    @property
+    def first(self) -> int:
+        return min(self.sightings)
+
+    @property
+    def last(self) -> int:
+        return max(self.sightings)
+
+    def __len__(self):
+        return len(self.sightings)
+
+    @property
+    def score(self) -> float:
+        return float(np.mean([s.score for s in self.sightings.values()]))
+
+    def detected_share(self) -> float:
+        return float(np.mean([s.source == DETECTED for s in self.sightings.values()]))
+
+    def mean_look(self):
+        return mean_look([s.look for s in self.sightings.values()])
+
+
+def oks(a, b, area) -> float:
+    """Object keypoint similarity of joints a, b (17, 3), over those that both see; 0 where fewer than three are."""
+    both = (a[:, 2] > SURE) & (b[:, 2] > SURE)
+    if both.sum() < 3:
+        return 0.0
+    d2 = ((a[both, :2] - b[both, :2]) ** 2).sum(1)
+    return float(np.exp(-d2 / (2 * area * _SIGMAS[both] ** 2)).mean())
+
+
+def is_duplicate(a: Sighting, b: Sighting) -> bool:
+    """Two sightings of one frame that show the same body: one box inside the other and the joints in the same places."""
+    small, large = sorted((a, b), key=lambda s: (s.box[2:] - s.box[:2]).prod())
+    overlap = np.clip(np.minimum(small.box[2:], large.box[2:]) - np.maximum(small.box[:2], large.box[:2]), 0, None).prod()
+    if overlap < 0.6 * max(1e-6, (small.box[2:] - small.box[:2]).prod()):
+        return False
+    both = (a.pose.joints[:, 2] > SURE) & (b.pose.joints[:, 2] > SURE)
+    if both.sum() < 3:
+        return bool(iou(a.box, b.box)[0, 0] > 0.6)
+    apart = np.linalg.norm(a.pose.joints[both, :2] - b.pose.joints[both, :2], axis=1)
+    return bool(np.median(apart) < 0.06 * large.size)
+
+
+def drop_duplicates(sightings) -> list[Sighting]:
+    """The best sighting of each body in one frame."""
+    kept: list[Sighting] = []
+    for s in sorted(sightings, key=lambda s: -s.score):
+        if not any(is_duplicate(s, other) for other in kept):
+            kept.append(s)
+    return kept
+
+
+class Tracker:
+    """Forward walk. Per frame: `predict`, `match`, then `add` what was found."""
+
+    def __init__(self, memory: int = 24):
+        self.tracks: list[Track] = []
+        self.memory = memory  # frames after which a lost person is left to the offline linking
+
+    def active(self, frame: int) -> list[Track]:
+        return [t for t in self.tracks if frame - t.last <= self.memory]
+
+    def predict(self, frame: int, A) -> None:
+        """Carry everyone into `frame`; A (2, 3) takes the previous frame's pixels to this one's."""
+        for t in self.active(frame):
+            step = t.velocity * 0.8 ** (frame - t.last - 1)  # an unseen person soon stops, as far as we know
+            t.box = carry_box(A, t.box) + np.tile(step, 2)
+            t.joints = np.column_stack([carry(A, t.joints[:, :2]) + step, t.joints[:, 2]])
+
+    def match(self, frame: int, sightings) -> dict[int, Track]:
+        """Index of sighting -> track. Recent tracks first, then those lost for a while, which must look alike."""
+        matched: dict[int, Track] = {}
+        for lost in (False, True):
+            tracks = [t for t in self.active(frame) if (frame - t.last > 3) == lost]
+            free = [k for k in range(len(sightings)) if k not in matched]
+            if not tracks or not free:
+                continue
+            cost = np.array([[_cost(t, sightings[k], frame, lost) for k in free] for t in tracks])
+            for row, column in zip(*linear_sum_assignment(cost)):
+                if cost[row, column] < 5:
+                    matched[free[column]] = tracks[row]
+        return matched
+
+    def add(self, sighting: Sighting, track: Track | None = None) -> Track:
+        """Continue a track, or begin one."""
+        if track is None:
+            track = Track()
+            self.tracks.append(track)
+        elif track.box is not None and sighting.frame - track.last <= 2:
+            moved = (sighting.box[:2] + sighting.box[2:] - track.box[:2] - track.box[2:]) / 2
+            track.velocity = track.velocity + 0.5 * moved  # the prediction already holds the old velocity
+            track.velocity *= min(1.0, 0.15 * sighting.size / max(1e-6, np.linalg.norm(track.velocity)))
+        else:
+            track.velocity = np.zeros(2)
+        track.sightings[sighting.frame] = sighting
+        track.box, track.joints = sighting.box.astype(float), sighting.pose.joints.astype(float)
+        if sighting.look is not None:
+            track.look = sighting.look if track.look is None else mean_look([track.look] * 9 + [sighting.look])
+        return track
+
+
+def _cost(track: Track, s: Sighting, frame: int, lost: bool) -> float:
+    """Lower is likelier; 9 means impossible."""
+    gap = frame - track.last
+    overlap = iou(track.box, s.box)[0, 0]
+    size = max(s.size, float((track.box[2:] - track.box[:2]).max()))
+    alike = oks(track.joints, s.pose.joints, 0.5 * float((s.box[2:] - s.box[:2]).prod()))
+    far = np.linalg.norm((track.box[:2] + track.box[2:] - s.box[:2] - s.box[2:]) / 2) / size
+    look = similarity(track.look, s.look)
+    ratio = abs(np.log(s.size / max(1.0, (track.box[2:] - track.box[:2]).max())))
+    if not lost and overlap < 0.15 and alike < 0.3:
+        return 9.0
+    if lost and (far > 0.4 + 0.06 * gap or look < 0.5 or ratio > 0.7):
+        return 9.0
+    return (1 - overlap) + 0.5 * (1 - alike) + (2 if lost else 1) * (1 - look) + 0.5 * ratio + 0.01 * gap
+
+
+# -- the whole shot
+
+
+def merge_duplicates(tracks: list[Track]) -> list[Track]:
+    """Join tracks that follow the same body at the same time."""
+    tracks = sorted(tracks, key=lambda t: -len(t))
+    kept: list[Track] = []
+    for t in tracks:
+        for other in kept:
+            common = t.sightings.keys() & other.sightings.keys()
+            same = sum(is_duplicate(t.sightings[f], other.sightings[f]) for f in common)
+            if common and same >= 0.5 * len(common) and len(common) >= 0.3 * len(t):
+                other.sightings = dict(sorted({**t.sightings, **other.sightings}.items()))
+                break
+        else:
+            kept.append(t)
+    return kept
+
+
+def chain(motions) -> np.ndarray:
+    """(T, 3, 3) from frame 0's pixels to each frame's, from steps (T, 2, 3)."""
+    out = [np.eye(3)]
+    for A in motions[1:]:
+        out.append(np.vstack([A, [0, 0, 1]]) @ out[-1])
+    return np.array(out[: len(motions)])
+
+
+def link(tracks: list[Track], motions, rate: float) -> list[Track]:
+    """Join pieces of the same person: over short gaps by place and looks, over long ones by looks alone.
+
+    motions: (T, 2, 3) of the camera; rate: frames a second. The cheapest join is made first, then all are judged anew.
+    """
+    cameras = chain(motions)
+    tracks = list(tracks)
+    while True:
+        joins = []
+        looks = [t.mean_look() for t in tracks]
+        alike = [[similarity(a, b) for b in looks] for a in looks]
+        for i, a in enumerate(tracks):
+            for j, b in enumerate(tracks):
+                if i != j and a.last < b.first:
+                    cost = _near(a, b, alike[i][j], cameras, rate)
+                    if cost is None:
+                        cost = _far(i, j, tracks, alike)
+                    if cost is not None:
+                        joins.append((cost, i, j))
+        if not joins:
+            return tracks
+        _, i, j = min(joins)
+        tracks[i].sightings = {**tracks[i].sightings, **tracks[j].sightings}
+        del tracks[j]
+
+
+def _near(a, b, look, cameras, rate):
+    """Cost of joining a and b by place, or None."""
+    gap = b.first - a.last
+    if gap > 1.5 * rate or look < 0.4:
+        return None
+    end, start = a.sightings[a.last], b.sightings[b.first]
+    A = (cameras[b.first] @ np.linalg.inv(cameras[a.last]))[:2]
+    box = carry_box(A, end.box)
+    apart = np.linalg.norm((box[:2] + box[2:] - start.box[:2] - start.box[2:]) / 2) / max(end.size, start.size)
+    ratio = abs(np.log(start.size / max(1.0, (box[2:] - box[:2]).max())))
+    if apart > min(1.5, 0.5 + 1.2 * gap / rate) or ratio > 0.6:
+        return None
+    return 0.5 * apart + (1 - look) + 0.5 * ratio
+
+
+def _far(i, j, tracks, alike, enough=0.68, margin=0.06):
+    """Cost of joining by looks alone, or None: nobody else who could be the one may look nearly as much alike."""
+    look = alike[i][j]
+    if look < enough or min(len(tracks[i]), len(tracks[j])) < 5:
+        return None
+    for k, other in enumerate(tracks):
+        if k in (i, j) or len(other) < 5:
+            continue
+        apart_from_j = not (other.sightings.keys() & tracks[j].sightings.keys())
+        apart_from_i = not (other.sightings.keys() & tracks[i].sightings.keys())
+        # Somebody who was there together with i, and may be j as well; or who may be i, together with j.
+        if apart_from_j and not apart_from_i and alike[k][j] > look - margin:
+            return None
+        if apart_from_i and not apart_from_j and alike[i][k] > look - margin:
+            return None
+    return 1.0 + 2 * (1 - look)
+
+
+def select(tracks: list[Track], frames: int, picture_px: float, most: int = 8) -> list[Track]:
+    """Drop ghosts; the most prominent people first.
+
+    A ghost is short, or nowhere looks like a person, or is carried along far more often than it is found.
+    """
+    people = []
+    for t in tracks:
+        short = len(t) < min(6, max(1, frames // 4))
+        if not short and t.score >= 0.3 and t.detected_share() >= 0.25:
+            people.append(t)
+    people.sort(key=lambda t: -_prominence(t))
+    if people:
+        # Somebody tiny for a moment at the edge is no part of the story: below 1% of the main person's presence.
+        main = _prominence(people[0])
+        people = [t for t in people if _prominence(t) > 0.01 * main]
+    return people[:most]
+
+
+def _prominence(track) -> float:
+    """Seen frames times mean area; confidence counts, so that a lively ghost does not lead."""
+    return sum(float((s.box[2:] - s.box[:2]).prod()) * s.score for s in track.sightings.values())
