@@ -49,6 +49,23 @@ def curves_of(datablock) -> list:
     ]
 
 
+def stash(datablock) -> None:
+    """Put the action that now moves an ID onto a muted NLA track, from where the artist can take it up again."""
+    animation = datablock.animation_data
+    if animation is None or animation.action is None or animation.use_tweak_mode:
+        return
+    action, slot = animation.action, getattr(animation, "action_slot", None)
+    animation.action = None
+    if any(strip.action == action for track in animation.nla_tracks for strip in track.strips):
+        return
+    track = animation.nla_tracks.new()
+    track.name = action.name
+    track.mute = True
+    strip = track.strips.new(action.name, int(action.frame_range[0]), action)
+    if slot is not None:
+        strip.action_slot = slot
+
+
 # -- compositor
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from . import jobs, preferences, properties
-from .operators import bake_camera, extract, files, load_take, setup_composite, setup_scene
+from .operators import bake_camera, extract, files, load_take, retarget, setup_composite, setup_scene
 from .panels import sidebar
 
 CLASSES = (
@@ -14,6 +14,7 @@ CLASSES = (
     *extract.CLASSES,
     *load_take.CLASSES,
     *bake_camera.CLASSES,
+    *retarget.CLASSES,
     *setup_composite.CLASSES,
     *setup_scene.CLASSES,
     *files.CLASSES,

@@ -143,6 +143,8 @@ class SHOT_PT_retarget(ReshootPanel, bpy.types.Panel):
         layout, settings = self.prepare(), context.scene.reshoot
         layout.prop(settings, "person")
         layout.prop(settings, "rig", icon="ARMATURE_DATA")
+        move = layout.operator("shot.retarget", icon="ARMATURE_DATA")
+        move.person, move.armature = settings.person, settings.rig.name if settings.rig else ""
 
 
 class SHOT_PT_output(ReshootPanel, bpy.types.Panel):

@@ -14,7 +14,7 @@ CONTACT_HEIGHT_M = 0.06
 CONTACT_SPEED_M_S = 0.35
 # A foot that moved further than this during one contact was not standing: it follows the person instead of being pinned.
 STANDING_M = 0.12
-TOES_AHEAD_OF_BALL = 0.5  # share of ankle to ball
+TOES_AHEAD_OF_BALL = 0.4  # share of ankle to ball
 
 
 @dataclass

@@ -12,9 +12,9 @@ from ..solver.skeleton import SMPL_PARENTS
 from .rotations import matrix_from_rotvec
 
 # How far the sole lies under the lower of ankle and ball joint in the rest pose, and the heel behind the ankle, as shares of
-# the leg (hip to knee to ankle) and of the foot (ankle to ball, along the floor).
-SOLE_UNDER_BALL = 0.025
-HEEL_BEHIND_ANKLE = 0.35
+# the leg (hip to knee to ankle) and of the foot (ankle to ball, along the floor). Measured on the body that ships with Reshoot.
+SOLE_UNDER_BALL = 0.03
+HEEL_BEHIND_ANKLE = 0.37
 
 
 @dataclass

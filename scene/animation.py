@@ -14,7 +14,7 @@ def write_action(datablock, name: str, frames, channels: dict):
 
     frames:    (N,) Blender frames.
     channels:  RNA path -> values (N,) or (N, k); a (values, group) pair puts the curves into a group.
-               bool values are held until the next key, numbers are linear between keys.
+               bool values are held until the next key, numbers are linear between keys. A single row makes one key.
     Returns the action.
     """
     animation = datablock.animation_data
@@ -26,9 +26,9 @@ def write_action(datablock, name: str, frames, channels: dict):
         values, group = values if isinstance(values, tuple) else (values, "")
         values = np.asarray(values)
         kind = "CONSTANT" if values.dtype == bool else "LINEAR"
-        columns = values.reshape(len(frames), -1)
+        columns = values.reshape(len(values), -1)
         for index in range(columns.shape[1]):
-            _fill(new_curve(path, index, group), frames, columns[:, index], kind)
+            _fill(new_curve(path, index, group), frames[: len(columns)], columns[:, index], kind)
     return action
 
 

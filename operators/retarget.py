@@ -1,0 +1,88 @@
+"""Move a character as a person of the take moves."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ..retarget import load_track
+from ..scene import actions
+from ..scene import take as scene_take
+from ..solver.protocol import ShotError
+from .base import ShotOperator, absolute, chosen_take, object_called
+
+
+class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.retarget"
+    bl_label = "Retarget"
+    bl_description = "Give a character the motion of a person of the take, as a new action"
+    bl_options = {"REGISTER", "UNDO"}
+
+    person: bpy.props.IntProperty(name="Person", description="Choose the person of the take, by number", default=1, min=1)
+    armature: bpy.props.StringProperty(name="Rig", description="Name the character's armature. Empty: the active object")
+    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+    take_dir: bpy.props.StringProperty(
+        name="Take Folder", description="Read this take folder instead of one that is loaded", subtype="DIR_PATH"
+    )
+    path: bpy.props.EnumProperty(
+        name="Path",
+        description="Choose where the character walks",
+        items=(
+            ("KEEP", "Where the Person Walked", "Stand and step exactly where the person did"),
+            ("SCALE", "Scaled to the Character", "Make the path as much shorter or longer as the character's legs are"),
+        ),
+    )
+    keep_feet: bpy.props.BoolProperty(
+        name="Keep Feet on Floor", description="Keep feet that touch the floor from sliding and sinking", default=True
+    )
+    frame_start: bpy.props.IntProperty(
+        name="Start Frame", description="Set the frame on which a take read from a folder starts", default=1
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if any(o.type == "ARMATURE" for o in context.scene.objects):
+            return True
+        cls.poll_message_set("Add or import a character with an armature first")
+        return False
+
+    def run(self, context):
+        armature = self._armature(context)
+        if self.take_dir:
+            folder, start, world, label = absolute(self.take_dir, "take folder"), self.frame_start, None, "Take"
+        else:
+            collection = chosen_take(context, self.take)
+            folder = bpy.path.abspath(collection[scene_take.TAKE_KEY])
+            start, label = int(collection[scene_take.START_KEY]), collection.name
+            root = scene_take.part(collection, "world")
+            world = np.array(root.matrix_world) if root else None
+            if armature in collection.all_objects[:]:
+                raise ShotError("This armature is a solved person of the take itself.", "Choose your character's armature.")
+        name = f"{label} Person {self.person} on {armature.name}"
+        track = load_track(folder, self.person)
+        action, _, _, mapping = actions.retarget(
+            armature, track, start, self.path == "SCALE", self.keep_feet, world, name
+        )
+        said = f"{armature.name} now moves as person {self.person}, in the action {action.name}"
+        warnings = []
+        if mapping.source == "structure":
+            warnings.append(f"The bones of {armature.name} were told apart by their shape, not by name: look the result over.")
+        if self.keep_feet and not all(f"foot.{side}" in mapping.bones for side in "LR"):
+            warnings.append(f"No feet were found on {armature.name}, so they are not kept on the floor.")
+        return said, warnings
+
+    def _armature(self, context):
+        if self.armature:
+            armature = object_called(self.armature, "ARMATURE", "armature")
+        else:
+            armature = context.object
+            if armature is None or armature.type != "ARMATURE":
+                raise ShotError("No character is chosen.", "Choose its armature in the Retarget panel.")
+        if armature.library is not None:
+            raise ShotError(f"{armature.name} is linked from another file.", "Make a library override, or append it.")
+        if armature.mode == "EDIT":
+            raise ShotError(f"{armature.name} is in Edit Mode.", "Leave Edit Mode first.")
+        return armature
+
+
+CLASSES = (SHOT_OT_retarget,)

@@ -1,0 +1,125 @@
+"""Between Blender's armatures and `retarget`: read a character, write its motion. The rest pose is only read."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mathutils import Quaternion
+
+from .. import compat
+from ..retarget import Mapping, Motion, Rig, Track, match, transfer
+from ..retarget.rig import body_axes
+from ..solver.protocol import ShotError
+from .animation import write_action
+
+
+def retarget(armature, track: Track, frame_start=1, scale_path=False, keep_feet=True, world=None, name="Retarget", mapping=None):
+    """Give an armature object a new action that moves it as a person of a take moves.
+
+    frame_start:  Blender frame of the take's first frame.
+    world:        (4, 4) the take's world in the scene, where it was moved; None where it was not.
+    mapping:      which bone is which, where it is known; else it is found out.
+    Returns (action, Motion, Rig, Mapping); Motion is in the take's world. Raises ShotError.
+    """
+    bpy.context.view_layer.update()  # matrices of what a script has only just placed
+    rig = read_rig(armature, world)
+    mapping = mapping or match(rig)
+    refuse_constrained(armature, rig, mapping)
+    rig.floor_m = sole_height(armature, rig, mapping, world)
+    motion = transfer(track, rig, mapping, scale_path=scale_path, keep_feet=keep_feet)
+    return write_motion(armature, rig, motion, frame_start, name), motion, rig, mapping
+
+
+def read_rig(armature, world=None) -> Rig:
+    """An armature object's rest pose, placed as the object is, in the coordinates of `world` (4, 4)."""
+    bones = armature.data.bones
+    index = {bone.name: i for i, bone in enumerate(bones)}
+    placed = np.array(armature.matrix_world)
+    return Rig(
+        names=[bone.name for bone in bones],
+        parents=np.array([index[bone.parent.name] if bone.parent else -1 for bone in bones], int),
+        heads=np.array([bone.head_local for bone in bones], float).reshape(-1, 3),
+        tails=np.array([bone.tail_local for bone in bones], float).reshape(-1, 3),
+        rotations=np.array([bone.matrix_local.to_3x3().normalized() for bone in bones], float).reshape(-1, 3, 3),
+        T_world_from_rig=placed if world is None else np.linalg.inv(np.asarray(world)) @ placed,
+        inherits_rotation=np.array([bone.use_inherit_rotation for bone in bones], bool),
+        deforms=np.array([bone.use_deform for bone in bones], bool),
+    )
+
+
+def refuse_constrained(armature, rig: Rig, mapping: Mapping) -> None:
+    """Raises ShotError where constraints would move the bones that are to be keyed."""
+    bones = [*mapping.bones.values(), *mapping.spine, *mapping.neck]
+    held = [rig.names[b] for b in bones if any(not c.mute and c.influence > 0 for c in armature.pose.bones[rig.names[b]].constraints)]
+    if held:
+        raise ShotError(
+            f"Constraints already move this character's bones ({', '.join(held[:3])}{' …' if len(held) > 3 else ''}).",
+            "Retarget onto an armature without a control rig, such as the one that was exported for games.",
+        )
+
+
+def sole_height(armature, rig: Rig, mapping: Mapping, world=None):
+    """Height of the lowest point of the feet's mesh in the rest pose, along the character's up; None where no mesh is on the feet."""
+    feet = {mapping.bones[part] for part in mapping.bones if part.startswith(("foot", "toes"))}
+    on_feet = {rig.names[i] for i in range(len(rig.names)) if feet.intersection(rig.path_up(i))}
+    up = body_axes(rig, mapping)[:, 1]
+    heights = []
+    for item in bpy.data.objects:
+        if item.type == "MESH" and len(item.data.vertices):
+            points = _rest_points(item, armature, on_feet)
+            if points is not None and len(points):
+                if world is not None:
+                    inverse = np.linalg.inv(np.asarray(world))
+                    points = points @ inverse[:3, :3].T + inverse[:3, 3]
+                heights.append((points @ up).min())
+    return float(min(heights)) if heights else None
+
+
+def _rest_points(item, armature, bone_names):
+    """Vertices (V, 3), scene, of a mesh that some bones carry in the rest pose; None for a mesh that does not hang on the armature."""
+    co = np.empty(len(item.data.vertices) * 3, np.float32)
+    item.data.vertices.foreach_get("co", co)
+    co = co.reshape(-1, 3).astype(float)
+    if any(m.type == "ARMATURE" and m.object == armature for m in item.modifiers):
+        groups = {g.index for g in item.vertex_groups if g.name in bone_names}
+        chosen = [v.index for v in item.data.vertices if any(g.group in groups and g.weight > 0.5 for g in v.groups)]
+        matrix, co = np.array(item.matrix_world), co[chosen]
+    elif item.parent == armature and item.parent_type == "BONE" and item.parent_bone in bone_names:
+        bone = armature.data.bones[item.parent_bone]
+        at_tail = np.array(bone.matrix_local)
+        at_tail[:3, 3] = bone.tail_local
+        matrix = np.array(armature.matrix_world) @ at_tail @ np.array(item.matrix_parent_inverse @ item.matrix_basis)
+    else:
+        return None
+    return co @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def write_motion(armature, rig: Rig, motion: Motion, frame_start: int, name: str):
+    """Key a Motion as a new action, and stash the one before. Bones keep their own rotation mode. Returns the action.
+
+    What the old animation may have left on the keyed bones and on those between them (a place, a size, a turn) is keyed once, at rest.
+    """
+    channels = {}
+    for b in sorted({*motion.rotations, *motion.still}):
+        bone = armature.pose.bones[rig.names[b]]
+        path = f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"]'
+        quats = motion.rotations.get(b, np.array([[1.0, 0, 0, 0]]))
+        prop, values = _in_mode(bone.rotation_mode, quats)
+        channels[f"{path}.{prop}"] = (values, bone.name)
+        channels[f"{path}.location"] = (motion.locations.get(b, np.zeros((1, 3))), bone.name)
+        channels[f"{path}.scale"] = (np.ones((1, 3)), bone.name)
+    compat.stash(armature)
+    return write_action(armature, name, frame_start + motion.frames, channels)
+
+
+def _in_mode(mode, quats_wxyz):
+    """The property of a rotation mode, and quaternions (F, 4) as its values."""
+    if mode == "QUATERNION":
+        return "rotation_quaternion", quats_wxyz
+    turns = [Quaternion(q) for q in quats_wxyz]
+    if mode == "AXIS_ANGLE":
+        return "rotation_axis_angle", np.array([(angle, *axis) for axis, angle in (q.to_axis_angle() for q in turns)])
+    out = []
+    for q in turns:  # each nearest to the one before: no jumps by whole turns
+        out.append(q.to_euler(mode, out[-1]) if out else q.to_euler(mode))
+    return "rotation_euler", np.array(out)
