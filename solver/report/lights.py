@@ -1,0 +1,114 @@
+"""Traffic lights: what a number means for the person who will use the take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GREEN, AMBER, RED, GREY = "green", "amber", "red", "grey"
+
+
+@dataclass
+class Light:
+    name: str
+    value: str  # as shown
+    colour: str
+    meaning: str  # one sentence for an artist
+
+
+def _grade(value, good, fair, higher_is_better=False):
+    if value is None:
+        return GREY
+    if higher_is_better:
+        value, good, fair = -value, -good, -fair
+    return GREEN if value <= good else AMBER if value <= fair else RED
+
+
+def _pick(colour, green, amber, red, grey="Nothing could be measured here."):
+    return {GREEN: green, AMBER: amber, RED: red, GREY: grey}[colour]
+
+
+def lights(numbers: dict) -> list[Light]:
+    """The report card, most important first. `numbers` is report.json's content."""
+    out = []
+
+    def add(name, value, text, colour, *meaning):
+        out.append(Light(name, text if value is not None else "–", colour, _pick(colour, *meaning)))
+
+    joints = numbers["joint_error_px_1920"]["final"]
+    add(
+        "People in place", joints, f"{joints or 0:.0f} px off at 1920", _grade(joints, 20, 45),
+        "The solved bodies sit on the people in the picture.",
+        "The bodies follow the people but drift off in places; look at the preview before a close-up.",
+        "The bodies miss the people; check the masks and the lens, or solve a shorter range.",
+        "No joints were seen, so there is nothing to compare.",
+    )  # fmt: skip
+    overlap = numbers["iou_people"]
+    add(
+        "Outlines agree", overlap, f"{100 * (overlap or 0):.0f} % overlap", _grade(overlap, 0.7, 0.5, True),
+        "The rendered people cover the real ones.",
+        "The rendered people cover the real ones roughly; wide clothes, bags and bikes lower this too.",
+        "The rendered people and the real ones hardly overlap.",
+        "There are no people to compare.",
+    )  # fmt: skip
+    slide = numbers["foot_slide_mm"]
+    add(
+        "Feet on the ground", slide, f"{slide or 0:.1f} mm slide a frame", _grade(slide, 5, 15),
+        "Standing feet stand still.",
+        "Standing feet slide a little; Clean Up Feet in the Retarget panel takes care of most of it.",
+        "Feet skate; the size or path of the camera may be wrong.",
+        "No foot was seen standing.",
+    )  # fmt: skip
+    jerk = numbers["jitter"]
+    add(
+        "Smooth motion", jerk, f"{jerk or 0:.0f} × 10 m/s³", _grade(jerk, 15, 45),
+        "The motion is about as smooth as motion capture.",
+        "The motion trembles slightly or is truly fast; smoothing on bake helps.",
+        "The motion trembles; expect to clean up curves.",
+        "The tracks are too short to tell.",
+    )  # fmt: skip
+    tracked = numbers["camera"]["measured_share"]
+    add(
+        "Camera tracked", tracked, f"{100 * tracked:.0f} % of frames", _grade(tracked, 0.97, 0.8, True),
+        "Every frame of the camera was measured against the background.",
+        "Some frames of the camera were bridged; the picture there is blurred, dark or covered.",
+        "Much of the camera's path is a guess: too little still background can be seen.",
+    )  # fmt: skip
+    sigma = numbers["camera"]["focal_sigma"]
+    source = numbers["camera"]["focal_source"]
+    colour = GREEN if source == "given" else RED if source == "prior" else _grade(sigma, 0.07, 0.2)
+    lens = f"{numbers['camera']['focal_mm']:.0f} mm"
+    if source != "given":
+        lens += f" ± {numbers['camera']['focal_mm'] * sigma:.0f}"
+    add(
+        "Lens known", sigma, lens, colour,
+        "The focal length was given or could be measured well.",
+        "The focal length is measured roughly; depth may be stretched. Type the lens in if you know it.",
+        "The shot does not show which lens took it; this is a guess. Type the lens in if you know it.",
+    )  # fmt: skip
+    plate = numbers["plate"]
+    guess = plate["unseen_share_of_hidden"] if plate else None
+    add(
+        "Clean plate", guess, f"{100 * (guess or 0):.0f} % guessed", _grade(guess, 0.05, 0.3),
+        "Almost everything behind the people is seen at some time; shadows of people remain.",
+        "Part of what the people hide is never seen and was guessed; plate/unseen marks it. Shadows remain.",
+        "Most of what the people hide is never seen; the plate there is a guess that needs paint. Shadows remain.",
+        "No clean plate was built, or nobody hides anything.",
+    )  # fmt: skip
+    return out
+
+
+def verdict(card: list[Light]) -> tuple[str, str]:
+    """One colour and one sentence for the whole take."""
+    red = [light.name.lower() for light in card if light.colour == RED]
+    amber = [light.name.lower() for light in card if light.colour == AMBER]
+    if red:
+        return RED, f"Look before you use it: {_list(red)}."
+    if amber:
+        return AMBER, f"Usable, with an eye on {_list(amber)}."
+    if all(light.colour == GREY for light in card):
+        return GREY, "There was nothing to measure."
+    return GREEN, "Ready to use."
+
+
+def _list(names):
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

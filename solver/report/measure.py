@@ -1,0 +1,102 @@
+"""The numbers of the report card. numpy only; nothing here needs ground truth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..frames import invert, project
+from ..records import Camera, Tracks
+from ..skeleton import COCO_JOINTS
+
+REFERENCE_WIDTH = 1920  # joint errors are also given as if the film were this wide
+FEET = (17, 19, 18, 20)  # keypoints of World.contact's columns: left heel, left toe, right heel, right toe
+
+
+class Silhouettes:
+    """Pixel accuracy and IoU of solved people against the video's masks (paper, section 4.2), added up frame by frame.
+
+    PA:  percentage of pixels with the right class, the background being a class and each person one.
+    IoU: mean over the classes a frame shows in either picture, then over frames; as the paper's, the background counts.
+    IoU of people: the same without the background.
+    """
+
+    def __init__(self):
+        self._right = self._pixels = 0
+        self._iou, self._iou_people = [], []
+        self.per_frame = []  # IoU of people of every added frame; NaN where there are none
+
+    def add(self, mask, solved) -> None:
+        """mask, solved: person indices (H, W)."""
+        self._right += int((mask == solved).sum())
+        self._pixels += mask.size
+        table = np.zeros((256, 256), np.int64)
+        np.add.at(table.reshape(-1), *np.unique(mask.astype(np.int64) * 256 + solved, return_counts=True))
+        both = np.diag(table)
+        union = table.sum(0) + table.sum(1) - both
+        shown = union > 0
+        iou = both[shown] / union[shown]
+        people = iou[1:] if shown[0] else iou
+        self._iou.append(iou.mean())
+        self.per_frame.append(people.mean() if len(people) else np.nan)
+        if len(people):
+            self._iou_people.append(people.mean())
+
+    def result(self) -> dict:
+        """PA in percent, IoU in 0..1; None where nothing was measured."""
+        return {
+            "pa": 100 * self._right / self._pixels if self._pixels else None,
+            "iou": float(np.mean(self._iou)) if self._iou else None,
+            "iou_people": float(np.mean(self._iou_people)) if self._iou_people else None,
+        }
+
+
+def joint_error(keypoints_world, camera: Camera, tracks: Tracks, visible) -> np.ndarray:
+    """Distance of COCO's joints, re-projected, to the detected ones. px of the solved frames.
+
+    keypoints_world: (P, T, K, 3) m. visible: (P, T) bool.
+    Returns (P, T, 17, 2): distance and weight (the detector's confidence; 0 where there is nothing to compare).
+    """
+    count = len(COCO_JOINTS)
+    projected = project(keypoints_world[:, :, :count], invert(camera.T_world_from_cam), camera.K)
+    detected = tracks.keypoints_2d[:, :, :count]
+    distance = np.linalg.norm(projected - detected[..., :2], axis=-1)
+    weight = np.where(np.isfinite(distance) & visible[..., None], detected[..., 2], 0.0)
+    return np.stack([np.where(weight > 0, distance, 0.0), weight], -1)
+
+
+def weighted_mean(errors, axis=None):
+    """Mean of joint_error's distances by their weights over `axis`; NaN where all weights are 0."""
+    total = errors[..., 1].sum(axis)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (errors[..., 0] * errors[..., 1]).sum(axis) / np.where(total > 0, total, np.nan)
+
+
+def foot_slide_mm(keypoints_world, contact, visible) -> float | None:
+    """Horizontal way of feet that stand on the ground, mm per frame; None where none stands for two frames.
+
+    contact: (P, T, 4) 0..1 of FEET.
+    """
+    feet = keypoints_world[:, :, list(FEET), :2]
+    standing = (contact > 0.5) & visible[..., None]
+    both = standing[:, 1:] & standing[:, :-1]
+    if not both.any():
+        return None
+    return float(1000 * np.linalg.norm(np.diff(feet, axis=1), axis=-1)[both].mean())
+
+
+def jitter(joints_world, visible, fps: float) -> float | None:
+    """Mean jerk of the joints in 10 m/s^3, as human-motion papers give it; None for tracks under four frames."""
+    jerk = np.linalg.norm(np.diff(joints_world, n=3, axis=1), axis=-1) * fps**3 / 10
+    whole = visible[:, 3:] & visible[:, 2:-1] & visible[:, 1:-2] & visible[:, :-3]
+    return float(jerk[whole].mean()) if whole.any() else None
+
+
+def path_length_m(camera: Camera) -> float:
+    return float(np.linalg.norm(np.diff(camera.T_world_from_cam[:, :3, 3], axis=0), axis=1).sum())
+
+
+def turn_deg(camera: Camera) -> float:
+    """Sum of the camera's turns between frames, degrees."""
+    R = camera.T_world_from_cam[:, :3, :3]
+    cosine = (np.einsum("tij,tij->t", R[1:], R[:-1]) - 1) / 2
+    return float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))).sum())
