@@ -83,13 +83,11 @@ def _splat(best, which, ids, planes, x0, y0, x1, y1, side, width):
     n, row, column = np.nonzero(inside)
     value = along_y[n, 3, row] + along_x[n, 3, column]
     pixel = py[n, row] * width + px[n, column]
-    order = np.lexsort((value, pixel))
-    pixel, value, n = pixel[order], value[order], n[order]
-    last = np.append(pixel[1:] != pixel[:-1], True)[: len(pixel)]  # the nearest of each pixel
-    pixel, value, n = pixel[last], value[last], n[last]
     nearer = value > best[pixel]
-    best[pixel[nearer]] = value[nearer]
-    which[pixel[nearer]] = ids[n[nearer]]
+    pixel, value, n = pixel[nearer], value[nearer], n[nearer]
+    order = np.argsort(value)  # where triangles share a pixel, the last assignment stays: the nearest
+    best[pixel[order]] = value[order]
+    which[pixel[order]] = ids[n[order]]
 
 
 def instance_mask(vertices, faces, ids, camera, K, width, height):

@@ -122,7 +122,12 @@ def read_smpl(folder) -> dict:
         # (V, 3, 207) in the file; BodyModel wants (207, 3 V)
         arrays["posedirs"] = _array(raw["posedirs"]).reshape(-1, 207).T if "posedirs" in raw else None
         count = len(arrays["v_template"])
-        wanted = {"v_template": (count, 3), "shapedirs": (count, 3, 10), "J_regressor": (24, count), "weights": (count, 24)}
+        wanted = {
+            "v_template": (count, 3),
+            "shapedirs": (count, 3, 10),
+            "J_regressor": (24, count),
+            "weights": (count, 24),
+        }
         for key, shape in wanted.items():
             if arrays[key].shape != shape:
                 raise ValueError(f"{key} has shape {arrays[key].shape}, not {shape}")
@@ -164,7 +169,7 @@ def _read(path: Path) -> dict:
     with open(path, "rb") as file:
         raw = _Unpickler(file, encoding="latin1").load()
     if not isinstance(raw, dict):
-        raise ValueError("no table of arrays inside")
+        raise TypeError("no table of arrays inside")
     return raw
 
 

@@ -19,9 +19,11 @@ import gzip
 import itertools
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.sparse import coo_matrix
 from scipy.spatial.transform import Rotation
 
 JOINTS = (
@@ -50,13 +52,18 @@ KEYPOINTS = (
 )  # fmt: skip
 KEYPOINT_MIRROR = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23)
 
-# Local targets that vary what the macro targets leave fixed, and their 1-sigma amount.
-LOCAL = {
+# Local targets that vary what the macro targets leave fixed: 1-sigma of each alone, and of the girths together.
+LENGTHS = {
     "legs/measure-upperleg-height": 0.25, "legs/measure-lowerleg-height": 0.25, "arms/measure-upperarm-length": 0.25,
     "arms/measure-lowerarm-length": 0.25, "torso/torso-scale-vert": 0.2, "torso/measure-shoulder-dist": 0.4,
-    "torso/measure-hips-circ": 0.4, "torso/measure-waist-circ": 0.4, "torso/measure-bust-circ": 0.4,
 }  # fmt: skip
+GIRTHS = (
+    "torso/measure-hips-circ", "torso/measure-waist-circ", "torso/measure-bust-circ", "torso/measure-underbust-circ",
+    "legs/measure-thigh-circ", "arms/measure-upperarm-circ",
+)  # fmt: skip
+GIRTH_SIGMA_TOGETHER, GIRTH_SIGMA_ALONE = 0.5, 0.2
 MEAN_HEIGHT_M = 1.70
+SMOOTHING_ROUNDS = 10
 
 
 class MakeHuman:
@@ -90,7 +97,7 @@ class MakeHuman:
         path = self.folder / "targets" / f"{name}.target.gz"
         if path.exists():
             with gzip.open(path, "rt") as file:
-                rows = [line.split()[:4] for line in file if line.strip() and line[0] not in "#\""]
+                rows = [line.split()[:4] for line in file if line.strip() and line[0] not in '#"']
             if rows:
                 rows = np.array(rows, float)
                 offset[rows[:, 0].astype(int)] = rows[:, 1:]
@@ -99,7 +106,8 @@ class MakeHuman:
     def weights(self) -> np.ndarray:
         """(V, 24) weights of the mixamo rig, folded onto SMPL's bones."""
         weights = np.zeros((len(self.base), 24))
-        for bone, pairs in json.loads((self.folder / "rigs/standard/weights.mixamo.json").read_text())["weights"].items():
+        rig = json.loads((self.folder / "rigs/standard/weights.mixamo.json").read_text())
+        for bone, pairs in rig["weights"].items():
             joint = J.get(BONES.get(bone.removeprefix("mixamorig:"), ""))
             if pairs and joint is None:
                 raise SystemExit(f"The mixamo rig has a bone this script does not know: {bone}")
@@ -111,7 +119,7 @@ class MakeHuman:
 class Shapes:
     """MakeHuman's macro parameters (0..1 each) to vertices, by its own multilinear blend of targets."""
 
-    AXES = {
+    AXES: ClassVar = {
         "gender": ("female", "male"), "age": ("child", "young", "old"), "muscle": ("minmuscle", "averagemuscle", "maxmuscle"),
         "weight": ("minweight", "averageweight", "maxweight"), "height": ("minheight", "", "maxheight"),
         "proportions": ("uncommonproportions", "", "idealproportions"),
@@ -132,7 +140,7 @@ class Shapes:
                     self.terms.append(dict(zip(axes, values)))
                     offsets.append(human.target(pattern.format(*values)))
         self.macro = np.stack(offsets)
-        self.local = {n: [human.target(f"{n}-{end}") for end in ("decr", "incr")] for n in LOCAL}
+        self.local = {n: [human.target(f"{n}-{end}") for end in ("decr", "incr")] for n in (*LENGTHS, *GIRTHS)}
 
     def __call__(self, person: dict) -> np.ndarray:
         """(V, 3) metres, A pose. person: gender, age (0 child, 0.5 young, 1 old), muscle, weight, height, proportions in
@@ -152,13 +160,18 @@ class Shapes:
 def sample_person(rng: np.random.Generator) -> dict:
     """A person of a film: adults of every build, one in eight a teenager or an older child."""
     adult = rng.random() > 0.12
+    weight, girth = rng.beta(1.2, 1.2), rng.normal(0, GIRTH_SIGMA_TOGETHER)
+    local = {name: rng.normal(0, sigma) for name, sigma in LENGTHS.items()}
+    local |= {name: girth + rng.normal(0, GIRTH_SIGMA_ALONE) for name in GIRTHS}
     return {
         "gender": rng.beta(0.4, 0.4),
         "age": rng.uniform(0.45, 1.0) if adult else rng.uniform(0.15, 0.45),
-        "muscle": np.clip(rng.normal(0.5, 0.2), 0, 1), "weight": rng.beta(1.3, 1.3),
-        "height": np.clip(rng.normal(0.5, 0.07), 0, 1), "proportions": np.clip(rng.normal(0.5, 0.2), 0, 1),
+        "weight": weight,
+        # in MakeHuman only the weak get fat: without this nobody would
+        "muscle": np.clip(rng.normal(0.45, 0.25) - 0.5 * (weight - 0.5), 0, 1),
+        "height": np.clip(rng.normal(0.5, 0.06), 0, 1), "proportions": np.clip(rng.normal(0.5, 0.2), 0, 1),
         "race": rng.dirichlet([0.5] * 3),
-        "local": {name: np.clip(rng.normal(0, sigma), -1, 1) for name, sigma in LOCAL.items()},
+        "local": {name: np.clip(amount, -1, 1) for name, amount in local.items()},
     }  # fmt: skip
 
 
@@ -172,18 +185,19 @@ def unit(v):
     return v / np.linalg.norm(v, axis=-1, keepdims=True)
 
 
-def joints_of(cube) -> np.ndarray:
-    """(24, 3) SMPL's joints in MakeHuman's rest pose. cube(name) is the centre of a joint cube.
+def joints_of(vertices, cube) -> np.ndarray:
+    """(24, 3) SMPL's joints in MakeHuman's rest pose. vertices: (V, 3) of the body. cube(name): centre of a joint cube.
 
-    SMPL's spine joints are not MakeHuman's; they sit at fixed fractions of the way from the hips to the neck, on the
-    curve through MakeHuman's spine cubes.
+    SMPL's spine joints are not MakeHuman's, which lie along the back; they sit at fixed fractions of the way from the
+    hips to the neck, a little behind the middle of the trunk.
     """
     out = np.zeros((24, 3))
     hips, neck = 0.5 * (cube("l-upper-leg") + cube("r-upper-leg")), cube("neck")
-    curve = np.array([hips, cube("spine-4"), cube("spine-2"), cube("spine-1"), neck])
+    midline = vertices[np.abs(vertices[:, 0]) < 0.025]
     for name, fraction in (("pelvis", 0.152), ("spine1", 0.333), ("spine2", 0.558), ("spine3", 0.646)):
         y = hips[1] + fraction * (neck[1] - hips[1])
-        out[J[name]] = 0, y, np.interp(y, curve[:, 1], curve[:, 2])
+        slab = midline[np.abs(midline[:, 1] - y) < 0.025, 2]
+        out[J[name]] = 0, y, slab.min() + 0.45 * np.ptp(slab)
     out[J["neck"]], out[J["head"]] = neck, neck + 0.67 * (cube("head") - neck)
     for side, c in (("left", "l-"), ("right", "r-")):
         knuckles = np.mean([cube(f"{c}finger-{i}-1") for i in (2, 3, 4, 5)], 0)
@@ -211,8 +225,8 @@ def t_pose_rotations(joints, cube) -> np.ndarray:
     """
     G = np.tile(np.eye(3), (24, 1, 1))
     for side, c, sign in (("left", "l-", 1.0), ("right", "r-", -1.0)):
-        hip, knee, ankle, foot, collar, shoulder, elbow, wrist, hand = (
-            J[f"{side}_{n}"] for n in ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist", "hand"))  # fmt: skip
+        hip, knee, ankle, collar, shoulder, elbow, wrist, hand = (
+            J[f"{side}_{n}"] for n in ("hip", "knee", "ankle", "collar", "shoulder", "elbow", "wrist", "hand"))  # fmt: skip
         # legs: a little apart, as SMPL stands; seen from the side each bone keeps its slope. Feet stay flat.
         for bone, child, spread in ((hip, knee, 0.05), (knee, ankle, 0.02)):
             d = unit(joints[child] - joints[bone])
@@ -232,6 +246,20 @@ def t_pose_rotations(joints, cube) -> np.ndarray:
         roll = Rotation.from_matrix(G[wrist] @ straight.T).as_rotvec() @ out
         G[elbow] = Rotation.from_rotvec(0.5 * roll * out).as_matrix() @ straight
     return G
+
+
+def smooth_weights(weights, faces, rounds=SMOOTHING_ROUNDS):
+    """Weights averaged with those of the neighbours: wider blends at shoulders and hips, where the mesh is coarse, and
+    nearly nothing at hands and face, where it is fine."""
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    pairs = np.unique(np.sort(pairs, 1), axis=0)
+    count = len(weights)
+    near = coo_matrix((np.ones(2 * len(pairs)), (np.r_[pairs[:, 0], pairs[:, 1]], np.r_[pairs[:, 1], pairs[:, 0]])),
+                      shape=(count, count)).tocsr()  # fmt: skip
+    degree = np.asarray(near.sum(1))
+    for _ in range(rounds):
+        weights = 0.5 * weights + 0.5 * (near @ weights) / degree
+    return weights
 
 
 def to_t_pose(vertices, joints, G, weights):
@@ -261,7 +289,8 @@ def keypoint_parts(human, template):
     head = body[(y[body] > eye_y - 0.05) & (y[body] < eye_y + 0.04) & (x[body] > 0)]
     auricle = head[np.argsort(-x[head])[:60]]
     foot = body[(y[body] < template[human.cubes["l-ankle"]].mean(0)[1] - 0.03) & (x[body] > 0)]
-    heel = foot[np.argsort(z[foot])[:10]]
+    sole = foot[y[foot] < y[body].min() + 0.03]
+    heel = sole[np.argsort(z[sole])[:10]]
     tip = template[human.cubes["l-toe-1-3"]].mean(0)
     toe = foot[np.argsort(np.linalg.norm(template[foot] - tip, axis=1))[:12]]
     return {
@@ -301,8 +330,9 @@ def build(folder: Path, samples: int) -> dict:
     for eye in (range(14598, 14670), range(14670, 14742)):
         weights[eye] = np.eye(24)[J["head"]]
     weights = weights[keep]
-    weights[weights < 1e-3] = 0
+    weights = smooth_weights(weights, number[human.faces])
     weights = 0.5 * (weights + weights[mirror][:, JOINT_MIRROR])
+    weights[weights < 1e-3] = 0
     weights /= weights.sum(1, keepdims=True)
 
     parts = keypoint_parts(human, shapes(MEAN_PERSON))
@@ -315,7 +345,7 @@ def build(folder: Path, samples: int) -> dict:
         def cube(name, v=v):
             return v[human.cubes[name]].mean(0)
 
-        j = joints_of(cube)
+        j = joints_of(v[:13380], cube)
         G = t_pose_rotations(j, cube)
         s, t = to_t_pose(v[keep], j, G, weights)
         points = {}
