@@ -1,8 +1,21 @@
-"""Every difference between Blender 4.2 and 5.x, and nothing else. Branches ask what is there, not for version numbers."""
+"""Every difference between Blender 4.2 and 5.x, and nothing else. Branches ask what is there where they can."""
 
 from __future__ import annotations
 
 import bpy
+
+
+def _path_options():
+    options = {"PATH_SUPPORTS_BLEND_RELATIVE"}
+    try:
+        bpy.props.StringProperty(options=options)
+    except TypeError:
+        return set()
+    return options
+
+
+# Options of path properties that take `//`: 4.5 and later want to be told, earlier ones do not know the word.
+PATH = _path_options()
 
 
 # -- actions: curves lie on the action until 4.3, in the channel bag of a slot since 4.4
@@ -160,6 +173,6 @@ def set_output_picture(scene, alpha=False) -> None:
 
 
 def use_nodes(datablock) -> None:
-    """Switch a material or world to nodes, which 5.x does by itself and will not let be switched."""
-    if not datablock.use_nodes:
+    """Switch a material or world to nodes, which 5.0 and later always are."""
+    if bpy.app.version < (5, 0):
         datablock.use_nodes = True

@@ -192,6 +192,7 @@ def check(python, timeout_s: float = 120.0) -> tuple[bool, str]:
     try:
         done = subprocess.run(
             [str(python), "-m", "solver", "check"],
+            check=False,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 
-from . import jobs
+from . import compat, jobs
 from .solver.protocol import ShotError
 
 
@@ -17,11 +17,13 @@ class ReshootPreferences(bpy.types.AddonPreferences):
         name="Solver Python",
         description="Python program that has the solver's packages. Empty: the RESHOOT_PYTHON variable, or Blender's own",
         subtype="FILE_PATH",
+        options=compat.PATH,
     )
     smpl_folder: bpy.props.StringProperty(
         name="SMPL Folder",
         description="Folder with your own licensed SMPL_NEUTRAL file. Empty: the body that comes with Reshoot",
         subtype="DIR_PATH",
+        options=compat.PATH,
     )
 
     def draw(self, context):
@@ -47,7 +49,9 @@ def solver_python(context) -> str:
     mine = of(context)
     path = bpy.path.abspath(mine.python) if mine and mine.python else jobs.default_python()
     if not Path(path).is_file():
-        raise ShotError(f"The solver's Python was not found: {path or 'none is set'}.", "Set it in Reshoot's preferences.")
+        raise ShotError(
+            f"The solver's Python was not found: {path or 'none is set'}.", "Set it in Reshoot's preferences."
+        )
     return path
 
 

@@ -12,7 +12,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from . import jobs
+from . import compat, jobs
 from .scene.take import TAKE_KEY
 
 QUALITY = (
@@ -38,13 +38,27 @@ def _is_rig(_settings, item):
 
 
 class ReshootSettings(bpy.types.PropertyGroup):
-    filepath: StringProperty(name="Clip", description="Film to extract: a movie, or a picture of a sequence", subtype="FILE_PATH")
-    take_dir: StringProperty(
-        name="Take", description="Folder for the result. Empty: a folder beside the clip", subtype="DIR_PATH"
+    filepath: StringProperty(
+        name="Clip",
+        description="Film to extract: a movie, or a picture of a sequence",
+        subtype="FILE_PATH",
+        options=compat.PATH,
     )
-    quality: EnumProperty(name="Quality", description="Choose between a quick look and the full solve", items=QUALITY, default="final")
+    take_dir: StringProperty(
+        name="Take",
+        description="Folder for the result. Empty: a folder beside the clip",
+        subtype="DIR_PATH",
+        options=compat.PATH,
+    )
+    quality: EnumProperty(
+        name="Quality", description="Choose between a quick look and the full solve", items=QUALITY, default="final"
+    )
     max_height: IntProperty(
-        name="Max Height", description="Solve at no more than this height. 0: as filmed", min=0, max=4320, subtype="PIXEL"
+        name="Max Height",
+        description="Solve at no more than this height. 0: as filmed",
+        min=0,
+        max=4320,
+        subtype="PIXEL",
     )
     focal_mm: FloatProperty(
         name="Lens",
@@ -53,18 +67,31 @@ class ReshootSettings(bpy.types.PropertyGroup):
         max=2000.0,
         unit="CAMERA",
     )
-    cut: IntProperty(name="Cut", description="Choose the piece between hard cuts, from 0. -1: the longest", default=-1, min=-1)
+    cut: IntProperty(
+        name="Cut", description="Choose the piece between hard cuts, from 0. -1: the longest", default=-1, min=-1
+    )
     plate: BoolProperty(name="Clean Plate", description="Build the background without people", default=True)
     match_scene: BoolProperty(
         name="Match Scene to Shot", description="Give this scene the size, frame rate and range of the shot"
     )
-    take: PointerProperty(name="Take", description="Choose the take to work with", type=bpy.types.Collection, poll=_is_take)
-    camera: PointerProperty(name="Camera", description="Choose the camera that gets the move", type=bpy.types.Object, poll=_is_camera)
-    offset: PointerProperty(
-        name="Placed By", description="Choose an empty that moves and turns the whole path", type=bpy.types.Object, poll=_is_empty
+    take: PointerProperty(
+        name="Take", description="Choose the take to work with", type=bpy.types.Collection, poll=_is_take
     )
-    scale: FloatProperty(name="Scale", description="Scale the camera's distances", default=1.0, min=0.001, soft_max=100.0)
-    retime: FloatProperty(name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0)
+    camera: PointerProperty(
+        name="Camera", description="Choose the camera that gets the move", type=bpy.types.Object, poll=_is_camera
+    )
+    offset: PointerProperty(
+        name="Placed By",
+        description="Choose an empty that moves and turns the whole path",
+        type=bpy.types.Object,
+        poll=_is_empty,
+    )
+    scale: FloatProperty(
+        name="Scale", description="Scale the camera's distances", default=1.0, min=0.001, soft_max=100.0
+    )
+    retime: FloatProperty(
+        name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0
+    )
     smoothing: FloatProperty(name="Smoothing", description="Smooth the move over this many frames", min=0.0, max=50.0)
     person: IntProperty(name="Person", description="Choose the person of the take, by number", default=1, min=1)
     rig: PointerProperty(name="Rig", description="Choose the character's armature", type=bpy.types.Object, poll=_is_rig)
@@ -73,8 +100,12 @@ class ReshootSettings(bpy.types.PropertyGroup):
         description="Choose the collection to render. Empty: every animated character outside the take",
         type=bpy.types.Collection,
     )
-    replace: StringProperty(name="Replace", description="List the people to replace, as in 1,2. Empty: all that are not kept")
-    keep: StringProperty(name="Keep in Front", description="List the people to keep from the film, in front of the render, as in 2,3")
+    replace: StringProperty(
+        name="Replace", description="List the people to replace, as in 1,2. Empty: all that are not kept"
+    )
+    keep: StringProperty(
+        name="Keep in Front", description="List the people to keep from the film, in front of the render, as in 2,3"
+    )
     content: EnumProperty(
         name="Use",
         description="Choose what of the take goes into the new set",
@@ -84,7 +115,9 @@ class ReshootSettings(bpy.types.PropertyGroup):
             ("CHARACTERS", "Characters", "Put the characters into the set, before a camera that stands still"),
         ),
     )
-    set_retime: FloatProperty(name="Retime", description="Stretch the time of the new set: 2 is half speed", default=1.0, min=0.05, max=20.0)
+    set_retime: FloatProperty(
+        name="Retime", description="Stretch the time of the new set: 2 is half speed", default=1.0, min=0.05, max=20.0
+    )
 
 
 class ReshootJob(bpy.types.PropertyGroup):

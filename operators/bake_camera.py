@@ -18,10 +18,16 @@ class SHOT_OT_bake_camera(ShotOperator, bpy.types.Operator):
 
     camera: bpy.props.StringProperty(name="Camera", description="Name the camera. Empty: the scene's camera")
     take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
-    offset: bpy.props.StringProperty(name="Placed By", description="Name an empty that moves the whole path. Empty: the take's own")
+    offset: bpy.props.StringProperty(
+        name="Placed By", description="Name an empty that moves the whole path. Empty: the take's own"
+    )
     scale: bpy.props.FloatProperty(name="Scale", description="Scale the camera's distances", default=1.0, min=0.001)
-    retime: bpy.props.FloatProperty(name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0)
-    smoothing: bpy.props.FloatProperty(name="Smoothing", description="Smooth the move over this many frames", min=0.0, max=50.0)
+    retime: bpy.props.FloatProperty(
+        name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0
+    )
+    smoothing: bpy.props.FloatProperty(
+        name="Smoothing", description="Smooth the move over this many frames", min=0.0, max=50.0
+    )
 
     @classmethod
     def poll(cls, context):

@@ -35,7 +35,9 @@ def absolute(path: str, what: str) -> Path:
     if not path.strip():
         raise ShotError(f"No {what} is chosen.", "Choose one in the Shot panel.")
     if path.startswith("//") and not bpy.data.filepath:
-        raise ShotError(f"The path of the {what} begins beside the .blend file, which is not saved yet.", "Save the file first.")
+        raise ShotError(
+            f"The path of the {what} begins beside the .blend file, which is not saved yet.", "Save the file first."
+        )
     return Path(bpy.path.abspath(path)).resolve()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import jobs, preferences
+from .. import compat, jobs, preferences
 from ..properties import QUALITY
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
@@ -21,18 +21,32 @@ class SHOT_OT_extract(bpy.types.Operator):
     bl_description = "Find the camera and the people of the clip, in the background. A take that was begun goes on"
     bl_options = {"UNDO"}
 
-    filepath: bpy.props.StringProperty(name="Clip", description="Choose a movie, or a picture of a sequence", subtype="FILE_PATH")
-    take_dir: bpy.props.StringProperty(name="Take", description="Choose the folder for the result", subtype="DIR_PATH")
-    quality: bpy.props.EnumProperty(name="Quality", description="Choose how thoroughly to solve", items=QUALITY, default="final")
-    max_height: bpy.props.IntProperty(name="Max Height", description="Solve at no more than this height. 0: as filmed", min=0)
-    focal_mm: bpy.props.FloatProperty(name="Lens", description="Set the focal length if it is known. 0: find it", min=0.0)
-    cut: bpy.props.IntProperty(name="Cut", description="Choose the piece between hard cuts. -1: the longest", default=-1, min=-1)
+    filepath: bpy.props.StringProperty(
+        name="Clip", description="Choose a movie, or a picture of a sequence", subtype="FILE_PATH", options=compat.PATH
+    )
+    take_dir: bpy.props.StringProperty(
+        name="Take", description="Choose the folder for the result", subtype="DIR_PATH", options=compat.PATH
+    )
+    quality: bpy.props.EnumProperty(
+        name="Quality", description="Choose how thoroughly to solve", items=QUALITY, default="final"
+    )
+    max_height: bpy.props.IntProperty(
+        name="Max Height", description="Solve at no more than this height. 0: as filmed", min=0
+    )
+    focal_mm: bpy.props.FloatProperty(
+        name="Lens", description="Set the focal length if it is known. 0: find it", min=0.0
+    )
+    cut: bpy.props.IntProperty(
+        name="Cut", description="Choose the piece between hard cuts. -1: the longest", default=-1, min=-1
+    )
     frame_range: bpy.props.StringProperty(name="Range", description="Solve only these frames of the clip, as in 0-71")
     plate: bpy.props.BoolProperty(name="Clean Plate", description="Build the background without people", default=True)
     restart: bpy.props.BoolProperty(name="Restart", description="Forget what was finished before", default=False)
     load: bpy.props.BoolProperty(name="Load Take", description="Bring the result into the scene", default=True)
     match_scene: bpy.props.BoolProperty(
-        name="Match Scene to Shot", description="Give this scene the size, frame rate and range of the shot", default=False
+        name="Match Scene to Shot",
+        description="Give this scene the size, frame rate and range of the shot",
+        default=False,
     )
 
     _timer = None
@@ -112,7 +126,9 @@ class SHOT_OT_extract(bpy.types.Operator):
         try:
             self._job = jobs.current = jobs.Job(command, log)
         except OSError as error:
-            raise ShotError(f"The solver cannot be started: {error}.", "Check the solver in Reshoot's preferences.") from error
+            raise ShotError(
+                f"The solver cannot be started: {error}.", "Check the solver in Reshoot's preferences."
+            ) from error
         state = context.window_manager.reshoot_job
         state.status = jobs.RUNNING
         state.stage, state.text, state.fraction = "Starting", "", 0.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import jobs
+from .. import compat, jobs
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
 from .base import ShotOperator, chosen_take, has_take
@@ -20,7 +20,9 @@ class SHOT_OT_choose_clip(ShotOperator, bpy.types.Operator):
     bl_description = "Make this movie the clip of the Shot panel"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: bpy.props.StringProperty(name="Clip", description="Choose the movie", subtype="FILE_PATH")
+    filepath: bpy.props.StringProperty(
+        name="Clip", description="Choose the movie", subtype="FILE_PATH", options=compat.PATH
+    )
 
     def invoke(self, context, event):
         space = context.space_data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from .. import compat
 from ..scene import take as scene_take
 from .base import ShotOperator, absolute
 
@@ -14,10 +15,16 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
     bl_description = "Bring the camera, the people, the ground and the background points of a take into this scene"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: bpy.props.StringProperty(name="Take", description="Choose the folder that Extract Shot wrote", subtype="DIR_PATH")
-    frame_start: bpy.props.IntProperty(name="First Frame", description="Put the first frame of the shot here", default=1)
+    directory: bpy.props.StringProperty(
+        name="Take", description="Choose the folder that Extract Shot wrote", subtype="DIR_PATH", options=compat.PATH
+    )
+    frame_start: bpy.props.IntProperty(
+        name="First Frame", description="Put the first frame of the shot here", default=1
+    )
     match_scene: bpy.props.BoolProperty(
-        name="Match Scene to Shot", description="Give this scene the size, frame rate and range of the shot", default=False
+        name="Match Scene to Shot",
+        description="Give this scene the size, frame rate and range of the shot",
+        default=False,
     )
 
     @classmethod

@@ -30,12 +30,18 @@ class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
-    replace: bpy.props.StringProperty(name="Replace", description="List the people to replace, as in 1,2. Empty: all that are not kept")
-    keep: bpy.props.StringProperty(name="Keep in Front", description="List the people to keep from the film, in front of the render")
+    replace: bpy.props.StringProperty(
+        name="Replace", description="List the people to replace, as in 1,2. Empty: all that are not kept"
+    )
+    keep: bpy.props.StringProperty(
+        name="Keep in Front", description="List the people to keep from the film, in front of the render"
+    )
     characters: bpy.props.StringProperty(
         name="Characters", description="Name the collection to render. Empty: every animated character outside the take"
     )
-    engine: bpy.props.EnumProperty(name="Engine", description="Choose what renders the characters", items=ENGINE_ITEMS, default="CYCLES")
+    engine: bpy.props.EnumProperty(
+        name="Engine", description="Choose what renders the characters", items=ENGINE_ITEMS, default="CYCLES"
+    )
     samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
     scene_name: bpy.props.StringProperty(name="Scene", description="Name the new scene. Empty: after the take")
 

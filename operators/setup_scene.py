@@ -25,9 +25,15 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
     characters: bpy.props.StringProperty(
         name="Characters", description="Name the collection to show. Empty: every animated character outside the take"
     )
-    retime: bpy.props.FloatProperty(name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0)
-    place: bpy.props.StringProperty(name="Placed By", description="Name an empty that places the action. Empty: a new one")
-    engine: bpy.props.EnumProperty(name="Engine", description="Choose what renders the set", items=ENGINE_ITEMS, default="CYCLES")
+    retime: bpy.props.FloatProperty(
+        name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0
+    )
+    place: bpy.props.StringProperty(
+        name="Placed By", description="Name an empty that places the action. Empty: a new one"
+    )
+    engine: bpy.props.EnumProperty(
+        name="Engine", description="Choose what renders the set", items=ENGINE_ITEMS, default="CYCLES"
+    )
     samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
     scene_name: bpy.props.StringProperty(name="Scene", description="Name the new scene. Empty: after the take")
 

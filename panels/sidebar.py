@@ -110,7 +110,9 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
             swatch = row.row()
             swatch.scale_x = 0.25
             swatch.prop(armature, "color", text="")
-            first, last = (int(f) for f in armature.animation_data.action.frame_range) if armature.animation_data else (0, 0)
+            first, last = (
+                (int(f) for f in armature.animation_data.action.frame_range) if armature.animation_data else (0, 0)
+            )
             row.label(text=f"Person {number}")
             row.label(text=f"{first}–{last}")
             row.prop(armature, "hide_viewport", text="", emboss=False)

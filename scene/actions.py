@@ -13,7 +13,9 @@ from ..solver.protocol import ShotError
 from .animation import write_action
 
 
-def retarget(armature, track: Track, frame_start=1, scale_path=False, keep_feet=True, world=None, name="Retarget", mapping=None):
+def retarget(
+    armature, track: Track, frame_start=1, scale_path=False, keep_feet=True, world=None, name="Retarget", mapping=None
+):
     """Give an armature object a new action that moves it as a person of a take moves.
 
     frame_start:  Blender frame of the take's first frame.
@@ -50,7 +52,11 @@ def read_rig(armature, world=None) -> Rig:
 def refuse_constrained(armature, rig: Rig, mapping: Mapping) -> None:
     """Raises ShotError where constraints would move the bones that are to be keyed."""
     bones = [*mapping.bones.values(), *mapping.spine, *mapping.neck]
-    held = [rig.names[b] for b in bones if any(not c.mute and c.influence > 0 for c in armature.pose.bones[rig.names[b]].constraints)]
+    held = [
+        rig.names[b]
+        for b in bones
+        if any(not c.mute and c.influence > 0 for c in armature.pose.bones[rig.names[b]].constraints)
+    ]
     if held:
         raise ShotError(
             f"Constraints already move this character's bones ({', '.join(held[:3])}{' …' if len(held) > 3 else ''}).",

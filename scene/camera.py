@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
+from ..retarget import rotations
 from ..solver.frames import blender_from_camera, focal_mm_from_px
-from . import rotations
+from . import sampling
 from .animation import write_action
 from .read import TakeData
 
@@ -53,12 +54,12 @@ def adjusted(path: CameraPath, scale=1.0, retime=1.0, smoothing=0.0) -> CameraPa
         "lens_mm": path.lens_mm,
         "shift": path.shift,
     }
-    values = {name: rotations.smooth(v, smoothing) for name, v in values.items()}
+    values = {name: sampling.smooth(v, smoothing) for name, v in values.items()}
     frames = path.frames
     if retime != 1.0 and len(frames) > 1:
-        count = int(round((len(frames) - 1) * retime)) + 1
+        count = round((len(frames) - 1) * retime) + 1
         times = np.minimum(np.arange(count) / retime, len(frames) - 1)
-        values = {name: rotations.sample_linear(v, times) for name, v in values.items()}
+        values = {name: sampling.sample_linear(v, times) for name, v in values.items()}
         frames = frames[0] + np.arange(count)
     q = values.pop("quat_wxyz")
     return CameraPath(frames=frames, quat_wxyz=q / np.linalg.norm(q, axis=1, keepdims=True), **values)

@@ -21,7 +21,9 @@ class Transfer:
     warnings: list = field(default_factory=list)
 
 
-def build(source, take_collection, replace=(), keep=(), characters=None, engine="CYCLES", samples=64, name="") -> Transfer:
+def build(
+    source, take_collection, replace=(), keep=(), characters=None, engine="CYCLES", samples=64, name=""
+) -> Transfer:
     """A new scene that shows the film with people replaced.
 
     source:      the scene with the characters.
@@ -88,7 +90,9 @@ def _compose(scene, take, start, mattes, warnings):
         background = film
         warnings.append("The take has no clean plate: the people of the film still show behind the render.")
     else:
-        raise ShotError("Neither the clean plate nor the film was found.", "Put the film back, or extract with Clean Plate.")
+        raise ShotError(
+            "Neither the clean plate nor the film was found.", "Put the film back, or extract with Clean Plate."
+        )
     picture = compat.alpha_over(tree, background, layers.outputs["Image"])
     if mattes is not None:
         if film is None:

@@ -12,9 +12,9 @@ import numpy as np
 from mathutils import Matrix
 
 from .. import compat
+from ..retarget import rotations
 from ..solver.frames import R_zup_from_yup
 from ..solver.skeleton import SMPL_JOINTS, SMPL_PARENTS
-from . import rotations
 from .animation import write_action
 from .read import Body, PersonTrack, rest_joints
 
@@ -52,7 +52,6 @@ def rest_bones(rest):
 
 def pose_channels(person: PersonTrack, rest, orientation) -> dict:
     """RNA paths and values that pose the armature of `rest_bones` as the track says."""
-    q = rotations.quat_wxyz_from_rotvec
     channels = {}
     for joint, name in enumerate(SMPL_JOINTS):
         bone = f'pose.bones["{name}"]'
@@ -64,7 +63,8 @@ def pose_channels(person: PersonTrack, rest, orientation) -> dict:
             location = (rest[0] + person.trans - R_zup_from_yup @ rest[0]) @ B
             channels[bone + ".location"] = (location, name)
         else:
-            quat = q(person.poses[:, joint] @ (B.T @ R_zup_from_yup).T)
+            rotvec = person.poses[:, joint] @ (B.T @ R_zup_from_yup).T
+            quat = rotations.quat_wxyz_from_matrix(rotations.matrix_from_rotvec(rotvec))
         channels[bone + ".rotation_quaternion"] = (rotations.continuous(quat), name)
     return channels
 

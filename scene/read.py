@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..retarget.rotations import matrix_from_rotvec
 from ..solver.protocol import ShotError
 from ..solver.skeleton import SMPL_PARENTS
 from ..solver.take import Take
-from .rotations import matrix_from_rotvec
 
 _AGAIN = "Run Extract Shot again with Restart."
 BODY_FILE = Path(__file__).resolve().parents[1] / "solver" / "assets" / "body.npz"
@@ -144,7 +144,9 @@ def global_rotations(poses):
     local = matrix_from_rotvec(poses)
     out = np.empty_like(local)
     for joint, parent in enumerate(SMPL_PARENTS):
-        out[..., joint, :, :] = local[..., joint, :, :] if parent < 0 else out[..., parent, :, :] @ local[..., joint, :, :]
+        out[..., joint, :, :] = (
+            local[..., joint, :, :] if parent < 0 else out[..., parent, :, :] @ local[..., joint, :, :]
+        )
     return out
 
 
@@ -181,7 +183,7 @@ def read_body(path: Path = BODY_FILE) -> Body:
                 np.asarray(file["v_template"], float),
                 np.asarray(file["shapedirs"], float),
                 np.asarray(file["weights"], float),
-                np.asarray(file["faces"], int),
+                np.asarray(file["f"], int),
             )
     except (OSError, KeyError, ValueError) as error:
         raise ShotError("The body file of Reshoot is missing or damaged.", "Install Reshoot again.") from error

@@ -18,7 +18,17 @@ from . import take as scene_take
 CONTENTS = ("BOTH", "CAMERA", "CHARACTERS")
 
 
-def build(source, take_collection, content="BOTH", characters=None, retime=1.0, place=None, engine="CYCLES", samples=64, name=""):
+def build(
+    source,
+    take_collection,
+    content="BOTH",
+    characters=None,
+    retime=1.0,
+    place=None,
+    engine="CYCLES",
+    samples=64,
+    name="",
+):
     """A new scene with a set and what of the take was asked for. The scene it comes from stays as it is.
 
     content:     "BOTH", "CAMERA" or "CHARACTERS".
@@ -143,7 +153,14 @@ def _set(scene, centre, radius):
         at = (x + (clear + 1.5) * math.cos(angle), y + (clear + 1.5) * math.sin(angle))
         if index % 3 == 2:
             for step in range(3):
-                _box(collection, "Step", (*at, 0.15 + 0.3 * step), (1.5 - 0.4 * step, 1.5 - 0.4 * step, 0.3), stone, angle)
+                _box(
+                    collection,
+                    "Step",
+                    (*at, 0.15 + 0.3 * step),
+                    (1.5 - 0.4 * step, 1.5 - 0.4 * step, 0.3),
+                    stone,
+                    angle,
+                )
         else:
             _box(collection, "Pillar", (*at, 1.6), (0.45, 0.45, 3.2), brick, angle)
 

@@ -66,9 +66,7 @@ def _load_person(person: PersonTrack, frame_start, loaded: Loaded, body, name):
             f"Person {person.id} was solved with your own SMPL file, which Blender does not have: the bones are exact, "
             "and there is no skin."
         )
-    armature, skin = people.build(
-        person, frame_start, loaded.collection, loaded.root, body if known else None, title
-    )
+    armature, skin = people.build(person, frame_start, loaded.collection, loaded.root, body if known else None, title)
     for part, role in ((armature, "person"), (skin, "body")):
         if part is not None:
             _mark(part, role)
@@ -91,7 +89,7 @@ def match(scene, take: TakeData, frame_start: int = 1, retime: float = 1.0) -> N
         whole = max(1, round(fps))
         render.fps, render.fps_base = whole, whole / float(fps)
     scene.frame_start = frame_start
-    scene.frame_end = frame_start + int(round((take.frames - 1) * retime))
+    scene.frame_end = frame_start + round((take.frames - 1) * retime)
 
 
 def take_collections(scene) -> list:

@@ -13,7 +13,7 @@ def test_root_and_jobs_need_no_blender():
         "sys.modules['bpy'] = None\n"
         f"s = u.spec_from_file_location('reshoot', r'{ROOT / '__init__.py'}', submodule_search_locations=[r'{ROOT}'])\n"
         "m = u.module_from_spec(s); sys.modules['reshoot'] = m; s.loader.exec_module(m)\n"
-        "import reshoot.jobs, reshoot.scene.read, reshoot.scene.rotations, reshoot.scene.png\n"
+        "import reshoot.jobs, reshoot.scene.read, reshoot.scene.sampling, reshoot.scene.png\n"
         "assert 'torch' not in sys.modules and 'cv2' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
