@@ -41,7 +41,7 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter) -> Peop
         bodies.parameters(), lambda: energy(bodies, centre)[0], ROUNDS_ALL,
         lambda i: report.progress(ROUNDS_POSE + i, total, "Posing and shaping"),
     )  # fmt: skip
-    return to_people(bodies, evidence, tracks, R)
+    return to_people(bodies, evidence, tracks)
 
 
 def initial(evidence: Evidence, model, prior: PosePrior) -> Bodies:
@@ -57,7 +57,7 @@ def initial(evidence: Evidence, model, prior: PosePrior) -> Bodies:
     R_w = _hold(R_w, seen > 0.05)
     bodies = Bodies(model, betas, R_w, pose, torch.zeros(P, T, 3))
     with torch.no_grad():
-        joints, keypoints, _ = bodies.pose()
+        joints, keypoints, _ = bodies.pose(torch.zeros(T, 3))
         about = to_camera(keypoints - joints[:, :, :1], evidence.R_w_from_cam, torch.zeros(T, 3))
         root_cam = root_from_2d(about, evidence.xy, evidence.confidence, evidence.K)
         enough = ((evidence.confidence > 0.2).sum(-1) >= 4) & (root_cam[..., 2] > 0.3)
@@ -81,18 +81,16 @@ def _hold(values, good):
     return out
 
 
-def to_people(bodies: Bodies, evidence: Evidence, tracks: Tracks, R_w_from_cam=None) -> People:
-    """The record of fitted bodies; given (T, 3, 3) camera rotations it turns them from W into camera coordinates."""
+def to_people(bodies: Bodies, evidence: Evidence, tracks: Tracks, centre=None) -> People:
+    """The record of fitted bodies: in W, for the camera's centre (T, 3); without one, in camera coordinates (S_c)."""
     with torch.no_grad():
-        R = bodies.rotations()
-        root = bodies.root
-        if R_w_from_cam is not None:
-            back = torch.as_tensor(np.swapaxes(R_w_from_cam, 1, 2).copy(), dtype=R.dtype)
-            root_R = back @ R[:, :, 0]
-            root = torch.einsum("tij,ptj->pti", back, root)
+        root_R, root = bodies.rotations()[:, :, 0], bodies.root
+        if centre is None:
+            back = evidence.R_w_from_cam.mT
+            root_R, root = back @ root_R, torch.einsum("tij,ptj->pti", back, root)
         else:
-            root_R = R[:, :, 0]
-        rest, _ = model_rest(bodies)
+            root = root + centre
+        rest, _ = bodies.model.rest(bodies.betas)
         trans = root - rest[:, None, 0]
     return People(
         ids=np.asarray(tracks.ids),
@@ -103,11 +101,6 @@ def to_people(bodies: Bodies, evidence: Evidence, tracks: Tracks, R_w_from_cam=N
         visible=tracks.visible,
         joint_confidence=joint_confidence(evidence),
     )
-
-
-def model_rest(bodies):
-    """Rest joints and keypoints of the bodies' shapes."""
-    return bodies.model.rest(bodies.betas)
 
 
 def matrix_to_rotvec(R):

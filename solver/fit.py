@@ -62,7 +62,10 @@ class Bodies:
     """
 
     def __init__(self, model, betas, R_root, body_pose, root):
-        """betas (P, 10), R_root (P, T, 3, 3), body_pose (P, T, 23, 3) rotvec, root (P, T, 3) pelvis position in W, m."""
+        """betas (P, 10), R_root (P, T, 3, 3), body_pose (P, T, 23, 3) rotvec, root (P, T, 3) pelvis from the camera's centre, m, in W's axes.
+
+        Counting the root from the camera lets the scale of the camera's path change without moving anybody in the picture.
+        """
         self.model = model
         self.R_root = R_root.detach().clone()
         self.betas = betas.detach().clone().requires_grad_()
@@ -78,18 +81,13 @@ class Bodies:
         root = rotvec_to_matrix(self.turn) @ self.R_root
         return torch.cat([root[:, :, None], rotvec_to_matrix(self.body_pose)], 2)
 
-    def pose(self):
-        """Joints (P, T, 24, 3), keypoints (P, T, K, 3), rotations (P, T, 24, 3, 3), all in W."""
+    def pose(self, centre):
+        """Joints (P, T, 24, 3), keypoints (P, T, K, 3), rotations (P, T, 24, 3, 3), all in W; centre (T, 3) of the camera in W."""
         R = self.rotations()
         rest, _ = self.model.rest(self.betas)
         betas = self.betas[:, None].expand(-1, R.shape[1], -1)
-        _, joints, keypoints = self.model.fk_matrices(betas, R, self.root - rest[:, None, 0])
+        _, joints, keypoints = self.model.fk_matrices(betas, R, self.root + centre - rest[:, None, 0])
         return joints, keypoints, R
-
-    def trans(self):
-        """SMPL's translation (P, T, 3)."""
-        rest, _ = self.model.rest(self.betas)
-        return self.root - rest[:, None, 0]
 
 
 def rotvec_to_matrix(v):
@@ -127,9 +125,12 @@ def term_2d(evidence, keypoints_cam):
 
 
 def term_3d(evidence, keypoints_cam):
-    """The network's 3D joints about the mid hip, as a weak prior on depth order."""
+    """The network's 3D joints about the mid hip, as a weak prior on depth order; their size, one factor a person, says nothing."""
     about = keypoints_cam - keypoints_cam[..., 11:13, :].mean(-2, keepdim=True)
-    squared = ((about - evidence.xyz) ** 2).sum(-1) / SIGMA_3D**2
+    with torch.no_grad():
+        w = evidence.confidence_3d[..., None]
+        size = (w * about * evidence.xyz).sum((1, 2, 3)) / (w * evidence.xyz**2).sum((1, 2, 3)).clamp_min(1e-6)
+    squared = ((about - size[:, None, None, None] * evidence.xyz) ** 2).sum(-1) / SIGMA_3D**2
     return (evidence.confidence_3d * robust(squared, 3.0)).sum()
 
 
@@ -164,7 +165,7 @@ class Energy:
         self.prior = prior
 
     def __call__(self, bodies: Bodies, centre, weight_3d=1.0):
-        joints, keypoints, R = bodies.pose()
+        joints, keypoints, R = bodies.pose(centre)
         e = self.evidence
         cam = to_camera(keypoints, e.R_w_from_cam, centre)
         in_front = torch.relu(0.3 - cam[..., 2]).sum() * 1e3
@@ -183,8 +184,10 @@ class Energy:
 def minimise(parameters, closure, steps, tick, history=20):
     """L-BFGS with a strong Wolfe line search; `tick(i)` is called after each outer step (progress and stops).
 
-    parameters: tensors to change in place. closure: () -> scalar loss. Returns the last loss.
+    parameters: tensors to change in place. closure: () -> scalar loss.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the tensors are small: a second thread only waits
     optimiser = torch.optim.LBFGS(parameters, lr=1.0, max_iter=10, history_size=history, line_search_fn="strong_wolfe",
                                   tolerance_change=1e-7, tolerance_grad=1e-6)  # fmt: skip
 
@@ -195,13 +198,15 @@ def minimise(parameters, closure, steps, tick, history=20):
         return loss
 
     before = None
-    for index in range(steps):
-        loss = float(optimiser.step(step))
-        tick(index)
-        if before is not None and before - loss < 1e-4 * abs(before):
-            break
-        before = loss
-    return loss
+    try:
+        for index in range(steps):
+            tick(index)
+            loss = optimiser.step(step).item()
+            if before is not None and before - loss < 1e-4 * abs(before):
+                break
+            before = loss
+    finally:
+        torch.set_num_threads(threads)
 
 
 def root_from_2d(keypoints_cam_about_root, xy, confidence, K):

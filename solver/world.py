@@ -57,16 +57,14 @@ def run(
     moving = slam.verdict == "full"
     path = torch.as_tensor(T_w_from_cam[:, :3, 3].copy(), dtype=torch.float32)
     bodies = from_people(body, T_w_from_cam[:, :3, :3], model)
-    around_camera = bodies.root.detach().clone()  # positions about the camera's centre, in W's axes
     scale = start.scale if start is not None else 1.0
     if moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
         if not certain:
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
-    bodies.root.data.copy_(around_camera + scale * path)
     with torch.no_grad():
-        _, keypoints, R = bodies.pose()
-    ground = ground_from_bodies(keypoints, R, evidence)
+        _, keypoints, _ = bodies.pose(scale * path)
+    ground = ground_from_bodies(keypoints, evidence)
     up0 = torch.as_tensor(ground.up, dtype=torch.float32)
     tilt = torch.zeros(2, requires_grad=True)
     height = torch.tensor(float(ground.height), requires_grad=True)
@@ -94,24 +92,26 @@ def run(
     parameters = bodies.parameters() + [tilt, height] + ([log_scale] if moving else [])
     for index in range(ROUNDS):
         with torch.no_grad():
-            feet = bodies.pose()[1][:, :, FEET]
+            feet = bodies.pose(log_scale.exp() * path)[1][:, :, FEET]
             contact = contacts(feet, plane(), height, evidence)
         minimise(parameters, lambda: closure(contact), 4, lambda i: report.progress(index * 4 + i, ROUNDS * 4, "Placing people"))
     with torch.no_grad():
-        keypoints = bodies.pose()[1]
+        centre = log_scale.exp() * path
+        keypoints = bodies.pose(centre)[1]
         contact = contacts(keypoints[:, :, FEET], plane(), height, evidence)
         source = "contacts" if float(contact.sum()) > 3 else "bodies"
         if source == "bodies":
             report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
         final = Ground(plane().numpy().astype(float), float(height), source)
-    people = to_people(bodies, evidence, tracks)
-    origin = bodies.root.detach()[0, int(np.flatnonzero(tracks.visible[0])[0])].numpy()
+    people = to_people(bodies, evidence, tracks, centre)
+    first = int(np.flatnonzero(tracks.visible[0])[0])
+    origin = (bodies.root.detach()[0, first] + centre[first]).numpy()
     pelvis = model.rest(bodies.betas.detach())[0][:, 0].double().numpy()
     return in_world(people, pelvis, points, camera, float(log_scale.detach().exp()), final, origin, contact.numpy())
 
 
 def from_people(people: People, R_w_from_cam, model) -> Bodies:
-    """S_c as variables in W's axes about the camera's centre."""
+    """S_c as variables, for cameras turned R_w_from_cam (T, 3, 3)."""
     dtype = torch.float32
     P, T = people.visible.shape
     R = Rotation.from_rotvec(people.global_orient.reshape(-1, 3)).as_matrix().reshape(P, T, 3, 3)
@@ -169,7 +169,7 @@ def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bo
     the root stands in, as people move slowly beside cameras. Returns the scale and whether feet decided it.
     """
     with torch.no_grad():
-        _, keypoints, _ = bodies.pose()  # about the camera's centre
+        _, keypoints, _ = bodies.pose(torch.zeros_like(path))  # about the camera's centre
         seen = evidence.confidence[..., [15, 16]] > 0.3
         ankles = keypoints[..., [15, 16], :]
         ankles = torch.where(seen[..., None], ankles, torch.nan)
@@ -196,7 +196,7 @@ def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bo
         return float(candidates[torch.stack(costs).argmin()]), certain
 
 
-def ground_from_bodies(keypoints, R, evidence) -> Ground:
+def ground_from_bodies(keypoints, evidence) -> Ground:
     """First guess of the ground: up as straight torsos say, height under the lowest feet."""
     with torch.no_grad():
         span = evidence.span
