@@ -29,9 +29,9 @@ class Cast:
         self.contact = world.contact
         self.faces = np.asarray(model.faces)
         self.joints, self.keypoints, self._vertices = posed(world.people, model)
+        self.bodies = functools.lru_cache(maxsize=32)(self._bodies)
 
-    @functools.lru_cache(maxsize=32)  # noqa: B019 - lives as long as one picture series
-    def bodies(self, index: int):
+    def _bodies(self, index: int):
         """Vertices (V, 3) m of everyone visible at a frame, and their ids."""
         rows = np.flatnonzero(self.people.visible[:, index])
         return [self._vertices(p, index) for p in rows], [int(self.people.ids[p]) for p in rows]
@@ -49,8 +49,13 @@ def draw_bodies(rgb, vertices, faces, ids, T_world_from_cam, K, opacity=1.0):
         return rgb.copy()
     height, width = rgb.shape[:2]
     picture, covered = shade(vertices, faces, ids, T_world_from_cam, K, width, height)
-    soft = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 0.6)[..., None] * covered[..., None] * opacity
-    return np.round(rgb * (1 - soft) + picture * soft).astype(np.uint8)
+    out = rgb.copy()
+    x, y, w, h = cv2.boundingRect(covered.astype(np.uint8))
+    part = slice(y, y + h), slice(x, x + w)
+    inside = covered[part].astype(np.float32)
+    soft = (cv2.GaussianBlur(inside, (0, 0), 0.6) * inside * opacity)[..., None] if w and h else inside[..., None]
+    out[part] = np.round(rgb[part] * (1 - soft) + picture[part] * soft).astype(np.uint8)
+    return out
 
 
 class WorldView:
@@ -63,13 +68,15 @@ class WorldView:
         self.feet = [np.where(v[:, None], j[:, 0] * [1, 1, 0], np.nan) for j, v in zip(cast.joints, visible)]
         pelvis = cast.joints[:, :, 0][visible] if len(visible) else np.zeros((0, 3))
         target = pelvis if len(pelvis) else self.centres + cast.camera.T_world_from_cam[:, :3, 2] * 4
-        everything = np.concatenate([self.centres, target, target * [1, 1, 0], target * [1, 1, 0] + [0, 0, 1.9]])
-        low, high = np.percentile(everything, 1, axis=0), np.percentile(everything, 99, axis=0)
+        self._shown = np.concatenate([self.centres, target * [1, 1, 0], target * [1, 1, 0] + [0, 0, 1.9]])
+        low, high = self._shown.min(0), self._shown.max(0)
         self.middle = (low + high) / 2
-        self.radius = max(2.0, float(np.linalg.norm(high - low)) / 2 + 0.5)
+        self.radius = max(1.0, float(np.linalg.norm(high - low)) / 2)
         toward = np.median(target, 0) - np.median(self.centres, 0)
         self.azimuth = np.arctan2(toward[1], toward[0]) - np.pi / 2  # from the side of the line camera - people
         self.points = self._context(points)
+        self._distance = 1.0
+        self._distance = max(self._fit(fraction) for fraction in (0, 0.25, 0.75))
 
     def _context(self, points):
         """Some background points near the action; directions of a camera that never moved say nothing about places."""
@@ -78,18 +85,22 @@ class WorldView:
         near = points[np.linalg.norm(points - self.middle, axis=1) < 2.5 * self.radius]
         return near[:: max(1, len(near) // 1500)]
 
+    def _fit(self, fraction):
+        """How far away the onlooker must stand to see everything, metres."""
+        T, K = self.view(fraction)
+        local = (self._shown - self.middle) @ T[:3, :3]
+        room = 0.86 * K[:2, 2] / K[0, 0]
+        return float((np.abs(local[:, :2]) / room - local[:, 2:]).max().clip(self.radius))
+
     def view(self, fraction: float):
         """Pose and K of the onlooker; he sways a little, so that depth can be felt."""
         azimuth = self.azimuth + np.deg2rad(14) * np.sin(2 * np.pi * fraction)
-        elevation = np.deg2rad(24)
-        fov = np.deg2rad(30)
-        aspect = self.width / self.height
-        distance = self.radius / np.tan(fov / 2) / min(1.0, max(aspect, 0.3)) * 0.92
+        elevation = np.deg2rad(22)
         back = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
         right = np.array([-np.sin(azimuth), np.cos(azimuth), 0])
         R = np.stack([right, np.cross(-back, right), -back], 1)
-        focal = self.height / 2 / np.tan(fov / 2)
-        return compose(R, self.middle + back * distance), intrinsics(focal, self.width, self.height)
+        focal = self.height / 2 / np.tan(np.deg2rad(15))
+        return compose(R, self.middle + back * self._distance), intrinsics(focal, self.width, self.height)
 
     def draw(self, index: int, frame=None):
         """The world at one frame; the frame's picture, if given, hangs in the camera's frustum."""
@@ -117,15 +128,22 @@ class WorldView:
         return canvas
 
     def _grid(self, pen):
-        step = next(s for s in (0.5, 1, 2, 5, 10, 25, 50, 100, 1000) if self.radius / s < 9 or s == 1000)
-        reach = step * np.ceil(1.6 * self.radius / step)
-        x0, y0 = np.round(self.middle[:2] / step) * step
-        for offset in np.arange(-reach, reach + step / 2, step):
-            fade = 1 - abs(offset) / (reach * 1.1)
-            colour = tuple(int(g * fade + p * (1 - fade)) for g, p in zip(GRID, (SKY + PAPER) / 2))
-            along = np.linspace(-reach, reach, 24)
-            pen.line(np.c_[x0 + along, np.full(24, y0 + offset), np.zeros(24)], colour, 1)
-            pen.line(np.c_[np.full(24, x0 + offset), y0 + along, np.zeros(24)], colour, 1)
+        """A round piece of ground that fades into the dark."""
+        step = next(s for s in (0.5, 1, 2, 5, 10, 25, 50, 100, 1000) if self.radius / s < 7 or s == 1000)
+        count = int(np.ceil(2.6 * self.radius / step))
+        offset = np.arange(-count, count + 1) * step
+        centre = np.append(np.round(self.middle[:2] / step) * step, 0)
+        u, v = np.meshgrid(offset, np.linspace(-count * step, count * step, 8 * count + 1), indexing="ij")
+        fade = np.clip(1 - np.hypot(u, v)[:, :-1] / (count * step), 0, 1)
+        for level in (0.15, 0.3, 0.45, 0.6, 0.75, 1.0):
+            colour = tuple(int(g * level + p * (1 - level)) for g, p in zip(GRID, (SKY + PAPER) / 2))
+            near = (fade <= level) & (fade > level - 0.15) if level < 1 else fade > 0.75
+            for line, pieces in enumerate(near):
+                for run in np.split(np.flatnonzero(pieces), np.flatnonzero(np.diff(np.flatnonzero(pieces)) > 1) + 1):
+                    if len(run):
+                        part = slice(run[0], run[-1] + 2)
+                        pen.line(np.c_[u[line, part], v[line, part], 0 * u[line, part]] + centre, colour, 1)
+                        pen.line(np.c_[v[line, part], u[line, part], 0 * u[line, part]] + centre, colour, 1)
 
     def _frustum(self, pen, index, frame):
         T, K = self.cast.camera.T_world_from_cam[index], self.cast.camera.K[index]
@@ -138,7 +156,7 @@ class WorldView:
         for corner in corners:
             pen.line(np.stack([T[:3, 3], corner]), CAMERA, 1)
         pen.line(corners[[0, 1, 2, 3, 0]], CAMERA, 1)
-        pen.dots(T[None, :3, 3], CAMERA, 3)
+        pen.line(np.stack([T[:3, 3]] * 2), CAMERA, 7)
 
 
 class Pen:
@@ -169,12 +187,13 @@ class Pen:
             cv2.fillPoly(layer, [np.round(pixels * 16).astype(np.int32)], colour, cv2.LINE_AA, 4)
             cv2.addWeighted(layer, opacity, self.canvas, 1 - opacity, 0, dst=self.canvas)
 
-    def dots(self, points, colour, radius=1):
+    def dots(self, points, colour):
+        """Points (N, 3) as single pixels."""
         height, width = self.canvas.shape[:2]
         pixels = self._pixels(points)
-        for x, y in pixels[np.isfinite(pixels).all(1)]:
-            if 0 <= x < width and 0 <= y < height:
-                cv2.circle(self.canvas, (round(x), round(y)), radius - 1 if radius == 1 else radius, colour, -1, cv2.LINE_AA)
+        x, y = np.round(pixels[np.isfinite(pixels).all(1)]).astype(int).T
+        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        self.canvas[y[inside], x[inside]] = colour
 
     def picture(self, corners, rgb, opacity):
         """A picture on a quadrilateral: corners (4, 3) top left, top right, bottom right, bottom left."""
@@ -195,7 +214,7 @@ def _text(text: str, size: int):
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size)
-    x0, y0, x1, y1 = font.getbbox(text)
+    x0, _, x1, y1 = font.getbbox(text)
     image = Image.new("L", (int(x1 - x0) + 2, int(y1) + 4))
     ImageDraw.Draw(image).text((1 - x0, 0), text, fill=255, font=font)
     return np.asarray(image, np.float32) / 255

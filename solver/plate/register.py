@@ -119,7 +119,7 @@ def track_points(gray_a, gray_b, allowed, count, guess=None):
     corners = cv2.goodFeaturesToTrack(gray_a, count, 0.01, 5, mask=allowed.astype(np.uint8))
     if corners is None:
         return empty, empty
-    window = dict(winSize=(17, 17), maxLevel=3)
+    window = {"winSize": (17, 17), "maxLevel": 3}
     there, ok, _ = cv2.calcOpticalFlowPyrLK(gray_a, gray_b, corners, guess, **window)
     back, ok_back, _ = cv2.calcOpticalFlowPyrLK(gray_b, gray_a, there, None, **window)
     good = (ok[:, 0] > 0) & (ok_back[:, 0] > 0) & (np.linalg.norm(back - corners, axis=2)[:, 0] < 0.7)

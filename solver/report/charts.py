@@ -83,7 +83,7 @@ def top_view(cast) -> str:
         parts.append(f'<polygon class="view" points="{shape}"/>')
     parts.append(f'<path class="camera" fill="none" d="{_path(np.stack(at(centres), 1))}"/>')
     for person, path in paths:
-        colour = "#%02x%02x%02x" % colour_of(person)
+        colour = "#{:02x}{:02x}{:02x}".format(*colour_of(person))
         parts.append(f'<path fill="none" stroke="{colour}" stroke-width="3" stroke-linecap="round" d="{_path(np.stack(at(path), 1))}"/>')
         good = path[np.isfinite(path).all(1)]
         if len(good):

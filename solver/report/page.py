@@ -46,7 +46,7 @@ td.n, th.n { text-align:right; font-variant-numeric:tabular-nums; padding-right:
 .time { display:grid; grid-template-columns:110px 1fr 70px; gap:10px; align-items:center; font-size:14px } .time div { height:10px; border-radius:4px; background:var(--after); min-width:2px } .time span:last-child { text-align:right }
 .warnings li { margin:4px 0 } @media (max-width:640px) { .row.of4, .row.of3 { grid-template-columns:repeat(2,1fr) } .pair { grid-template-columns:1fr } }
 @media print { body { background:#fff } .card, figure, .pair > div { break-inside:avoid } }
-"""  # noqa: E501
+"""
 
 
 def page(numbers: dict, shot: Shot, world: World, cast, pictures, errors: dict, film: Film, overlap) -> str:
