@@ -42,8 +42,8 @@ def absolute(path: str, what: str) -> Path:
 
 
 def has_take(cls, context) -> bool:
-    """Poll: there is a take in this scene."""
-    if scene_take.take_collections(context.scene):
+    """Poll: there is a take in this file."""
+    if scene_take.take_collections():
         return True
     cls.poll_message_set("Extract a shot or load a take first")
     return False
@@ -51,12 +51,12 @@ def has_take(cls, context) -> bool:
 
 def chosen_take(context, name: str = ""):
     """The take's collection by name, else the one chosen in the panel, else the last one. Raises ShotError."""
-    takes = scene_take.take_collections(context.scene)
+    takes = scene_take.take_collections()
     if name:
         for collection in takes:
             if collection.name == name:
                 return collection
-        raise ShotError(f"There is no take called {name} in this scene.", "Load it, or choose another.")
+        raise ShotError(f"There is no take called {name} in this file.", "Load it, or choose another.")
     chosen = context.scene.reshoot.take
     if chosen in takes:
         return chosen
@@ -85,6 +85,7 @@ def person_ids(text: str, known) -> list[int]:
 
 
 def show_scene(context, scene) -> None:
-    """Make a scene the one that the artist looks at; without a window there is none to switch."""
-    if context.window is not None:
+    """Make a scene the one that the artist looks at, with the same take chosen. Scripts stay where they are."""
+    scene.reshoot.take = context.scene.reshoot.take
+    if context.window is not None and not bpy.app.background:
         context.window.scene = scene

@@ -53,7 +53,7 @@ class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
         collection = chosen_take(context, self.take)
         known = [o[scene_take.PERSON_KEY] for o in scene_take.persons(collection)]
         transfer = compositor.build(
-            context.scene,
+            scene_take.home(collection),
             collection,
             replace=person_ids(self.replace, known),
             keep=person_ids(self.keep, known),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..scene import stage
+from ..scene import take as scene_take
 from .base import ShotOperator, chosen_take, has_take, object_called, show_scene
 from .setup_composite import ENGINE_ITEMS, characters_called
 
@@ -42,9 +43,10 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
         return has_take(cls, context)
 
     def run(self, context):
+        collection = chosen_take(context, self.take)
         scene, warnings = stage.build(
-            context.scene,
-            chosen_take(context, self.take),
+            scene_take.home(collection),
+            collection,
             content=self.content,
             characters=characters_called(self.characters),
             retime=self.retime,

@@ -20,7 +20,7 @@ class ReshootPanel:
 
 
 def _take(context):
-    takes = scene_take.take_collections(context.scene)
+    takes = scene_take.take_collections()
     chosen = context.scene.reshoot.take
     return chosen if chosen in takes else takes[-1] if takes else None
 

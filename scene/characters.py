@@ -9,7 +9,7 @@ from . import take as scene_take
 
 def animated_rigs(scene) -> list:
     """Armatures of a scene that have an animation of their own and belong to no take."""
-    of_takes = {o for c in scene_take.take_collections(scene) for o in c.all_objects}
+    of_takes = {o for c in scene_take.take_collections() for o in c.all_objects}
     return [o for o in scene.objects if o.type == "ARMATURE" and o not in of_takes and _is_animated(o)]
 
 

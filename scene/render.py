@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
@@ -37,12 +38,27 @@ def keep_colours(scene) -> None:
     scene.render.dither_intensity = 0.0
 
 
+@contextmanager
+def _in_window(scene):
+    """Blender renders the frame that the window's scene is at, so the scene has to be the window's for a while."""
+    window = bpy.context.window
+    before = window.scene if window is not None else None
+    if window is not None:
+        window.scene = scene
+    try:
+        yield
+    finally:
+        if window is not None:
+            window.scene = before
+
+
 def still(scene, path: Path, frame: int, alpha: bool = False) -> Path:
     """Render one frame of a scene to a PNG."""
-    scene.frame_set(frame)
     compat.set_output_picture(scene, alpha)
     scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True, scene=scene.name)
+    with _in_window(scene):
+        scene.frame_set(frame)
+        bpy.ops.render.render(write_still=True, scene=scene.name)
     return Path(path)
 
 
@@ -51,5 +67,6 @@ def movie(scene, path: Path) -> Path:
     compat.set_output_movie(scene)
     scene.render.use_file_extension = False
     scene.render.filepath = str(path)
-    bpy.ops.render.render(animation=True, scene=scene.name)
+    with _in_window(scene):
+        bpy.ops.render.render(animation=True, scene=scene.name)
     return Path(path)

@@ -92,9 +92,17 @@ def match(scene, take: TakeData, frame_start: int = 1, retime: float = 1.0) -> N
     scene.frame_end = frame_start + round((take.frames - 1) * retime)
 
 
-def take_collections(scene) -> list:
-    """Collections of a scene that hold a take."""
-    return [c for c in scene.collection.children_recursive if TAKE_KEY in c]
+def take_collections() -> list:
+    """Collections of this file that hold a take and are in a scene."""
+    return [c for c in bpy.data.collections if TAKE_KEY in c and home(c) is not None]
+
+
+def home(collection):
+    """The scene that a take was loaded into, or None where the artist has taken it out."""
+    for scene in bpy.data.scenes:
+        if collection in scene.collection.children_recursive:
+            return scene
+    return None
 
 
 def part(collection, role: str, person: int | None = None):

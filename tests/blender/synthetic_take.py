@@ -16,7 +16,7 @@ from solver.take import SCHEMA_VERSION, write_mask
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 10
 BODY = Path(__file__).resolve().parents[2] / "solver" / "assets" / "body.npz"
-PLATE_RGB, FILM_RGB = (40, 120, 200), (200, 60, 90)
+PLATE_RGB, FILM_RGB = (30, 190, 60), (150, 20, 200)
 
 
 def camera_path():

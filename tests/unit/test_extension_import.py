@@ -16,5 +16,5 @@ def test_root_and_jobs_need_no_blender():
         "import reshoot.jobs, reshoot.scene.read, reshoot.scene.sampling, reshoot.scene.png\n"
         "assert 'torch' not in sys.modules and 'cv2' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,177 @@
+"""Registering leaves what it should, unregistering leaves nothing, and each poll says why."""
+
+import pytest
+
+
+def snapshot(bpy):
+    types = {n for n in dir(bpy.types) if "shot" in n.lower()}
+    return (
+        types,
+        set(dir(bpy.ops.shot)),
+        "reshoot" in dir(bpy.types.Scene),
+        "reshoot_job" in dir(bpy.types.WindowManager),
+    )
+
+
+def test_register_unregister_register_leaves_nothing(blender):
+    import reshoot
+
+    registered = snapshot(blender)
+    reshoot.unregister()
+    assert "reshoot" not in blender.types.Scene.bl_rna.properties
+    assert "reshoot_job" not in blender.types.WindowManager.bl_rna.properties
+    from reshoot import registration
+
+    assert not [c for c in registration.CLASSES if getattr(c, "is_registered", False)]
+    reshoot.register()
+    assert snapshot(blender) == registered
+
+
+def rna_of(bpy, cls):
+    if issubclass(cls, bpy.types.Operator):
+        return getattr(bpy.ops.shot, cls.bl_idname.split(".")[1]).get_rna_type()
+    return cls.bl_rna
+
+
+def test_every_operator_has_a_label_a_tooltip_and_no_full_stop(blender):
+    from reshoot import registration
+
+    for cls in registration.CLASSES:
+        if issubclass(cls, blender.types.Operator):
+            assert cls.bl_idname.startswith("shot.")
+            assert cls.bl_label == cls.bl_label.strip() and cls.bl_label[0].isupper()
+            assert cls.bl_description and not cls.bl_description.endswith(".")
+        for name in getattr(cls, "__annotations__", {}):
+            prop = rna_of(blender, cls).properties[name]
+            assert not prop.description.endswith("."), f"{cls.__name__}.{prop.identifier}"
+
+
+NEED_A_TAKE = ("bake_camera", "setup_composite", "setup_scene", "open_report")
+
+
+@pytest.mark.parametrize("name", NEED_A_TAKE)
+def test_poll_without_a_take(blender, name):
+    operator = getattr(blender.ops.shot, name)
+    assert not operator.poll()
+    with pytest.raises(RuntimeError, match="Extract a shot or load a take first"):
+        operator()
+
+
+def test_poll_cancel_without_a_job(blender):
+    with pytest.raises(RuntimeError, match="No shot is being extracted"):
+        blender.ops.shot.cancel()
+
+
+def test_poll_load_take_in_edit_mode(blender):
+    mesh = blender.data.objects.new("Mesh", blender.data.meshes.new("Mesh"))
+    blender.context.scene.collection.objects.link(mesh)
+    blender.context.view_layer.objects.active = mesh
+    blender.ops.object.mode_set(mode="EDIT")
+    with pytest.raises(RuntimeError, match="Go to Object Mode first"):
+        blender.ops.shot.load_take(directory="/nowhere")
+    blender.ops.object.mode_set(mode="OBJECT")
+
+
+def test_poll_extract_while_a_shot_is_extracted(blender, monkeypatch):
+    from reshoot import jobs
+
+    class Busy:
+        running, state = True, jobs.RUNNING
+
+        def kill(self):
+            pass
+
+    monkeypatch.setattr(jobs, "current", Busy())
+    with pytest.raises(RuntimeError, match="A shot is being extracted"):
+        blender.ops.shot.extract(filepath="x.mp4")
+
+
+def test_dropped_movies_become_the_clip(blender, tmp_path):
+    handler = blender.types.SHOT_FH_movie
+    assert ".mp4" in handler.bl_file_extensions and handler.bl_import_operator == "shot.choose_clip"
+    clip = tmp_path / "shot.mp4"
+    with pytest.raises(RuntimeError, match="was not found"):
+        blender.ops.shot.choose_clip(filepath=str(clip))
+    clip.write_bytes(b"x")
+    blender.ops.shot.choose_clip(filepath=str(clip))
+    assert blender.context.scene.reshoot.filepath == str(clip)
+
+
+class Ink:
+    """Stands for a UILayout: remembers what is drawn, and checks that each property and operator exists."""
+
+    def __init__(self, bpy, drawn):
+        object.__setattr__(self, "bpy", bpy)
+        object.__setattr__(self, "drawn", drawn)
+
+    def __setattr__(self, name, value):
+        assert name in self.bpy.types.UILayout.bl_rna.properties, name
+
+    def prop(self, data, name, **_):
+        assert name in data.bl_rna.properties, name
+        self.drawn.append(name)
+
+    def operator(self, idname, **_):
+        group, name = idname.split(".")
+        rna = getattr(getattr(self.bpy.ops, group), name).get_rna_type()
+        self.drawn.append(idname)
+        return Fields(rna)
+
+    def label(self, text="", icon="NONE"):
+        assert icon in self.bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
+        self.drawn.append(text)
+
+    def progress(self, factor=0.0, text="", **_):
+        self.drawn.append(text)
+
+    def separator(self, **_):
+        pass
+
+    def row(self, **_):
+        return Ink(self.bpy, self.drawn)
+
+    column = box = row
+
+
+class Fields:
+    def __init__(self, rna):
+        object.__setattr__(self, "rna", rna)
+
+    def __setattr__(self, name, value):
+        assert name in self.rna.properties, f"{self.rna.identifier}.{name}"
+
+
+def draw_all(bpy):
+    from types import MethodType, SimpleNamespace
+
+    from reshoot.panels import sidebar
+
+    drawn = {}
+    for cls in sidebar.CLASSES:
+        drawn[cls.bl_label] = []
+        panel = SimpleNamespace(layout=Ink(bpy, drawn[cls.bl_label]))
+        panel.prepare = MethodType(cls.prepare, panel)
+        cls.draw(panel, bpy.context)
+    return drawn
+
+
+def test_panels_draw_before_and_after_loading(blender, take):
+    drawn = draw_all(blender)
+    assert list(drawn) == ["Shot", "Options", "People", "Camera", "Retarget", "Output"]
+    assert "shot.extract" in drawn["Shot"] and "Extract a shot or load a take first" in drawn["People"]
+    blender.ops.shot.load_take(directory=str(take[0]))
+    drawn = draw_all(blender)
+    assert "Person 1" in drawn["People"] and "1–10" in drawn["People"]
+
+
+def test_shot_panel_shows_running_failed_and_cancelled(blender):
+    from reshoot import jobs
+
+    state = blender.context.window_manager.reshoot_job
+    state.status, state.stage, state.text = jobs.RUNNING, "Slam", "5/10"
+    drawn = draw_all(blender)["Shot"]
+    assert "shot.cancel" in drawn and "Slam" in drawn and "shot.extract" not in drawn
+    state.status, state.message, state.fix = jobs.FAILED, "The film is empty.", "Choose another."
+    drawn = draw_all(blender)["Shot"]
+    assert "The film is empty." in drawn and "Choose another." in drawn and "shot.extract" in drawn
+    state.status = jobs.IDLE

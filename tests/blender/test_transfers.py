@@ -1,0 +1,195 @@
+"""The two transfers: who is where in the rendered picture, and what the scene is made of."""
+
+import cv2
+import numpy as np
+import pytest
+
+from solver import frames
+from tests.blender.synthetic_take import FILM_RGB, FRAMES, HEIGHT, PLATE_RGB, WIDTH
+
+
+def rendered(bpy, scene, path, frame, alpha=False):
+    from reshoot.scene import render
+
+    render.still(scene, path, frame, alpha)
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., [2, 1, 0, 3] if alpha else [2, 1, 0]]
+
+
+def iou(a, b):
+    return (a & b).sum() / max((a | b).sum(), 1)
+
+
+def near(picture, rgb, tolerance):
+    return (np.abs(picture.astype(int) - rgb) <= tolerance).all(-1)
+
+
+@pytest.mark.parametrize("engine", ["WORKBENCH", "CYCLES"])
+def test_people_are_rendered_where_the_take_says_over_the_clean_plate(loaded, tmp_path, engine):
+    bpy, _, truth = loaded
+    artist = bpy.context.scene
+    assert bpy.ops.shot.setup_composite(engine=engine, samples=4, scene_name="Film") == {"FINISHED"}
+    scene = bpy.data.scenes["Film"]
+    assert artist.camera is None and artist.render.engine != "BLENDER_WORKBENCH"
+    assert scene.render.film_transparent and scene.view_settings.view_transform == "Standard"
+    for index in (2, 7):
+        picture = rendered(bpy, scene, tmp_path / "f.png", 1 + index)
+        assert picture.shape[:2] == (HEIGHT, WIDTH)
+        plate = np.array(PLATE_RGB) + [8 * index, 0, 0]
+        truth_mask = truth["masks"][index] > 0
+        far = cv2.dilate(truth_mask.astype(np.uint8), np.ones((5, 5))) == 0
+        if engine == "WORKBENCH":  # no shadows: all that is not a person is the plate, to the bit
+            assert iou(~near(picture, plate, 40), truth_mask) > 0.95
+            assert near(picture, plate, 1)[far].all()
+        else:
+            sky = far & (np.arange(HEIGHT)[:, None] < 20)
+            assert sky.sum() > 1000 and near(picture, plate, 2)[sky].mean() > 0.99
+            darker = (picture.astype(int).sum(-1) < plate.sum() - 60) & far
+            assert darker.sum() > 50  # the shadow catcher
+
+
+def test_kept_person_is_the_film_in_front(loaded, tmp_path):
+    bpy, _, truth = loaded
+    bpy.ops.shot.setup_composite(engine="WORKBENCH", keep="2", scene_name="Keep")
+    picture = rendered(bpy, bpy.data.scenes["Keep"], tmp_path / "k.png", 1 + 4)
+    film = np.array(FILM_RGB) + [0, 8 * 4, 0]
+    kept = truth["masks"][4] == 2
+    inside = cv2.erode(kept.astype(np.uint8), np.ones((5, 5))) > 0
+    assert inside.sum() > 200 and near(picture, film, 1)[inside].all()
+    assert iou(near(picture, film, 60), kept) > 0.9
+    replaced = cv2.erode((truth["masks"][4] == 1).astype(np.uint8), np.ones((5, 5))) > 0
+    assert (
+        not near(picture, film, 1)[replaced].any()
+        and not near(picture, np.array(PLATE_RGB) + [32, 0, 0], 1)[replaced].any()
+    )
+
+
+def test_replacing_one_keeps_the_other(loaded):
+    from reshoot.scene import take as scene_take
+
+    bpy, collection, _ = loaded
+    bpy.ops.shot.setup_composite(engine="WORKBENCH", replace="1", scene_name="One")
+    scene = bpy.data.scenes["One"]
+    assert scene_take.part(collection, "body", 1) in scene.objects[:]
+    assert scene_take.part(collection, "body", 2) not in scene.objects[:]
+    assert any(i.name.endswith("Kept People") for i in bpy.data.images)
+
+
+def test_animated_characters_come_before_stand_ins(loaded):
+    bpy, _, _ = loaded
+    rig = bpy.data.objects.new("Hero", bpy.data.armatures.new("Hero"))
+    mesh = bpy.data.objects.new("Hero Mesh", bpy.data.meshes.new("Hero"))
+    lamp = bpy.data.objects.new("Not A Character", bpy.data.lights.new("L", "POINT"))
+    for item in (rig, mesh, lamp):
+        bpy.context.scene.collection.objects.link(item)
+    mesh.modifiers.new("Armature", "ARMATURE").object = rig
+    rig.keyframe_insert("location", frame=1)
+    bpy.ops.shot.setup_composite(engine="WORKBENCH", scene_name="Hero Film")
+    names = {o.name for o in bpy.data.scenes["Hero Film"].collection.children[0].objects}
+    assert names == {"Hero", "Hero Mesh"}
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        ({"keep": "7"}, "not a person of this take"),
+        ({"keep": "two"}, "not a person of this take"),
+        ({"keep": "1", "replace": "1"}, "kept and replaced"),
+        ({"characters": "Nobody"}, "no collection called"),
+        ({"take": "Other"}, "no take called"),
+    ],
+)
+def test_wrong_arguments_make_no_scene(loaded, arguments, says):
+    bpy, _, _ = loaded
+    with pytest.raises(RuntimeError, match=says):
+        bpy.ops.shot.setup_composite(**arguments)
+    assert len(bpy.data.scenes) == 1
+
+
+def test_new_set_with_camera_and_people_stays_in_step(loaded, tmp_path):
+    """Rendered without the set, people stand in the picture where the take's camera saw them, wherever the empty is."""
+    bpy, _, truth = loaded
+    bpy.ops.shot.setup_scene(engine="WORKBENCH", scene_name="Set")
+    scene = bpy.data.scenes["Set"]
+    picture = rendered(bpy, scene, tmp_path / "s.png", 1 + 3)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+    place = scene.objects["Set Place"]
+    place.location, place.rotation_euler = (4, 2, 0.5), (0, 0, 2.0)
+    scene.render.film_transparent = True
+    for child in scene.collection.children:
+        if child.name.startswith("Set Set"):
+            for item in child.objects:
+                item.hide_render = True
+    alpha = rendered(bpy, scene, tmp_path / "a.png", 1 + 3, alpha=True)[..., 3] > 127
+    assert iou(alpha, truth["masks"][3] > 0) > 0.93
+
+
+def test_set_takes_the_camera_alone_or_the_people_alone(loaded):
+    bpy, _, _ = loaded
+    bpy.ops.shot.setup_scene(content="CAMERA", engine="WORKBENCH", scene_name="Cam")
+    scene = bpy.data.scenes["Cam"]
+    assert scene.camera.animation_data and not [o for o in scene.objects if o.instance_type == "COLLECTION"]
+    bpy.ops.shot.setup_scene(content="CHARACTERS", engine="WORKBENCH", scene_name="Folk")
+    scene = bpy.data.scenes["Folk"]
+    assert scene.camera.animation_data is None
+    assert [o for o in scene.objects if o.instance_type == "COLLECTION"]
+
+
+def test_standing_camera_sees_everybody(loaded):
+    bpy, _, truth = loaded
+    bpy.ops.shot.setup_scene(content="CHARACTERS", engine="WORKBENCH", scene_name="Folk")
+    scene = bpy.data.scenes["Folk"]
+    deps = scene.view_layers[0].depsgraph
+    deps.update()
+    camera = scene.camera.evaluated_get(deps)
+    projection = np.array(camera.calc_matrix_camera(deps, x=WIDTH, y=HEIGHT)) @ np.linalg.inv(
+        np.array(camera.matrix_world)
+    )
+    points = np.concatenate([truth["joints"][p].reshape(-1, 3) for p in (1, 2)])
+    clip = np.concatenate([points, np.ones((len(points), 1))], 1) @ projection.T
+    assert (np.abs(clip[:, :2] / clip[:, 3:]) < 1).all()
+
+
+def test_retime_slows_everything_in_the_new_scene_only(loaded):
+    from reshoot.scene import take as scene_take
+
+    bpy, _, truth = loaded
+    artist = bpy.context.scene
+    bpy.ops.shot.setup_scene(retime=2.0, engine="WORKBENCH", scene_name="Slow")
+    scene = bpy.data.scenes["Slow"]
+    assert (scene.frame_start, scene.frame_end) == (2, 2 * FRAMES)
+    assert artist.render.frame_map_new == artist.render.frame_map_old
+    bpy.context.window.scene = scene
+    pelvis = {}
+    for index in (1, 6):
+        scene.frame_set(2 * (1 + index))
+        got = frames.camera_from_blender(np.array(scene.camera.matrix_world))
+        assert np.allclose(got[:3, 3], truth["T"][index][:3, 3], atol=1e-4)
+        deps = bpy.context.evaluated_depsgraph_get()
+        for instance in deps.object_instances:
+            if instance.is_instance and instance.object.type == "MESH":
+                person = instance.object.original[scene_take.PERSON_KEY]
+                mesh = instance.object.data
+                pelvis[person] = np.mean([instance.matrix_world @ v.co for v in mesh.vertices], 0)
+        for person in (1, 2):
+            assert np.allclose(pelvis[person], truth["vertices"][person][index].mean(0), atol=1e-3)
+
+
+def test_palette_masks_of_every_png_filter(tmp_path):
+    from PIL import Image
+
+    from reshoot.scene import png
+    from solver.take import write_mask
+
+    mask = np.random.default_rng(0).integers(0, 12, (37, 53)).astype(np.uint8)
+    write_mask(tmp_path / "m.png", mask)
+    assert np.array_equal(png.read_indices(tmp_path / "m.png"), mask)
+    y, x = np.mgrid[:64, :80]
+    smooth = ((x * 3 + y * 2) % 256).astype(np.uint8)  # a grey slope, on which encoders use the other filters
+    for kind in range(5):
+        params = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
+        if hasattr(cv2, "IMWRITE_PNG_FILTER"):
+            params += [cv2.IMWRITE_PNG_FILTER, 8 << kind]
+        cv2.imwrite(str(tmp_path / f"{kind}.png"), smooth, params)
+        assert np.array_equal(png.read_indices(tmp_path / f"{kind}.png"), smooth)
+    png.write_grey(tmp_path / "g.png", smooth)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "g.png")), smooth)
