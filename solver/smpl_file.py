@@ -12,17 +12,21 @@ from pathlib import Path
 import numpy as np
 
 from .protocol import ShotError
-from .skeleton import KEYPOINTS
+from .skeleton import KEYPOINTS, SMPL_PARENTS
 
 NAMES = ("SMPL_NEUTRAL", "basicModel_neutral_lbs_10_207_0_v1.0.0", "basicmodel_neutral_lbs_10_207_0_v1.1.0")
 VERTICES = 6890
+_KEYS = ("v_template", "shapedirs", "J_regressor", "weights", "f", "kintree_table", "posedirs", "keypoint_regressor")
 
-# Vertices of SMPL's mesh, left side; the means of several where one would be off the mark.
+# Vertices of SMPL's mesh, as its users publish them.
 _VERTEX = {
-    "nose": (332,), "left_eye": (2800,), "right_eye": (6260,), "left_ear": (583,), "right_ear": (4071,),
-    "left_heel": (3387,), "right_heel": (6787,), "left_big_toe": (3216,), "right_big_toe": (6617,),
-    "left_index_knuckle": (2135, 2062), "right_index_knuckle": (5595, 5525),
-    "left_pinky_knuckle": (2194, 2244), "right_pinky_knuckle": (5655, 5705),
+    "nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583, "right_ear": 4071, "left_heel": 3387,
+    "right_heel": 6787, "left_big_toe": 3216, "right_big_toe": 6617,
+}  # fmt: skip
+# A knuckle: this far from the wrist joint to the tip of the finger, for SMPL's hands are flat: wrist, tip, fraction.
+_KNUCKLE = {
+    "left_index_knuckle": (20, 2319, 0.50), "right_index_knuckle": (21, 5782, 0.50),
+    "left_pinky_knuckle": (20, 2673, 0.53), "right_pinky_knuckle": (21, 6133, 0.53),
 }  # fmt: skip
 _JOINT = {
     "left_shoulder": 16, "right_shoulder": 17, "left_elbow": 18, "right_elbow": 19, "left_wrist": 20,
@@ -81,7 +85,8 @@ def _allowed():
         names[module, "Ch"] = _Chumpy
     # protocol 2 pickles name these when they rebuild plain objects and bytes
     names["copy_reg", "_reconstructor"] = names["copyreg", "_reconstructor"] = _reconstructor
-    names["__builtin__", "object"] = names["builtins", "object"] = object
+    for module in ("__builtin__", "builtins"):
+        names[module, "object"], names[module, "set"] = object, set
     names["_codecs", "encode"] = _encode
     return names
 
@@ -116,7 +121,7 @@ def read_smpl(folder) -> dict:
     path = _find(Path(folder))
     try:
         raw = _read(path)
-        arrays = {key: _array(raw[key]) for key in ("v_template", "shapedirs", "J_regressor", "weights", "f")}
+        arrays = {key: _array(raw[key]) for key in _KEYS[:6]}
         arrays["f"] = arrays["f"].astype(np.int64)
         arrays["shapedirs"] = arrays["shapedirs"][..., :10]
         # (V, 3, 207) in the file; BodyModel wants (207, 3 V)
@@ -131,6 +136,8 @@ def read_smpl(folder) -> dict:
         for key, shape in wanted.items():
             if arrays[key].shape != shape:
                 raise ValueError(f"{key} has shape {arrays[key].shape}, not {shape}")
+        if tuple(arrays["kintree_table"][0, 1:].astype(int)) != SMPL_PARENTS[1:]:
+            raise ValueError("another skeleton than SMPL's")
         if arrays["posedirs"] is not None and arrays["posedirs"].shape != (207, 3 * count):
             raise ValueError("posedirs has another shape than SMPL's")
         if "keypoint_regressor" in raw:
@@ -139,8 +146,7 @@ def read_smpl(folder) -> dict:
             if count != VERTICES:
                 raise ValueError(f"{count} vertices, SMPL has {VERTICES}")
             arrays["keypoint_regressor"] = _keypoint_regressor(arrays["J_regressor"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError, EOFError, ImportError,
-            UnicodeDecodeError, pickle.UnpicklingError) as error:  # fmt: skip
+    except Exception as error:  # a damaged or hostile file fails in any way it likes
         raise ShotError(
             f"{path.name} is not an SMPL body that Reshoot can read ({error}).",
             "Choose the folder with your own SMPL_NEUTRAL.pkl or .npz, or leave it empty for the built-in body.",
@@ -165,7 +171,7 @@ def _find(folder: Path) -> Path:
 def _read(path: Path) -> dict:
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files if file[key].dtype != object}
+            return {key: file[key] for key in _KEYS if key in file.files}
     with open(path, "rb") as file:
         raw = _Unpickler(file, encoding="latin1").load()
     if not isinstance(raw, dict):
@@ -187,6 +193,10 @@ def _keypoint_regressor(J_regressor):
     for row, name in enumerate(KEYPOINTS):
         if name in _JOINT:
             out[row] = J_regressor[_JOINT[name]]
+        elif name in _KNUCKLE:
+            wrist, tip, fraction = _KNUCKLE[name]
+            out[row] = (1 - fraction) * J_regressor[wrist]
+            out[row, tip] += fraction
         else:
-            out[row, list(_VERTEX[name])] = 1 / len(_VERTEX[name])
+            out[row, _VERTEX[name]] = 1
     return out
