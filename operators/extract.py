@@ -180,7 +180,9 @@ class SHOT_OT_extract(bpy.types.Operator):
         try:
             if context.mode != "OBJECT":
                 raise ShotError(f"The take is ready in {job.take}.", "Go to Object Mode and use Load Take.")
-            loaded = scene_take.load(context.scene, job.take, match_scene=self.match_scene)
+            loaded = scene_take.load(
+                context.scene, job.take, match_scene=self.match_scene, smpl_folder=preferences.smpl_folder(context)
+            )
         except ShotError as error:
             return self._refuse(context, error)
         context.scene.reshoot.take = loaded.collection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import compat
+from .. import compat, preferences
 from ..scene import take as scene_take
 from .base import ShotOperator, absolute
 
@@ -42,7 +42,9 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
 
     def run(self, context):
         folder = absolute(self.directory, "take")
-        loaded = scene_take.load(context.scene, folder, self.frame_start, self.match_scene)
+        loaded = scene_take.load(
+            context.scene, folder, self.frame_start, self.match_scene, preferences.smpl_folder(context)
+        )
         context.scene.reshoot.take = loaded.collection
         return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
 

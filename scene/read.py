@@ -11,6 +11,7 @@ import numpy as np
 from ..retarget.rotations import matrix_from_rotvec
 from ..solver.protocol import ShotError
 from ..solver.skeleton import SMPL_PARENTS
+from ..solver.smpl_file import read_smpl
 from ..solver.take import Take
 
 _AGAIN = "Run Extract Shot again with Restart."
@@ -163,7 +164,7 @@ def rest_joints(person: PersonTrack):
 
 @dataclass
 class Body:
-    """The surface of the body that ships with Reshoot."""
+    """The surface of a body."""
 
     v_template: np.ndarray  # (V, 3) m, SMPL's rest pose, Y-up
     shapedirs: np.ndarray  # (V, 3, 10)
@@ -175,15 +176,21 @@ class Body:
         return self.v_template + self.shapedirs[..., : len(betas)] @ betas
 
 
-def read_body(path: Path = BODY_FILE) -> Body:
-    """Raises ShotError where the body file is missing."""
+def read_body(name: str, smpl_folder=None) -> Body | None:
+    """The body called "reshoot", or the artist's own "smpl" (None without its folder). Raises ShotError where it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return Body(
-                np.asarray(file["v_template"], float),
-                np.asarray(file["shapedirs"], float),
-                np.asarray(file["weights"], float),
-                np.asarray(file["f"], int),
-            )
+        if name == "smpl":
+            return _body(read_smpl(smpl_folder)) if smpl_folder else None
+        with np.load(BODY_FILE, allow_pickle=False) as file:
+            return _body(file)
     except (OSError, KeyError, ValueError) as error:
         raise ShotError("The body file of Reshoot is missing or damaged.", "Install Reshoot again.") from error
+
+
+def _body(arrays) -> Body:
+    return Body(
+        np.asarray(arrays["v_template"], float),
+        np.asarray(arrays["shapedirs"], float)[..., :10],
+        np.asarray(arrays["weights"], float),
+        np.asarray(arrays["f"], int),
+    )

@@ -29,11 +29,14 @@ class Loaded:
     warnings: list = field(default_factory=list)
 
 
-def load(scene, folder, frame_start: int = 1, match_scene: bool = False) -> Loaded:
-    """Read a take folder into a new collection of a scene. Raises ShotError before anything is made."""
+def load(scene, folder, frame_start: int = 1, match_scene: bool = False, smpl_folder=None) -> Loaded:
+    """Read a take folder into a new collection of a scene. Raises ShotError before anything is made.
+
+    smpl_folder: where the artist's own SMPL file is, for takes that were solved with it.
+    """
     take = read_take(folder)
     warnings = list(take.warnings)
-    body = read_body() if take.people else None
+    bodies = {kind: read_body(kind, smpl_folder) for kind in {p.body for p in take.people}}
     name = Path(take.folder).resolve().name or "Take"
     collection = bpy.data.collections.new(name)
     scene.collection.children.link(collection)
@@ -49,7 +52,7 @@ def load(scene, folder, frame_start: int = 1, match_scene: bool = False) -> Load
     else:
         warnings.append(f"The film {take.source_path} was not found, so the camera has no picture behind it.")
     for person in take.people:
-        _load_person(person, frame_start, loaded, body, name)
+        _load_person(person, frame_start, loaded, bodies[person.body], name)
     _ground(take, collection, root, name)
     if len(take.points_world):
         _points(take, collection, root, name)
@@ -59,18 +62,17 @@ def load(scene, folder, frame_start: int = 1, match_scene: bool = False) -> Load
 
 
 def _load_person(person: PersonTrack, frame_start, loaded: Loaded, body, name):
-    title = f"{name} Person {person.id}"
-    known = person.body == "reshoot"
-    if not known:
+    if body is None:
         loaded.warnings.append(
-            f"Person {person.id} was solved with your own SMPL file, which Blender does not have: the bones are exact, "
-            "and there is no skin."
+            f"Person {person.id} was solved with your own SMPL file: the bones are exact, but there is no skin. "
+            "Set the SMPL folder in Reshoot's preferences and load the take again."
         )
-    armature, skin = people.build(person, frame_start, loaded.collection, loaded.root, body if known else None, title)
-    for part, role in ((armature, "person"), (skin, "body")):
-        if part is not None:
-            _mark(part, role)
-            part[PERSON_KEY] = person.id
+    title = f"{name} Person {person.id}"
+    armature, skin = people.build(person, frame_start, loaded.collection, loaded.root, body, title)
+    for made, role in ((armature, "person"), (skin, "body")):
+        if made is not None:
+            _mark(made, role)
+            made[PERSON_KEY] = person.id
     loaded.armatures[person.id] = armature
     if skin is not None:
         loaded.bodies[person.id] = skin

@@ -180,3 +180,17 @@ def test_bad_take_is_one_clear_error_and_leaves_nothing(blender, take, tmp_path,
 def test_path_beside_an_unsaved_file_is_asked_about(blender):
     with pytest.raises(RuntimeError, match="not saved yet"):
         blender.ops.shot.load_take(directory="//take")
+
+
+def test_a_take_of_the_artists_own_smpl_has_bones_and_says_how_to_get_the_skin(blender, take, tmp_path, capfd):
+    folder = tmp_path / "licensed"
+    shutil.copytree(take[0], folder)
+    for path in (folder / "people").glob("*.npz"):
+        with np.load(path) as file:
+            arrays = dict(file)
+        arrays["body"] = np.array("smpl")
+        np.savez(path, **arrays)
+    assert blender.ops.shot.load_take(directory=str(folder)) == {"FINISHED"}
+    collection = blender.context.scene.reshoot.take
+    assert part(collection, "person", 1) is not None and part(collection, "body", 1) is None
+    assert "Set the SMPL folder" in capfd.readouterr().out
