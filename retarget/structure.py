@@ -6,6 +6,8 @@ arms, they meet at the chest; what is left above the chest is the head; the feet
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from .rig import Rig
@@ -73,15 +75,20 @@ def _pair(tips, side, key):
 
 
 def _leg(rig, tip, hips):
-    """Thigh, shin, foot and, where there is one, toes: the knee and ankle that give two long bones of about one length."""
+    """Thigh, shin, foot and, where there is one, toes. The foot is where the chain turns from down to ahead."""
     path = rig.path_up(tip)
     path = path[: path.index(hips)][::-1]
-    best = _two_segments(rig.heads_world, path)
+    p = rig.heads_world[path]
+    steps = np.diff(p, axis=0)
+    level = np.abs(steps[:, 2]) < 0.75 * np.linalg.norm(steps, axis=1)
+    low = p[:-1, 2] < p[-1, 2] + 0.25 * (p[0, 2] - p[-1, 2])
+    turns = np.flatnonzero(level & low)
+    ends = path[: turns[0] + 1] if len(turns) else path
+    best = _two_segments(rig.heads_world, ends)
     if best is None:
         return None
-    thigh, shin, foot = best
-    rest = path[path.index(foot) + 1 :]
-    return [thigh, shin, foot, *rest[:1]]
+    rest = path[path.index(best[2]) + 1 :]
+    return [*best, *rest[:1]]
 
 
 def _arm(rig, tip, chest):
@@ -98,13 +105,11 @@ def _arm(rig, tip, chest):
 
 
 def _two_segments(heads, path):
-    """(a, b, c) on a path for which a-b and b-c are both long: the product of the two lengths is greatest."""
+    """(a, b, c) on a path for which a-b and b-c are both long and of about one length, or None."""
     best, value = None, 0.0
-    for i in range(len(path)):
-        for j in range(i + 1, len(path)):
-            for k in range(j + 1, len(path)):
-                a, b, c = (heads[path[n]] for n in (i, j, k))
-                product = np.linalg.norm(b - a) * np.linalg.norm(c - b)
-                if product > 1.001 * value:
-                    best, value = (path[i], path[j], path[k]), product
+    for a, b, c in itertools.combinations(path, 3):
+        one, two = np.linalg.norm(heads[b] - heads[a]), np.linalg.norm(heads[c] - heads[b])
+        worth = (one + two) * (min(one, two) / max(one, two, 1e-9)) ** 2
+        if worth > 1.001 * value:
+            best, value = (a, b, c), worth
     return best

@@ -73,7 +73,7 @@ def alignments(track: Track, rig: Rig, mapping: Mapping):
     """A (3, 3) by bone, from the character's rest pose in the world to SMPL's rest axes; and the joint of each bone."""
     axes = body_axes(rig, mapping)
     torso = SMPL_AXES @ axes.T
-    heads, J = rig.heads_world, track.rest_joints
+    J = track.rest_joints
     forward = axes[:, 2]
     A, joint_of = {mapping.bones["hips"]: torso}, {}
     for part, bone in mapping.bones.items():

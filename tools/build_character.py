@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
+import itertools
 import json
 import math
 from pathlib import Path
@@ -27,16 +28,16 @@ GAME = {
     "hand": ("hand", "index", "middle", "ring", "pinky", "thumb"), "leg": ("thigh", "calf", "foot", "ball"),
 }  # fmt: skip
 CHARACTERS = {
-    "character_mixamo": dict(
-        rig="mixamo", names=MIXAMO, body="male", muscle="max", height_m=1.82,
-        suit=(0.020, 0.024, 0.034), plate=(0.72, 0.70, 0.64), accent=(0.80, 0.20, 0.02), boot=(0.05, 0.052, 0.06),
-        visor=(0.75, 0.42, 0.06),
-    ),
-    "character_game": dict(
-        rig="game_engine", names=GAME, body="female", muscle="average", height_m=1.70,
-        suit=(0.10, 0.11, 0.13), plate=(0.03, 0.26, 0.30), accent=(0.85, 0.62, 0.05), boot=(0.16, 0.10, 0.06),
-        visor=(0.02, 0.025, 0.05),
-    ),
+    "character_mixamo": {
+        "rig": "mixamo", "names": MIXAMO, "body": "male", "muscle": "max", "height_m": 1.82,
+        "suit": (0.020, 0.024, 0.034), "plate": (0.72, 0.70, 0.64), "accent": (0.80, 0.20, 0.02), "boot": (0.05, 0.052, 0.06),
+        "visor": (0.75, 0.42, 0.06),
+    },
+    "character_game": {
+        "rig": "game_engine", "names": GAME, "body": "female", "muscle": "average", "height_m": 1.70,
+        "suit": (0.10, 0.11, 0.13), "plate": (0.03, 0.26, 0.30), "accent": (0.85, 0.62, 0.05), "boot": (0.16, 0.10, 0.06),
+        "visor": (0.02, 0.025, 0.05),
+    },
 }  # fmt: skip
 MATERIALS = ("suit", "plate", "accent", "boot", "visor")
 SUIT, PLATE, ACCENT, BOOT, VISOR = range(5)
@@ -95,7 +96,7 @@ class Base:
 def along(points, joints, reach):
     """How far each point lies along a chain of joints (V,): 0 at the first, 1 at the second …; `reach` past both ends."""
     best, value = np.full(len(points), np.inf), np.zeros(len(points))
-    for i, (a, b) in enumerate(zip(joints, joints[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(joints)):
         t = (points - a) @ (b - a) / ((b - a) @ (b - a))
         t = np.clip(t, -reach if i == 0 else 0.0, 1 + reach if i == len(joints) - 2 else 1.0)
         distance = np.linalg.norm(points - a - t[:, None] * (b - a), axis=1)
@@ -199,10 +200,8 @@ def dress(base: Base, spec) -> tuple[Shell, Shell]:
 
     sides = {}
     for face, (material, thickness) in zip(tights, pieces, strict=True):
-        if not thickness or material == BOOT and thickness < 0.013:
-            pass
         shell.face([grown(thickness, i, thickness) for i in face], material)
-        for i, j in zip(face, face[1:] + face[:1], strict=True):
+        for i, j in zip(face, [*face[1:], face[0]], strict=True):
             sides.setdefault((min(i, j), max(i, j)), []).append((i, j, material, thickness))
     for owners in sides.values():  # walls between pieces of different thickness
         if len(owners) == 2 and owners[0][3] != owners[1][3]:

@@ -1,0 +1,188 @@
+"""shot.retarget in Blender, on characters from many sources. The rigs lie beside the project; without them those cases are skipped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+import reshoot
+from reshoot.retarget import match, match_named
+from reshoot.retarget.evaluate import direction_errors_deg, foot_report
+from reshoot.retarget.matching import parts_from_vrm
+from reshoot.scene import actions
+from reshoot.solver.protocol import ShotError
+from tests.retarget_cases import walk
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared" / "data" / "rigs"
+SHIPPED = [ROOT / "examples" / name for name in ("character_mixamo.glb", "character_game.glb")]
+FOREIGN = [
+    SHARED / name
+    for name in (
+        "anny_mixamo_male.glb", "anny_game_engine_female.glb", "Soldier.glb", "quaternius_modular_men_Casual.glb",
+        "vrm_addon_Example.vrm", "RobotExpressive.glb",
+    )
+]  # fmt: skip
+
+
+def imported(path, tmp_path):
+    """A fresh file with one character; its armature."""
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not beside the project")
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    copy = tmp_path / (path.stem + ".glb")  # a VRM file is a .glb
+    shutil.copy(path, copy)
+    bpy.ops.import_scene.gltf(filepath=str(copy))
+    return next(o for o in bpy.data.objects if o.type == "ARMATURE")
+
+
+def write_take(folder, track, person=1):
+    """The part of a take that retargeting reads."""
+    _, joints = track.forward()
+    (folder / "people").mkdir(parents=True)
+    np.savez(
+        folder / "people" / f"{person:02d}.npz", poses=track.poses.reshape(-1, 72), trans=track.trans, frame=track.frames,
+        joints_world=joints, mocap_frame_rate=track.fps,
+    )  # fmt: skip
+    return folder
+
+
+def rest_of(armature):
+    return [np.array(b.matrix_local) for b in armature.data.bones]
+
+
+def shown(armature, names, frame):
+    """Heads (N, 3) of bones in the scene, as Blender evaluates them."""
+    bpy.context.scene.frame_set(frame)
+    posed = armature.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    return np.array([posed.matrix_world @ posed.pose.bones[name].head for name in names])
+
+
+@pytest.mark.parametrize("path", SHIPPED + FOREIGN, ids=lambda p: p.stem)
+def test_every_rig_walks(path, tmp_path):
+    armature = imported(path, tmp_path)
+    rest, before = rest_of(armature), {a.name for a in bpy.data.actions}
+    track = walk(heading_deg=40)
+    action, motion, rig, mapping = actions.retarget(armature, track, frame_start=11)
+    assert action.name not in before and before <= {a.name for a in bpy.data.actions}
+    assert all(np.array_equal(a, b) for a, b in zip(rest, rest_of(armature), strict=True))
+    keyed = list(motion.rotations)
+    names = [rig.names[b] for b in keyed]
+    for k in range(0, len(motion.frames), 9):
+        error = np.abs(shown(armature, names, 11 + k) - motion.heads_world[k, keyed]).max()
+        assert error < 1e-4, f"frame {11 + k}: Blender shows something else than was computed"
+    errors = direction_errors_deg(motion, track, mapping)
+    assert max(e.max() for part, e in errors.items() if "arm" in part) < 0.5
+    report = foot_report(motion, track, rig, mapping)
+    if path.stem != "RobotExpressive":  # its legs are twice a person's and its feet hang from the root
+        assert max(e.mean() for part, e in errors.items() if "leg" in part) < 15
+    assert report["worst_slide_mm"] < 2 and report["sunk_mm"] < 2
+
+
+def test_vrm_humanoid_from_the_file(tmp_path):
+    path = SHARED / "vrm_addon_Example.vrm"
+    armature = imported(path, tmp_path)
+    data = path.read_bytes()
+    header = json.loads(data[20 : 20 + struct.unpack("<I", data[12:16])[0]])
+    bones = header["extensions"]["VRMC_vrm"]["humanoid"]["humanBones"]
+    humanoid = parts_from_vrm({key: header["nodes"][bone["node"]]["name"] for key, bone in bones.items()})
+    rig = actions.read_rig(armature)
+    assert match_named(rig, humanoid).bones == match(rig).bones
+
+
+@pytest.fixture
+def add_on():
+    reshoot.register()
+    yield
+    reshoot.unregister()
+
+
+def test_the_operator(add_on, tmp_path):
+    armature = imported(SHIPPED[0], tmp_path)
+    take = write_take(tmp_path / "take", walk())
+    mine = bpy.data.actions.new("Mine")
+    armature.animation_data_create().action = mine
+    done = bpy.ops.shot.retarget(person=1, armature=armature.name, take_dir=str(take), frame_start=5)
+    assert done == {"FINISHED"}
+    animation = armature.animation_data
+    assert animation.action != mine and "Person 1" in animation.action.name
+    assert [(t.name, t.mute, t.strips[0].action) for t in animation.nla_tracks] == [("Mine", True, mine)]
+    assert tuple(animation.action.frame_range) == (5, 5 + len(walk().frames) - 1)
+    first = animation.action
+    assert bpy.ops.shot.retarget(person=1, armature=armature.name, take_dir=str(take), path="SCALE") == {"FINISHED"}
+    assert animation.action != first and first.name in bpy.data.actions
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"person": 7}, "no person 7"),
+        ({"armature": "Nobody"}, "no armature called Nobody"),
+        ({"take_dir": "/nowhere/at/all"}, "nobody"),
+        ({"take_dir": ""}, "no take in this scene"),
+    ],
+)
+def test_bad_input_is_one_line_and_changes_nothing(add_on, tmp_path, wrong, said):
+    armature = imported(SHIPPED[0], tmp_path)
+    take = write_take(tmp_path / "take", walk(seconds=0.2))
+    arguments = {"person": 1, "armature": armature.name, "take_dir": str(take)} | wrong
+    with pytest.raises(RuntimeError, match=said) as error:
+        bpy.ops.shot.retarget(**arguments)
+    assert "Traceback" not in str(error.value)
+    assert armature.animation_data is None and not bpy.data.actions
+
+
+def test_poll_says_what_is_missing(add_on):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with pytest.raises(RuntimeError, match="Add or import a character"):
+        bpy.ops.shot.retarget()
+
+
+def test_every_rotation_mode(tmp_path):
+    track = walk(seconds=1)
+    armature = imported(SHIPPED[1], tmp_path)
+    for i, bone in enumerate(armature.pose.bones):
+        bone.rotation_mode = ("QUATERNION", "XYZ", "ZXY", "AXIS_ANGLE")[i % 4]
+    modes = [b.rotation_mode for b in armature.pose.bones]
+    _, motion, rig, _ = actions.retarget(armature, track)
+    assert [b.rotation_mode for b in armature.pose.bones] == modes
+    keyed = list(motion.rotations)
+    error = shown(armature, [rig.names[b] for b in keyed], 13) - motion.heads_world[12, keyed]
+    assert np.abs(error).max() < 1e-4
+
+
+def test_left_over_pose_does_not_show_through(tmp_path):
+    """A pose from the character's old animation, also on bones between the keyed ones, is put to rest."""
+    armature = imported(SHIPPED[1], tmp_path)
+    for name in ("Root", "pelvis", "upperarm_l", "calf_r"):
+        armature.pose.bones[name].location = (0.1, 0.2, 0.3)
+        armature.pose.bones[name].scale = (2, 2, 2)
+        armature.pose.bones[name].rotation_quaternion = (0.5, 0.5, 0.5, 0.5)
+    _, motion, rig, _ = actions.retarget(armature, walk(seconds=1))
+    keyed = list(motion.rotations)
+    error = shown(armature, [rig.names[b] for b in keyed], 7) - motion.heads_world[6, keyed]
+    assert np.abs(error).max() < 1e-4
+
+
+def test_where_the_take_was_moved_the_character_follows(tmp_path):
+    armature = imported(SHIPPED[0], tmp_path)
+    turned = np.array([[0, -1, 0, 3], [1, 0, 0, -2], [0, 0, 1, 0.5], [0, 0, 0, 1.0]])
+    _, motion, rig, mapping = actions.retarget(armature, walk(seconds=1), world=turned)
+    hips = mapping.bones["hips"]
+    expected = turned[:3, :3] @ motion.heads_world[5, hips] + turned[:3, 3]
+    assert np.abs(shown(armature, [rig.names[hips]], 6)[0] - expected).max() < 1e-4
+
+
+def test_constrained_bones_are_refused(tmp_path):
+    armature = imported(SHIPPED[0], tmp_path)
+    armature.pose.bones["mixamorig:LeftArm"].constraints.new("COPY_ROTATION")
+    with pytest.raises(ShotError, match="Constraints already move"):
+        actions.retarget(armature, walk(seconds=0.2))
+    assert armature.animation_data is None
