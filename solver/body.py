@@ -34,7 +34,7 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter) -> Peop
     centre = torch.zeros(frames, 3)
     total = ROUNDS_POSE + ROUNDS_ALL
     minimise(
-        [bodies.turn, bodies.body_pose, bodies.root],
+        [bodies.turn, bodies.body_pose, bodies.place, bodies.reach],
         lambda: energy(bodies, centre, weight_3d=3.0)[0], ROUNDS_POSE, lambda i: report.progress(i, total, "Posing"),
     )  # fmt: skip
     minimise(
@@ -62,8 +62,15 @@ def initial(evidence: Evidence, model, prior: PosePrior) -> Bodies:
         root_cam = root_from_2d(about, evidence.xy, evidence.confidence, evidence.K)
         enough = ((evidence.confidence > 0.2).sum(-1) >= 4) & (root_cam[..., 2] > 0.3)
         root = torch.einsum("tij,ptj->pti", evidence.R_w_from_cam, root_cam)
-    bodies.root.data.copy_(_hold(root, enough))
+    bodies.place.data.copy_(_hold(root, enough))
+    set_scale(evidence, bodies)
     return bodies
+
+
+def set_scale(evidence: Evidence, bodies: Bodies) -> None:
+    """Fix how many metres a pixel is at each person's depth."""
+    depth = to_camera(bodies.root.detach()[:, :, None], evidence.R_w_from_cam, torch.zeros(len(evidence.K), 3))[:, :, 0, 2]
+    evidence.metres_per_px = depth.clamp_min(0.3) / evidence.K[:, 0, 0]
 
 
 def _hold(values, good):

@@ -16,9 +16,11 @@ from .prior import PosePrior
 # Standard deviations. Pixels are turned into metres at the person's depth, so that near and far people weigh the same.
 SIGMA_2D = 0.025  # m, a keypoint's error in the image plane
 SIGMA_3D = 0.12  # m, the network's 3D joints: a weak prior (PA error about 0.1 m)
-SIGMA_ACCELERATION = 9.0  # m/s^2, joints about the root
-SIGMA_ROOT_ACCELERATION = 3.5  # m/s^2
-SIGMA_TURN = 30.0  # rad/s^2, change of turning of every joint
+SIGMA_ACCELERATION = 18.0  # m/s^2, joints about the root
+SIGMA_ROOT_ACCELERATION = 5.0  # m/s^2
+SIGMA_TURN = 60.0  # rad/s^2, change of turning of every joint
+# A shape is seen through errors that repeat from frame to frame (detector, clothes), so its prior counts once per frame.
+WEIGHT_SHAPE = 0.5
 
 
 def robust(squared, scale=3.0):
@@ -39,6 +41,7 @@ class Evidence:
     R_w_from_cam: torch.Tensor  # (T, 3, 3)
     K: torch.Tensor  # (T, 3, 3)
     fps: float
+    metres_per_px: torch.Tensor | None = None  # (P, T) at the people's depth, fixed before the fit: a body must not gain by shrinking
 
     @classmethod
     def of(cls, tracks, T_w_from_cam, K, fps, dtype=torch.float32):
@@ -68,13 +71,27 @@ class Bodies:
         """
         self.model = model
         self.R_root = R_root.detach().clone()
-        self.betas = betas.detach().clone().requires_grad_()
-        self.turn = torch.zeros_like(root).requires_grad_()
-        self.body_pose = body_pose.detach().clone().requires_grad_()
-        self.root = root.detach().clone().requires_grad_()
+        self.betas = betas.detach().clone().contiguous().requires_grad_()
+        self.turn = torch.zeros(root.shape).requires_grad_()
+        self.body_pose = body_pose.detach().clone().contiguous().requires_grad_()
+        self.place = root.detach().clone().contiguous().requires_grad_()
+        self.reach = torch.zeros(len(root)).requires_grad_()  # log factor on a whole track's distance: one fast way out of a slow valley
 
     def parameters(self):
-        return [self.betas, self.turn, self.body_pose, self.root]
+        return [self.betas, self.turn, self.body_pose, self.place, self.reach]
+
+    @property
+    def root(self):
+        """Pelvis (P, T, 3) from the camera's centre, m, in W's axes."""
+        return self.place * self.reach.exp()[:, None, None]
+
+    def size(self):
+        """Size (P,) against the mean body: head to pelvis to ankle along the rest skeleton."""
+        def length(betas):
+            rest, _ = self.model.rest(betas)
+            return (rest[..., 15, :] - rest[..., 0, :]).norm(dim=-1) + (rest[..., 1, :] - rest[..., 7, :]).norm(dim=-1)
+
+        return length(self.betas) / length(torch.zeros_like(self.betas))
 
     def rotations(self):
         """(P, T, 24, 3, 3)."""
@@ -118,24 +135,25 @@ def pixels(points_cam, K):
 
 def term_2d(evidence, keypoints_cam):
     """Reprojection against the detected joints, robust, weighted by confidence; in units of SIGMA_2D at the person's depth."""
-    depth = keypoints_cam[..., 2].detach().median(-1).values.clamp_min(0.3)
-    metres_per_px = depth / evidence.K[:, 0, 0]
-    residual = (pixels(keypoints_cam, evidence.K) - evidence.xy) * (metres_per_px / SIGMA_2D)[..., None, None]
+    residual = (pixels(keypoints_cam, evidence.K) - evidence.xy) * (evidence.metres_per_px / SIGMA_2D)[..., None, None]
     return (evidence.confidence * robust((residual**2).sum(-1), 4.0)).sum()
 
 
 def term_3d(evidence, keypoints_cam):
     """The network's 3D joints about the mid hip, as a weak prior on depth order; their size, one factor a person, says nothing."""
     about = keypoints_cam - keypoints_cam[..., 11:13, :].mean(-2, keepdim=True)
-    with torch.no_grad():
-        w = evidence.confidence_3d[..., None]
-        size = (w * about * evidence.xyz).sum((1, 2, 3)) / (w * evidence.xyz**2).sum((1, 2, 3)).clamp_min(1e-6)
-    squared = ((about - size[:, None, None, None] * evidence.xyz) ** 2).sum(-1) / SIGMA_3D**2
+    w = evidence.confidence_3d[..., None]
+    size = (w * about * evidence.xyz).sum((1, 2, 3)) / (w * about**2).sum((1, 2, 3)).clamp_min(1e-6)
+    squared = ((size[:, None, None, None] * about - evidence.xyz) ** 2).sum(-1) / SIGMA_3D**2
     return (evidence.confidence_3d * robust(squared, 3.0)).sum()
 
 
-def term_smooth(evidence, joints, R):
-    """Accelerations of the joints about the root, of the root, and of the joints' turning, within each person's span."""
+def term_smooth(evidence, joints, R, size):
+    """Accelerations of the joints about the root, of the root, and of the joints' turning, within each person's span.
+
+    size (P,): the body's size against the mean body's. Metres count in body sizes, so that no one gets smoother by shrinking.
+    """
+    joints = joints / size[:, None, None, None]
     both = (evidence.span[:, 2:] & evidence.span[:, :-2]).to(joints.dtype)
     fps2 = evidence.fps**2
     about = joints[:, :, 1:] - joints[:, :, :1]
@@ -172,10 +190,10 @@ class Energy:
         total = (
             term_2d(e, cam)
             + weight_3d * term_3d(e, cam)
-            + term_smooth(e, joints, R)
+            + term_smooth(e, joints, R, bodies.size())
             + (self.prior(bodies.body_pose) * e.span).sum()
             + bend_limits(bodies.body_pose)
-            + (bodies.betas**2).sum() * 4
+            + (bodies.betas**2).sum() * (WEIGHT_SHAPE * len(e.K))
             + in_front
         )
         return total, joints, keypoints

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from .body import to_people
+from .body import set_scale, to_people
 from .fit import Bodies, Energy, Evidence, minimise, robust, rotvec_to_matrix
 from .frames import compose, invert
 from .prior import PosePrior
@@ -54,9 +54,10 @@ def run(
     torch.manual_seed(0)
     evidence = Evidence.of(tracks, T_w_from_cam, camera.K, fps)
     prior = PosePrior()
-    moving = slam.verdict == "full"
     path = torch.as_tensor(T_w_from_cam[:, :3, 3].copy(), dtype=torch.float32)
     bodies = from_people(body, T_w_from_cam[:, :3, :3], model)
+    set_scale(evidence, bodies)
+    moving = slam.verdict == "full"
     scale = start.scale if start is not None else 1.0
     if moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
@@ -84,7 +85,7 @@ def run(
         feet = keypoints[:, :, FEET]
         return (
             total
-            + contact_terms(feet, contact, up, height, evidence)
+            + contact_terms(feet, contact, up, height, bodies.size(), evidence)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
             + (tilt**2).sum() / SIGMA_UP**2
         )
@@ -149,11 +150,12 @@ def contacts(feet, up, height, evidence):
     return p * evidence.span[..., None]
 
 
-def contact_terms(feet, contact, up, height, evidence):
-    """Standing feet keep still and on the ground; no foot goes below it."""
-    step = (feet[:, 1:] - feet[:, :-1]) * evidence.fps
+def contact_terms(feet, contact, up, height, size, evidence):
+    """Standing feet keep still and on the ground; no foot goes below it. Lengths count in body sizes (P,), see fit.term_smooth."""
+    size = size[:, None, None]
+    step = (feet[:, 1:] - feet[:, :-1]) * evidence.fps / size[..., None]
     both = torch.minimum(contact[:, 1:], contact[:, :-1])
-    above = feet @ up - height
+    above = (feet @ up - height) / size
     sunk = torch.relu(-above) * evidence.span[..., None]
     return (
         (both * robust((step**2).sum(-1) / SIGMA_SLIDE**2, 6.0)).sum()

@@ -1,0 +1,99 @@
+"""S_c and S_w on synthetic shots: the truth is known, the detections carry noise."""
+
+import numpy as np
+import pytest
+import torch
+from tests.synthetic import FPS, shot
+
+from solver import body, world
+from solver.body_model import BodyModel
+from solver.frames import apply, fit_similarity, invert
+from solver.protocol import Reporter
+
+MODEL = BodyModel.load()
+
+
+def procrustes_mm(a, b):
+    """Mean joint distance after a similarity per frame, mm. a, b (T, J, 3)."""
+    out = []
+    for x, y in zip(a, b):
+        s, R, t = fit_similarity(x, y)
+        out.append(np.linalg.norm(s * x @ R.T + t - y, axis=1).mean())
+    return 1e3 * np.mean(out)
+
+
+def solve(move, **kwargs):
+    truth = shot(MODEL, move, **kwargs)
+    report = Reporter()
+    people = body.run(truth.tracks, truth.slam, MODEL, FPS, report)
+    solved = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, report)
+    return truth, people, solved, report
+
+
+@pytest.mark.parametrize("move", ["arc", "track", "static", "pan"])
+def test_metric_world(move):
+    truth, people, solved, report = solve(move, people=1, frames=36, seed=3)
+    joints_true = world.posed(truth.people, MODEL)[0][0]
+    in_camera = np.stack([apply(T, j) for T, j in zip(invert(truth.camera.T_world_from_cam), joints_true)])
+    assert procrustes_mm(world.posed(people, MODEL)[0][0], in_camera) < 45
+    joints = world.posed(solved.people, MODEL)[0][0]
+    centres, true_centres = solved.camera.T_world_from_cam[:, :3, 3], truth.camera.T_world_from_cam[:, :3, 3]
+    # How tall somebody is cannot be seen in a picture: beyond one common size, people and camera must be where they were.
+    size, R, t = fit_similarity(np.concatenate([joints.reshape(-1, 3), centres]), np.concatenate([joints_true.reshape(-1, 3), true_centres]))
+    assert 0.9 < size < 1.12
+    assert np.linalg.norm(size * joints @ R.T + t - joints_true, axis=-1).mean() < 0.08
+    assert np.linalg.norm(size * centres @ R.T + t - true_centres, axis=-1).mean() < 0.08
+    assert np.rad2deg(np.arccos(np.clip(R[2, 2], -1, 1))) < 2  # gravity
+    feet = world.posed(solved.people, MODEL)[1][0][:, world.FEET, 2]
+    assert np.abs(feet.min(1)).max() < 0.03  # the ground is at z = 0
+    assert solved.ground_source == "contacts" and report.warnings == []
+
+
+def test_two_people_share_a_world():
+    truth, _, solved, _ = solve("arc", people=2, frames=30, seed=5)
+    true, found = world.posed(truth.people, MODEL)[0], world.posed(solved.people, MODEL)[0]
+    apart = np.linalg.norm(true[0, :, 0] - true[1, :, 0], axis=-1)
+    assert np.abs(np.linalg.norm(found[0, :, 0] - found[1, :, 0], axis=-1) - apart).mean() < 0.3
+
+
+def test_gap_is_bridged_and_marked():
+    truth = shot(MODEL, "static", frames=36)
+    hidden = slice(14, 20)
+    truth.tracks.source[0, hidden] = 0
+    truth.tracks.keypoints_2d[0, hidden] = np.nan
+    truth.tracks.keypoints_3d[0, hidden] = np.nan
+    people = body.run(truth.tracks, truth.slam, MODEL, FPS, Reporter())
+    assert not people.visible[0, hidden].any() and (people.joint_confidence[0, hidden] == 0).all()
+    true = np.stack([apply(T, j) for T, j in zip(invert(truth.camera.T_world_from_cam), world.posed(truth.people, MODEL)[0][0])])
+    found = world.posed(people, MODEL)[0][0]
+    assert np.isfinite(found).all()
+    error = np.linalg.norm(found - true, axis=-1).mean(-1)
+    assert error[hidden].max() < error[~hidden_mask(36, hidden)].max() + 0.1
+
+
+def hidden_mask(frames, hidden):
+    out = np.zeros(frames, bool)
+    out[hidden] = True
+    return out
+
+
+def test_nobody():
+    truth = shot(MODEL, "arc", people=1, frames=8)
+    tracks = truth.tracks
+    for name in ("ids", "boxes", "score", "keypoints_2d", "keypoints_3d", "source"):
+        setattr(tracks, name, getattr(tracks, name)[:0])
+    report = Reporter()
+    people = body.run(tracks, truth.slam, MODEL, FPS, report)
+    solved = world.run(tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, report)
+    assert solved.ground_source == "camera" and len(report.warnings) == 1
+    assert solved.camera.T_world_from_cam[0, 2, 3] == pytest.approx(world.CAMERA_HEIGHT)
+
+
+def test_moving_the_world_moves_the_body_with_it():
+    """SMPL's `trans` is not the pelvis: the rest pelvis must be taken along."""
+    truth = shot(MODEL, "arc", frames=4)
+    T = truth.camera.T_world_from_cam[2] @ truth.camera.T_world_from_cam[0]
+    pelvis = MODEL.rest(torch.as_tensor(truth.people.betas, dtype=torch.float32))[0][:, 0].double().numpy()
+    moved = world.posed(world.moved_people(truth.people, T, pelvis), MODEL)[0]
+    joints = world.posed(truth.people, MODEL)[0]
+    assert np.allclose(moved, joints @ T[:3, :3].T + T[:3, 3], atol=1e-5)
