@@ -6,14 +6,14 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 MOVES = ("push-in", "pull-out", "pan", "track", "follow", "arc", "static", "zoom", "handheld", "crossing")
-# Moves in which the person travels; in the others a person may stay in one place.
-TRAVELLING_PERSON = ("pan", "track", "follow", "crossing")
 _SENSOR_HEIGHT_MM = 36 * 9 / 16
 
 
 def look_at(eye, target, roll=0.0):
     """T_world_from_cam (..., 4, 4) of cameras at eye (..., 3) that look at target (..., 3); roll (...,) radians."""
-    eye, target, roll = np.broadcast_arrays(np.asarray(eye, float), np.asarray(target, float), np.asarray(roll, float)[..., None])
+    eye, target, roll = np.broadcast_arrays(
+        np.asarray(eye, float), np.asarray(target, float), np.asarray(roll, float)[..., None]
+    )
     roll = roll[..., :1]
     z = target - eye
     z = z / np.linalg.norm(z, axis=-1, keepdims=True)
@@ -39,16 +39,18 @@ def _wobble(rng, frames, fps, sigma, period_s):
     return sigma * raw * np.sqrt(2 * np.sqrt(np.pi) * width)
 
 
-def make(move, rng, subject, fps):
+def make(move, rng, subject, fps, reach=0.0):
     """A camera over time.
 
     subject: (F, 3) m, the middle of the people at hip height, who walk (if they do) along their mean direction.
+    reach: m, how far from that middle anybody gets.
     Returns T_world_from_cam (F, 4, 4) and the focal length (F,) in mm on a 36 mm sensor.
     """
     F = len(subject)
     u = ease(np.linspace(0, 1, F))[:, None]
     focal = np.full(F, float(rng.choice([24, 28, 32, 35])))
-    near = 2.35 * focal[0] / _SENSOR_HEIGHT_MM  # a standing person fills the frame up to here
+    # From here a standing person fills the frame, and a group fits into it.
+    near = max(2.35 * focal[0] / _SENSOR_HEIGHT_MM, (2 * reach + 0.9) * focal[0] / 36) + 0.7 * reach
     target = gaussian_filter1d(subject, 0.5 * fps, axis=0, mode="nearest") + [0, 0, rng.uniform(-0.1, 0.05)]
     middle, travel = target.mean(0), target[-1] - target[0]
     walking = np.arctan2(travel[1], travel[0]) if np.linalg.norm(travel[:2]) > 0.3 else rng.uniform(0, 2 * np.pi)
@@ -68,7 +70,9 @@ def make(move, rng, subject, fps):
         aim = middle + 0.5 * (target - middle)
     elif move in ("pan", "static", "zoom"):
         distance = near * {"pan": 1.25, "static": 1.3, "zoom": 1.75}[move]
-        eye = np.repeat((middle * [1, 1, 0] + around(np.array([walking + side * 1.4]), np.array([distance])))[None], F, 0)
+        eye = np.repeat(
+            (middle * [1, 1, 0] + around(np.array([walking + side * 1.4]), np.array([distance])))[None], F, 0
+        )
         aim = target if move == "pan" else np.repeat(middle[None], F, 0)
         if move == "zoom":
             focal = focal * (1 + (0.55 * u[:, 0] if side > 0 else 0.55 * (1 - u[:, 0])))

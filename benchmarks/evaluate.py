@@ -41,14 +41,22 @@ def evaluate(take, truth) -> dict:
     out = {name: metrics.camera_metrics(T, T_true, K, K_true) for name, (T, K) in cameras.items()}
 
     estimates, truths = _people(take), _people(truth, first, count)
-    drawn = {i: _place(p, fr.project(p["joints"], fr.invert(T_est[p["frame"]]), K_est[p["frame"]]), count) for i, p in estimates.items()}
-    true_xy = {i: _place(p, fr.project(p["joints"], fr.invert(T_true[p["frame"]]), K_true[p["frame"]]), count) for i, p in truths.items()}
+    drawn = {
+        i: _place(p, fr.project(p["joints"], fr.invert(T_est[p["frame"]]), K_est[p["frame"]]), count)
+        for i, p in estimates.items()
+    }
+    true_xy = {
+        i: _place(p, fr.project(p["joints"], fr.invert(T_true[p["frame"]]), K_true[p["frame"]]), count)
+        for i, p in truths.items()
+    }
     size = np.array([shot["width"], height * scale])
     for i, xy in true_xy.items():
         xy[~_mask_of(truths[i], count)] = np.nan
     gate = 0.15 * shot["width"]
     matched = metrics.match_people(drawn, true_xy, gate)
-    out["people"] = _people_metrics(estimates, truths, drawn, true_xy, matched, size, float(Fraction(shot["fps"])), gate)
+    out["people"] = _people_metrics(
+        estimates, truths, drawn, true_xy, matched, size, float(Fraction(shot["fps"])), gate
+    )
     for name in ("masks", "solved"):
         files = [take / name / f"{f:06d}.png" for f in range(count)]
         pairs = [(p, truth / f"masks/{first + f:06d}.png") for f, p in enumerate(files) if p.exists()]
@@ -59,7 +67,7 @@ def evaluate(take, truth) -> dict:
 
 
 def _true_size(truth, K):
-    mask = read_mask(sorted((truth / "masks").glob("*.png"))[0])
+    mask = read_mask(min((truth / "masks").glob("*.png")))
     return mask.shape[1], mask.shape[0]
 
 
@@ -70,7 +78,11 @@ def _people(folder, first=0, count=None):
         with np.load(path) as file:
             frame = file["frame"].astype(int) - first
             keep = (frame >= 0) & (frame < (count if count is not None else np.inf))
-            out[int(path.stem)] = {"frame": frame[keep], "joints": file["joints_world"][keep], "visible": file["visible"][keep]}
+            out[int(path.stem)] = {
+                "frame": frame[keep],
+                "joints": file["joints_world"][keep],
+                "visible": file["visible"][keep],
+            }
     return out
 
 
@@ -116,7 +128,9 @@ def _people_metrics(estimates, truths, drawn, true_xy, matched, size, fps, gate)
         for j in ids[n + 1 :]:
             rows = np.isfinite(world[i][0][:, 0, 0]) & np.isfinite(world[j][0][:, 0, 0])
             if rows.any():
-                apart.append(metrics.root_distance_m(world[i][0][rows], world[j][0][rows], world[i][1][rows], world[j][1][rows]))
+                apart.append(
+                    metrics.root_distance_m(world[i][0][rows], world[j][0][rows], world[i][1][rows], world[j][1][rows])
+                )
     out["root_distance_m"] = float(np.mean(apart)) if apart else None
     for key in ("w_mpjpe_mm", "w_mpjpe_metric_mm", "wa_mpjpe_mm", "pa_mpjpe_mm", "rte_percent", "foot_slide_mm", "jitter",
                 "floor_penetration_mm", "joint_px_1920"):  # fmt: skip

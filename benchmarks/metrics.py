@@ -49,7 +49,9 @@ def rotation_angle_deg(A, B):
     """Angles between rotations (..., 3, 3), degrees."""
     trace = np.einsum("...ij,...ij->...", A, B)
     chord = np.linalg.norm(A - B, axis=(-2, -1)) / np.sqrt(8)  # sin(angle / 2): exact near zero, where arccos is not
-    return np.rad2deg(np.where(trace > -0.9, 2 * np.arcsin(np.clip(chord, 0, 1)), np.arccos(np.clip((trace - 1) / 2, -1, 1))))
+    return np.rad2deg(
+        np.where(trace > -0.9, 2 * np.arcsin(np.clip(chord, 0, 1)), np.arccos(np.clip((trace - 1) / 2, -1, 1)))
+    )
 
 
 def camera_metrics(estimate, truth, K=None, K_true=None):
@@ -102,18 +104,24 @@ def w_mpjpe(estimate, truth, segment=100, with_scale=True):
     with_scale=False aligns rigidly: the metric variant.
     """
     parts = [slice(a, a + segment) for a in range(0, len(truth), segment)]
-    return 1e3 * float(np.concatenate([_aligned_error(estimate[p], truth[p], slice(0, 2), with_scale) for p in parts]).mean())
+    return 1e3 * float(
+        np.concatenate([_aligned_error(estimate[p], truth[p], slice(0, 2), with_scale) for p in parts]).mean()
+    )
 
 
 def wa_mpjpe(estimate, truth, segment=100, with_scale=True):
     """WA-MPJPE, mm: the same, each segment aligned on all its frames."""
     parts = [slice(a, a + segment) for a in range(0, len(truth), segment)]
-    return 1e3 * float(np.concatenate([_aligned_error(estimate[p], truth[p], slice(None), with_scale) for p in parts]).mean())
+    return 1e3 * float(
+        np.concatenate([_aligned_error(estimate[p], truth[p], slice(None), with_scale) for p in parts]).mean()
+    )
 
 
 def pa_mpjpe(estimate, truth):
     """PA-MPJPE, mm: every frame aligned by a similarity of its own; the pose alone."""
-    return 1e3 * float(np.mean([_aligned_error(e[None], t[None], slice(None), True).mean() for e, t in zip(estimate, truth)]))
+    return 1e3 * float(
+        np.mean([_aligned_error(e[None], t[None], slice(None), True).mean() for e, t in zip(estimate, truth)])
+    )
 
 
 def rte_percent(estimate, truth):
@@ -193,7 +201,9 @@ def identity_switches(estimates, truths, gate):
     """How often a true person changes the estimated identity: frame by frame assignment in the picture, changes counted."""
     last, switches = {}, 0
     for f in range(len(next(iter(truths.values()), []))):
-        now = match_people({i: e[f : f + 1] for i, e in estimates.items()}, {i: t[f : f + 1] for i, t in truths.items()}, gate)
+        now = match_people(
+            {i: e[f : f + 1] for i, e in estimates.items()}, {i: t[f : f + 1] for i, t in truths.items()}, gate
+        )
         switches += sum(1 for person, identity in now.items() if last.get(person, identity) != identity)
         last.update(now)
     return switches
@@ -222,7 +232,11 @@ def mask_metrics(estimates, truths, matched):
             people.append(np.mean([v for c, v in each.items() if c > 0]))
     if not pa:
         return {"pa": None, "iou": None, "iou_people": None}
-    return {"pa": float(np.mean(pa)), "iou": float(np.mean(iou)), "iou_people": float(np.mean(people)) if people else None}
+    return {
+        "pa": float(np.mean(pa)),
+        "iou": float(np.mean(iou)),
+        "iou_people": float(np.mean(people)) if people else None,
+    }
 
 
 def joint_error_px(estimate_xy, truth_xy, inside, width):

@@ -153,7 +153,9 @@ def gait(body: Character, times, rng, path: Path, speed, run=False, start=0.0, a
         side = 1 if j == 0 else -1
         return xy + side * half * np.array([np.cos(yaw), np.sin(yaw)]), yaw + side * 0.04
 
-    feet = step_feet(body, phase, plant, duty, 0.95 if run else 0.75, 0.12 if run else 0.3, 0.24 * k if run else 0.035 * k)
+    feet = step_feet(
+        body, phase, plant, duty, 0.95 if run else 0.75, 0.12 if run else 0.3, 0.24 * k if run else 0.035 * k
+    )
     place, heading = path.at(s)
     heading = gaussian_filter1d(heading, 0.1 * fps, mode="nearest")
     c, w = np.cos(2 * np.pi * phase[:, 0]), np.sin(2 * np.pi * phase[:, 0])  # c = 1 when the left foot lands
@@ -173,7 +175,10 @@ def gait(body: Character, times, rng, path: Path, speed, run=False, start=0.0, a
     for j, sign in ((0, -1), (1, 1)):
         a = sign * c * swing
         bent = 1.45 + 0.25 * sign * c if run else 0.14 + 0.2 * (1 + sign * c) + 0.06 * speed
-        arm[:, j] = np.stack([a + (0.1 if run else -0.06), zero + 0.13 + 0.05 * np.abs(w), zero + (0.35 if run else 0.15), bent + zero], 1)
+        arm[:, j] = np.stack(
+            [a + (0.1 if run else -0.06), zero + 0.13 + 0.05 * np.abs(w), zero + (0.35 if run else 0.15), bent + zero],
+            1,
+        )
     for j, value in (arms or {}).items():
         arm[:, j] = value
     return Motion(place, heading, lift, pelvis, spine, head, arm, feet)
@@ -205,7 +210,11 @@ def stand(body: Character, times, rng, place, heading, arms=None, drop=None, lea
     zero = np.zeros(F)
     pelvis = np.stack([0.55 * lean, 1.2 * shift, zero], 1) + noise[:, :3] * 0.6
     spine = np.stack([0.6 * lean, -1.4 * shift, zero], 1) + noise[:, 3:6]
-    head = (np.zeros((F, 3)) if look is None else look) + np.stack([-0.6 * lean, zero, zero], 1) + noise[:, 6:] * [1, 0.7, 2]
+    head = (
+        (np.zeros((F, 3)) if look is None else look)
+        + np.stack([-0.6 * lean, zero, zero], 1)
+        + noise[:, 6:] * [1, 0.7, 2]
+    )
     arm = np.zeros((F, 2, 4)) + [0.03, 0.12, 0.15, 0.25]
     arm += smooth_noise(rng, F, fps, 0.03, 2, 8).reshape(F, 2, 4)
     for j, value in (arms or {}).items():
@@ -247,13 +256,21 @@ def dance(body: Character, times, rng, place, heading, beat_hz=1.0, kind="sway")
     arm = np.zeros((F, 2, 4))
     for j, sign in ((0, 1), (1, -1)):
         a = 0.55 + 0.45 * np.sin(beat / 2 + sign * 0.9)
-        arm[:, j] = np.stack([a, 0.35 + 0.25 * np.sin(beat / 2 + 0.6 * sign), 0.3 + zero, 1.25 + 0.45 * np.sin(beat + sign)], 1)
+        arm[:, j] = np.stack(
+            [a, 0.35 + 0.25 * np.sin(beat / 2 + 0.6 * sign), 0.3 + zero, 1.25 + 0.45 * np.sin(beat + sign)], 1
+        )
     return Motion(where, yaw, (-0.05 - 0.025 * np.cos(beat)) * k, pelvis, spine, head, arm, feet)
 
 
 def talk_arms(times, rng, sides=(0, 1)):
     """Hands that talk: each arm moves between open, pointing and resting poses."""
-    poses = [(0.45, 0.22, 0.25, 1.35), (0.75, 0.32, 0.0, 1.0), (0.10, 0.15, 0.2, 0.4), (0.55, 0.10, 0.55, 1.5), (1.1, 0.25, 0.1, 0.5)]
+    poses = [
+        (0.45, 0.22, 0.25, 1.35),
+        (0.75, 0.32, 0.0, 1.0),
+        (0.10, 0.15, 0.2, 0.4),
+        (0.55, 0.10, 0.55, 1.5),
+        (1.1, 0.25, 0.1, 0.5),
+    ]
     out = {}
     for j in sides:
         t = np.arange(-0.5, times[-1] + 1.6, 0.55) + rng.uniform(-0.12, 0.12)

@@ -129,7 +129,7 @@ def build(base: BaseMesh, spec: dict) -> Character:
     """Dress a body.
 
     spec: gender, race, age, muscle, weight (MakeHuman macro names), height_m, seed, sleeve (0 shoulder, 1 elbow, 2 wrist),
-    optional long_hair (lowest height as a fraction of 1.75 m), skirt, tucked; colours are for materials.py.
+    optional long_hair (where it ends, m for a body of 1.75 m), skirt, tucked; colours are for materials.py.
     """
     V = base.vertices + base.target(f"macrodetails/{spec['race']}-{spec['gender']}-{spec['age']}")
     kind = f"{spec['gender']}-{spec['age']}-{spec['muscle']}muscle-{spec['weight']}weight"
@@ -228,7 +228,9 @@ def _clothe(base, spec, X, k, cube, dominant):
     body = np.array(sorted({i for f, g in zip(base.faces, base.groups) if g == "body" for i in f}))
     hip, neck, eye = 0.5 * (cube("l-upper-leg") + cube("r-upper-leg")), cube("neck"), cube("l-eye")
     arm = _along_arm(X, dominant, cube, k)
-    leg = np.isin(dominant, [s + b for s in sides for b in ("UpLeg", "Leg", "Foot", "ToeBase")] + ["LHipJoint", "RHipJoint"])
+    leg = np.isin(
+        dominant, [s + b for s in sides for b in ("UpLeg", "Leg", "Foot", "ToeBase")] + ["LHipJoint", "RHipJoint"]
+    )
     hand = np.isin(dominant, [s + b for s in sides for b in _ARM_BONES[2:]] + ["LThumb", "RThumb"])
     waist, hem = cube("spine-4")[2] + 0.01 * k, hip[2] - 0.035 * k
     if spec.get("tucked"):
@@ -254,12 +256,16 @@ def _clothe(base, spec, X, k, cube, dominant):
                 chosen.append(("body", face, 0))
                 if scalp[a].all():
                     chosen.append(("scalp", face, 1))
-            elif hand[a].any() or (arm[a] > spec["sleeve"] - 0.25).all() or (skirt and leg[a].all() and z.max() < 0.62 * k):
+            elif (
+                hand[a].any()
+                or (arm[a] > spec["sleeve"] - 0.25).all()
+                or (skirt and leg[a].all() and z.max() < 0.62 * k)
+            ):
                 chosen.append(("body", face, 0))
         elif group == "helper-tights":
-            if arm[a].max() >= 0 or z.mean() > hem:
-                if (arm[a] < spec["sleeve"]).all() and (z < neckline[a]).all() and not hand[a].all():
-                    chosen.append(("shirt", face, 2))
+            covered = (arm[a] < spec["sleeve"]).all() and (z < neckline[a]).all() and not hand[a].all()
+            if covered and (arm[a].max() >= 0 or z.mean() > hem):
+                chosen.append(("shirt", face, 2))
             if arm[a].max() < 0 and z.mean() < waist + 0.02 * k:
                 if z.mean() < 0.085 * k:
                     chosen.append(("shoe", face, 4))
@@ -304,7 +310,9 @@ def _clothe(base, spec, X, k, cube, dominant):
     attributes = {
         "rest": rest / k,
         "brow": (front & (brow_x < 0.019) & (np.abs(rest[:, 2] - brow_z) < 0.0045 * k)).astype(float),
-        "lips": (front & (np.abs(mouth[:, 0]) < 0.024) & (np.abs(mouth[:, 2]) < 0.009 * (1 - (mouth[:, 0] / 0.03) ** 2))).astype(float),
+        "lips": (
+            front & (np.abs(mouth[:, 0]) < 0.024) & (np.abs(mouth[:, 2]) < 0.009 * (1 - (mouth[:, 0] / 0.03) ** 2))
+        ).astype(float),
     }
     return source, np.array(vertices), faces, np.array([m for *_, m in chosen]), attributes
 
@@ -328,7 +336,14 @@ _CLOTHS = (
     (0.55, 0.06, 0.05), (0.70, 0.68, 0.62), (0.62, 0.40, 0.05), (0.04, 0.10, 0.35), (0.05, 0.26, 0.16),
     (0.45, 0.14, 0.30), (0.03, 0.03, 0.04), (0.10, 0.34, 0.46), (0.60, 0.22, 0.06),
 )  # fmt: skip
-_TROUSERS = ((0.03, 0.04, 0.09), (0.05, 0.05, 0.05), (0.26, 0.20, 0.13), (0.12, 0.12, 0.13), (0.40, 0.38, 0.34), (0.10, 0.03, 0.03))
+_TROUSERS = (
+    (0.03, 0.04, 0.09),
+    (0.05, 0.05, 0.05),
+    (0.26, 0.20, 0.13),
+    (0.12, 0.12, 0.13),
+    (0.40, 0.38, 0.34),
+    (0.10, 0.03, 0.03),
+)
 
 
 def random_spec(rng) -> dict:

@@ -62,7 +62,9 @@ def blob(rng, centre, radius, material, rings=10, sectors=16):
     u = np.arange(sectors + 1) / sectors * 2 * np.pi
     bumps = rng.normal(1, 0.13, (rings + 1, sectors + 1))
     bumps[:, -1], bumps[0], bumps[-1] = bumps[:, 0], 1, 1
-    d = np.stack([np.outer(np.sin(v), np.cos(u)), np.outer(np.sin(v), np.sin(u)), np.outer(np.cos(v), np.ones_like(u))], -1)
+    d = np.stack(
+        [np.outer(np.sin(v), np.cos(u)), np.outer(np.sin(v), np.sin(u)), np.outer(np.cos(v), np.ones_like(u))], -1
+    )
     points = (d * (bumps * radius)[..., None]).reshape(-1, 3) + centre
     faces, uvs = [], []
     for i in range(rings):
@@ -72,6 +74,28 @@ def blob(rng, centre, radius, material, rings=10, sectors=16):
             for di, dj in ((0, 0), (1, 0), (1, 1), (0, 1)):
                 uvs.append(((j + dj) / sectors * 2, (i + di) / rings))
     return _object("blob", points, faces, uvs, material)
+
+
+def car(xy, turn, paint, dark):
+    """A car's outline: enough for a background. Returns its parts."""
+    along = np.array([np.cos(turn), np.sin(turn)])
+    across = np.array([-along[1], along[0]])
+    parts = [
+        box([*xy, 0.35], (4.2, 1.7, 0.6), paint, 4, turn),
+        box([*(xy - 0.2 * along), 0.95], (2.3, 1.5, 0.5), dark, 3, turn),
+    ]
+    wheels = [(a, b) for a in (-1.3, 1.3) for b in (-0.8, 0.8)]
+    return parts + [box([*(xy + a * along + b * across), 0], (0.6, 0.2, 0.6), dark, 1, turn) for a, b in wheels]
+
+
+def moving_car(rng):
+    """A car that faces +X at the origin, its parts carried by the object returned."""
+    paint = pictured("paint", textures.plain(rng, colour=tuple(rng.uniform(0.05, 0.7, 3)), dirt=0.1), 0.02)
+    whole = bpy.data.objects.new("car", None)
+    bpy.context.scene.collection.objects.link(whole)
+    for part in car(np.zeros(2), 0.0, paint, pictured("tyre", textures.plain(rng, colour=(0.1, 0.11, 0.11)))):
+        part.parent = whole
+    return whole
 
 
 class _Builder:
@@ -118,7 +142,12 @@ class _Builder:
         tube([*xy, 0], 0.16, height, self.material("plain", 7, colour=(0.25, 0.17, 0.1), dirt=0.6), top=0.1)
         for _ in range(4):
             offset = self.rng.normal(0, 0.55, 3) * [1, 1, 0.6]
-            blob(self.rng, [*xy, height + 0.5] + offset, self.rng.uniform(0.8, 1.3), self.material("leaves", int(self.rng.integers(2))))
+            blob(
+                self.rng,
+                [*xy, height + 0.5] + offset,
+                self.rng.uniform(0.8, 1.3),
+                self.material("leaves", int(self.rng.integers(2))),
+            )
 
     def lamp(self, low, high):
         xy = self.spot(0.3, low, high)
@@ -147,7 +176,13 @@ class _Builder:
             box([*xy, 0.42], (1.7, 0.45, 0.07), wood, 1.2, turn)
             box([*(xy + 0.24 * back), 0.6], (1.7, 0.05, 0.35), wood, 1.2, turn)
             for s in (-0.7, 0.7):
-                box([*(xy + s * side), 0], (0.1, 0.4, 0.42), self.material("plain", 8, colour=(0.13, 0.15, 0.14)), 1.0, turn)
+                box(
+                    [*(xy + s * side), 0],
+                    (0.1, 0.4, 0.42),
+                    self.material("plain", 8, colour=(0.13, 0.15, 0.14)),
+                    1.0,
+                    turn,
+                )
 
     def board(self, low, high):
         """An advertisement on two posts."""
@@ -160,18 +195,12 @@ class _Builder:
                 tube([*(xy + s * side), 0], 0.05, 0.8, self.material("plain", 8, colour=(0.13, 0.15, 0.14)))
 
     def car(self, low, high, turn):
-        """A parked car's outline: enough for a background."""
         xy = self.spot(2.2, low, high)
         if xy is not None:
-            paint = self.material("plain", 20 + int(self.rng.integers(4)), colour=tuple(self.rng.uniform(0.05, 0.7, 3)), dirt=0.08)
-            dark = self.material("plain", 8, colour=(0.13, 0.15, 0.14))
-            along = np.array([np.cos(turn), np.sin(turn)])
-            across = np.array([-along[1], along[0]])
-            box([*xy, 0.35], (4.2, 1.7, 0.6), paint, 4, turn)
-            box([*(xy - 0.2 * along), 0.95], (2.3, 1.5, 0.5), dark, 3, turn)
-            for a in (-1.3, 1.3):
-                for b in (-0.8, 0.8):
-                    box([*(xy + a * along + b * across), 0], (0.6, 0.2, 0.6), dark, 1, turn)
+            paint = self.material(
+                "plain", 20 + int(self.rng.integers(4)), colour=tuple(self.rng.uniform(0.05, 0.7, 3)), dirt=0.08
+            )
+            car(xy, turn, paint, self.material("plain", 8, colour=(0.13, 0.15, 0.14)))
 
     def walls(self, distance, heights, kind, metres):
         """Fronts all around, broken into houses of different height and depth."""
@@ -184,7 +213,14 @@ class _Builder:
                 depth = self.rng.uniform(3, 6)
                 place = (far + depth / 2 + self.rng.uniform(0, 1.2)) * out + (x + width / 2) * along
                 material = self.material(kind, int(self.rng.integers(4)))
-                box([*place, 0], (width - 0.05, depth, self.rng.uniform(*heights)), material, metres, turn + np.pi / 2, self.rng.random(2))
+                box(
+                    [*place, 0],
+                    (width - 0.05, depth, self.rng.uniform(*heights)),
+                    material,
+                    metres,
+                    turn + np.pi / 2,
+                    self.rng.random(2),
+                )
                 x += width
 
 
@@ -210,7 +246,13 @@ def build(kind, rng, clear):
             side, place = rng.integers(4), rng.uniform(-9, 9)
             turn = side * np.pi / 2
             xy = 10.95 * np.array([np.cos(turn), np.sin(turn)]) + place * np.array([-np.sin(turn), np.cos(turn)])
-            box([*xy, rng.uniform(0.5, 2.4)], (rng.uniform(0.8, 1.8), 0.06, 1.3), b.material("poster", int(rng.integers(6))), 1.5, turn + np.pi / 2)
+            box(
+                [*xy, rng.uniform(0.5, 2.4)],
+                (rng.uniform(0.8, 1.8), 0.06, 1.3),
+                b.material("poster", int(rng.integers(6))),
+                1.5,
+                turn + np.pi / 2,
+            )
         props = [(b.crate, 14), (b.board, 4), (b.bench, 3), (b.lamp, 3)]
         reach = (3.0, 10.0)
     else:

