@@ -173,7 +173,9 @@ def _scan(source, report):
         finder.add(source.thumbnail(frame))
         report.progress(len(times), max(total, len(times)), "Looking for cuts")
     if not times:
-        raise ShotError(f"{source.path.name} holds no readable frame.", "Export the shot again; this file is empty or damaged.")
+        raise ShotError(
+            f"{source.path.name} holds no readable frame.", "Export the shot again; this file is empty or damaged."
+        )
     return np.array(times), finder.finish(), size
 
 
@@ -252,7 +254,9 @@ def _warn_about(source, times, report):
     count = len(times)
     if isinstance(source, Sequence):
         if source.gaps > 0:
-            report.warn(f"{source.gaps} pictures are missing from the numbered sequence; it is read as if there were no gap.")
+            report.warn(
+                f"{source.gaps} pictures are missing from the numbered sequence; it is read as if there were no gap."
+            )
         return
     steps = np.diff(times)
     step = float(np.median(steps)) if count > 1 else float(1 / source.rate)

@@ -136,7 +136,9 @@ class Sequence:
         self.rate = Fraction(fps or 24).limit_denominator(1001)
         path = Path(path)
         if path.suffix.lower() == ".exr":
-            raise ShotError("OpenEXR pictures are not read.", "Convert the sequence to PNG with a film look, then choose that.")
+            raise ShotError(
+                "OpenEXR pictures are not read.", "Convert the sequence to PNG with a film look, then choose that."
+            )
         folder = path if path.is_dir() else path.parent
         groups: dict[tuple, list] = {}
         for file in folder.iterdir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ import numpy as np
 from ..records import Tracks
 from ..take import write_mask
 from .appearance import look_of
-from .backend import SURE, Embedded
+from .backend import SURE, Embedded, Pose
 from .keypoints import join, reject_jumps, repair_sides
 from .masks import Store, compose, place
 from .motion import CameraMotion, carry_box
+from .nets import iou
 from .tracker import (
+    DETECTED,
     INTERPOLATED,
+    PLAIN,
     PROPAGATED,
     Sighting,
     Track,
@@ -25,6 +29,7 @@ from .tracker import (
     merge_duplicates,
     oks,
     select,
+    trim,
 )
 
 _QUARTERS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
@@ -43,8 +48,8 @@ def run(shot, frames, take_dir, options, report, backend=None) -> Tracks:
         walk = _Walk(shot, frames, backend, store, report)
         tracks, motions = walk.forward()
         rate = _rate(shot)
-        tracks = link(merge_duplicates(tracks), motions, rate)
-        tracks = select(merge_duplicates(tracks), len(frames), shot.width * shot.height)
+        tracks = link(merge_duplicates(trim(tracks)), motions, rate)
+        tracks = select(merge_duplicates(tracks), len(frames))
         walk.fill(tracks, motions)
         return _finish(shot, tracks, motions, store, masks_dir, backend, report)
     finally:
@@ -71,7 +76,7 @@ class _Walk:
             A = camera.step(rgb, boxes)
             motions.append(A)
             tracker.predict(frame, A)
-            found = [Sighting(frame, box, self.backend.pose(rgb, box)) for box in boxes]
+            found = [self._at(rgb, frame, box) for box in boxes]
             found = [s for s in drop_duplicates(found) if s.score > 0.15]
             for s in found:  # masks and looks first: matching wants to know what people look like
                 self._complete(rgb, s)
@@ -88,19 +93,25 @@ class _Walk:
                         found.append(s)
                         tracker.add(s, track)
             for k, s in enumerate(found):
-                if s.source != PROPAGATED and k not in matched and s.score > 0.22:
-                    if not any(o is not s and frame in t.sightings and is_duplicate(s, t.sightings[frame])
-                               for t in tracker.tracks for o in [t.sightings.get(frame)]):
-                        tracker.add(s)
+                if s.source == DETECTED and k not in matched and s.score > PLAIN:
+                    tracker.add(s)
             self.report.progress(frame + 1, self.total, f"{len(found)} people")
         return tracker.tracks, np.array(motions)
+
+    def _at(self, rgb, frame, box) -> Sighting:
+        s = Sighting(frame, box, self.backend.pose(rgb, box))
+        # A box that hangs half beside plain joints is worth less than they are.
+        if s.score > 0.4 and iou(box, _widened(s.pose.box))[0, 0] < 0.4:
+            tight = self._inside(_widened(s.pose.box))
+            s.box = box if tight is None else tight
+        return s
 
     def fill(self, tracks, motions):
         """Look again where a track has a gap, and before its first frame; interpolate what stays missing for a moment."""
         wanted = []
         for track in tracks:
             seen = sorted(track.sightings)
-            for a, b in zip(seen, seen[1:]):
+            for a, b in pairwise(seen):
                 if 1 < b - a <= 30:
                     wanted += [(f, track, _between(track, a, b, f, motions)) for f in range(a + 1, b)]
         for n, (frame, track, box) in enumerate(sorted(wanted, key=lambda w: w[0])):
@@ -109,7 +120,7 @@ class _Walk:
         for track in tracks:
             self._backward(track, tracks, motions)
             seen = sorted(track.sightings)
-            for a, b in zip(seen, seen[1:]):
+            for a, b in pairwise(seen):
                 if 1 < b - a <= 5:
                     for f in range(a + 1, b):
                         track.sightings[f] = _interpolated(track, a, b, f, motions)
@@ -119,7 +130,9 @@ class _Walk:
         """From the first sighting back in time, as long as the person is plainly there."""
         for frame in range(track.first - 1, max(-1, track.first - 1 - most), -1):
             A = np.vstack([motions[frame + 1], [0, 0, 1]])
-            if not self._look_again(frame, track, carry_box(np.linalg.inv(A)[:2], track.sightings[frame + 1].box), tracks):
+            if not self._look_again(
+                frame, track, carry_box(np.linalg.inv(A)[:2], track.sightings[frame + 1].box), tracks
+            ):
                 return
             self.report.progress(0, self.total, "Looking back")
 
@@ -216,10 +229,7 @@ def _between(track, a, b, frame, motions):
 
 def _interpolated(track: Track, a, b, frame, motions) -> Sighting:
     """A box between two sightings. Its joints are no evidence: their confidence is 0."""
-    from .backend import Pose
-
-    s = Sighting(frame, _between(track, a, b, frame, motions), Pose(np.zeros((17, 3))), INTERPOLATED)
-    return s
+    return Sighting(frame, _between(track, a, b, frame, motions), Pose(np.zeros((17, 3))), INTERPOLATED)
 
 
 def _finish(shot, tracks, motions, store, masks_dir, backend, report) -> Tracks:

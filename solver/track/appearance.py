@@ -25,7 +25,9 @@ def look_of(rgb, mask, joints) -> np.ndarray:
     for row, part in enumerate((slice(None, waist - y0), slice(waist - y0, None))):
         if inside[part].sum() > 20:
             crop = np.ascontiguousarray(hsv[part])
-            h = cv2.calcHist([crop], [0, 1, 2], np.ascontiguousarray(inside[part]), [12, 4, 3], [0, 180, 0, 256, 0, 256])
+            h = cv2.calcHist(
+                [crop], [0, 1, 2], np.ascontiguousarray(inside[part]), [12, 4, 3], [0, 180, 0, 256, 0, 256]
+            )
             out[row] = (h / h.sum()).ravel()
     return out
 

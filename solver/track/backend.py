@@ -74,7 +74,11 @@ class Embedded:
 
     def provenance(self) -> dict:
         nets = (self._nanodet, self._multipose, self._thunder, self._blaze)
-        return {"backend": self.name, "licence": self.licence, "weights_sha256": {n.net.file: n.net.sha256 for n in nets}}
+        return {
+            "backend": self.name,
+            "licence": self.licence,
+            "weights_sha256": {n.net.file: n.net.sha256 for n in nets},
+        }
 
     def detect(self, rgb):
         found = [self._nanodet(rgb), self._multipose(rgb)]

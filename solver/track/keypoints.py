@@ -79,23 +79,22 @@ def reject_jumps(joints, size, steps) -> np.ndarray:
     joints: (T, J, 3); size: (T,); steps: (T, 2, 3). A joint is compared with the line between its neighbours.
     """
     out = joints.copy()
-    for span in (1, 2):
-        for t in range(1, len(joints) - span):
-            a, b = t - 1, t + span
-            if not np.isfinite(joints[[a, b], 0, 0]).all():
+    seen = np.isfinite(joints[:, 0, 0])
+    for length in (1, 2):
+        for a in range(len(joints) - length - 1):
+            b = a + length + 1
+            if not seen[a : b + 1].all():
                 continue
-            start = out[a, :, :2]
-            for f in range(a + 1, t + 1):
-                start = start @ steps[f][:, :2].T + steps[f][:, 2]
-            end = out[b, :, :2]
-            for f in range(b, t, -1):
-                end = (end - steps[f][:, 2]) @ np.linalg.inv(steps[f][:, :2]).T
-            line = start + (end - start) / (span + 1)
-            off = np.linalg.norm(joints[t, :, :2] - line, axis=1)
-            travelled = np.linalg.norm(end - start, axis=1)
             known = (out[a, :, 2] > SURE) & (out[b, :, 2] > SURE)
-            wild = known & (off > 0.12 * size[t] + 1.0 * travelled)
-            out[t, wild, 2] = 0
+            start, wild = [out[a, :, :2]], []
+            for t in range(a + 1, b + 1):
+                start.append(start[-1] @ steps[t][:, :2].T + steps[t][:, 2])
+            drift = out[b, :, :2] - start[-1]  # what the joint itself moved, beside the camera
+            for n in range(1, length + 1):
+                off = np.linalg.norm(joints[a + n, :, :2] - start[n] - drift * n / (length + 1), axis=1)
+                wild.append(known & (off > 0.12 * size[a + n] + np.linalg.norm(drift, axis=1)))
+            for n, stray in enumerate(wild, 1):
+                out[a + n, stray, 2] = 0
     return out
 
 

@@ -20,7 +20,7 @@ class Store:
     """Crops (256, 256) uint8 in a temporary file, packed: a long shot does not fill the memory."""
 
     def __init__(self, folder=None):
-        self._file = tempfile.TemporaryFile(dir=folder)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it lives as long as the store
 
     def put(self, crop) -> tuple[int, int]:
         data = cv2.imencode(".png", crop)[1].tobytes()

@@ -18,6 +18,8 @@ from .nets import iou
 
 DETECTED, PROPAGATED, INTERPOLATED = 1, 2, 3
 
+PLAIN = 0.3  # a sighting that scores less may continue a track, but begins none
+
 # Spread of each COCO joint as annotators place it, relative to the size of the person (COCO keypoint evaluation).
 _SIGMAS = 2 * np.array(
     [.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089]
@@ -37,7 +39,8 @@ class Sighting:
 
     @property
     def score(self) -> float:
-        return self.pose.score
+        """0..1: the joints' confidence, less where the second network sees nobody there."""
+        return self.pose.score * (1 if self.body is None else 0.5 + 0.5 * self.body.presence)
 
     @property
     def size(self) -> float:
@@ -87,15 +90,19 @@ def oks(a, b, area) -> float:
 
 
 def is_duplicate(a: Sighting, b: Sighting) -> bool:
-    """Two sightings of one frame that show the same body: one box inside the other and the joints in the same places."""
+    """Two sightings of one frame that show the same body: the joints in the same places, or one box inside the other."""
     small, large = sorted((a, b), key=lambda s: (s.box[2:] - s.box[:2]).prod())
-    overlap = np.clip(np.minimum(small.box[2:], large.box[2:]) - np.maximum(small.box[:2], large.box[:2]), 0, None).prod()
+    both = (a.pose.joints[:, 2] > SURE) & (b.pose.joints[:, 2] > SURE)
+    apart = np.linalg.norm(a.pose.joints[both, :2] - b.pose.joints[both, :2], axis=1)
+    if both.sum() >= 6 and np.median(apart) < 0.05 * min(a.size, b.size):
+        return True
+    overlap = np.clip(
+        np.minimum(small.box[2:], large.box[2:]) - np.maximum(small.box[:2], large.box[:2]), 0, None
+    ).prod()
     if overlap < 0.6 * max(1e-6, (small.box[2:] - small.box[:2]).prod()):
         return False
-    both = (a.pose.joints[:, 2] > SURE) & (b.pose.joints[:, 2] > SURE)
     if both.sum() < 3:
         return bool(iou(a.box, b.box)[0, 0] > 0.6)
-    apart = np.linalg.norm(a.pose.joints[both, :2] - b.pose.joints[both, :2], axis=1)
     return bool(np.median(apart) < 0.06 * large.size)
 
 
@@ -126,14 +133,19 @@ class Tracker:
             t.joints = np.column_stack([carry(A, t.joints[:, :2]) + step, t.joints[:, 2]])
 
     def match(self, frame: int, sightings) -> dict[int, Track]:
-        """Index of sighting -> track. Recent tracks first, then those lost for a while, which must look alike."""
+        """Index of sighting -> track. Plain sightings go to recent tracks first, then to those lost for a while, which must
+        look alike; doubtful ones may only continue a track that is just there."""
         matched: dict[int, Track] = {}
-        for lost in (False, True):
-            tracks = [t for t in self.active(frame) if (frame - t.last > 3) == lost]
-            free = [k for k in range(len(sightings)) if k not in matched]
+        for lost, plain in ((False, True), (False, False), (True, True)):
+            tracks = [
+                t
+                for t in self.active(frame)
+                if (frame - t.last > 3) == lost and not any(t is other for other in matched.values())
+            ]
+            free = [k for k, s in enumerate(sightings) if k not in matched and (s.score >= PLAIN) == plain]
             if not tracks or not free:
                 continue
-            cost = np.array([[_cost(t, sightings[k], frame, lost) for k in free] for t in tracks])
+            cost = np.array([[_cost(t, sightings[k], frame, lost, plain) for k in free] for t in tracks])
             for row, column in zip(*linear_sum_assignment(cost)):
                 if cost[row, column] < 5:
                     matched[free[column]] = tracks[row]
@@ -157,7 +169,7 @@ class Tracker:
         return track
 
 
-def _cost(track: Track, s: Sighting, frame: int, lost: bool) -> float:
+def _cost(track: Track, s: Sighting, frame: int, lost: bool, plain: bool) -> float:
     """Lower is likelier; 9 means impossible."""
     gap = frame - track.last
     overlap = iou(track.box, s.box)[0, 0]
@@ -166,9 +178,11 @@ def _cost(track: Track, s: Sighting, frame: int, lost: bool) -> float:
     far = np.linalg.norm((track.box[:2] + track.box[2:] - s.box[:2] - s.box[2:]) / 2) / size
     look = similarity(track.look, s.look)
     ratio = abs(np.log(s.size / max(1.0, (track.box[2:] - track.box[:2]).max())))
-    if not lost and overlap < 0.15 and alike < 0.3:
+    if not lost and ((overlap < 0.15 and alike < 0.3) or (ratio > 0.5 and alike < 0.4)):
         return 9.0
-    if lost and (far > 0.4 + 0.06 * gap or look < 0.5 or ratio > 0.7):
+    if not plain and (overlap < 0.35 or look < 0.6):
+        return 9.0
+    if lost and (far > 0.4 + 0.06 * gap or look < 0.6 or ratio > 0.5):
         return 9.0
     return (1 - overlap) + 0.5 * (1 - alike) + (2 if lost else 1) * (1 - look) + 0.5 * ratio + 0.01 * gap
 
@@ -190,6 +204,15 @@ def merge_duplicates(tracks: list[Track]) -> list[Track]:
         else:
             kept.append(t)
     return kept
+
+
+def trim(tracks: list[Track]) -> list[Track]:
+    """Take doubtful sightings off both ends of each track: there it has often gone astray already."""
+    for t in tracks:
+        for end in (min, max):
+            while t.sightings and t.sightings[end(t.sightings)].score < PLAIN:
+                del t.sightings[end(t.sightings)]
+    return [t for t in tracks if t.sightings]
 
 
 def chain(motions) -> np.ndarray:
@@ -259,15 +282,15 @@ def _far(i, j, tracks, alike, enough=0.68, margin=0.06):
     return 1.0 + 2 * (1 - look)
 
 
-def select(tracks: list[Track], frames: int, picture_px: float, most: int = 8) -> list[Track]:
+def select(tracks: list[Track], frames: int, most: int = 8) -> list[Track]:
     """Drop ghosts; the most prominent people first.
 
-    A ghost is short, or nowhere looks like a person, or is carried along far more often than it is found.
+    A ghost is short, or hardly ever plainly a person, or is carried along far more often than it is found.
     """
     people = []
     for t in tracks:
-        short = len(t) < min(6, max(1, frames // 4))
-        if not short and t.score >= 0.3 and t.detected_share() >= 0.25:
+        sure = sum(s.score > 0.4 for s in t.sightings.values())
+        if len(t) >= min(6, max(1, frames // 4)) and sure >= max(1, 0.2 * len(t)) and t.detected_share() >= 0.25:
             people.append(t)
     people.sort(key=lambda t: -_prominence(t))
     if people:

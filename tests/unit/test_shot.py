@@ -67,9 +67,7 @@ def test_plain_movie(tmp_path):
 
 def test_random_access_equals_iteration(tmp_path):
     """Long groups with B-frames: a jump must land on the very frame that iteration gives."""
-    path = movie(
-        tmp_path / "a.mp4", [picture(k) for k in range(160)], codec="libx264", gop_size=40, max_b_frames=2
-    )
+    path = movie(tmp_path / "a.mp4", [picture(k) for k in range(160)], codec="libx264", gop_size=40, max_b_frames=2)
     shot = run(path, options(range=(5, 154)), Reporter())
     inorder = [image.copy() for image in Frames(shot)]
     assert len(inorder) == 150
@@ -97,9 +95,7 @@ def test_rotation_metadata(tmp_path, degrees):
     data = bytearray(path.read_bytes())
     matrix = data.index(b"tkhd") + 4 + 40
     c, s = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
-    data[matrix : matrix + 36] = struct.pack(
-        ">9i", c << 16, s << 16, 0, -s << 16, c << 16, 0, 0, 0, 1 << 30
-    )
+    data[matrix : matrix + 36] = struct.pack(">9i", c << 16, s << 16, 0, -s << 16, c << 16, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
     shot = run(path, options(), Reporter())
     upright = Frames(shot).read(0)
