@@ -147,14 +147,17 @@ class Painter:
     def _aligned(self, target: Target, index, source, box) -> Patch | None:
         H = self.registration.homography(index, source, box)
         rgb, hole = self.window.rgb(source), self.window.hole(source)
-        return target.align(rgb, hole, H, self._refine)
+        return target.align(rgb, hole, H, self._pairs(index, source, box))
+
+    def _pairs(self, index, source, box):
+        return self.registration.pairs(index, source, box) if self._refine else None
 
     def _carried(self, target: Target, index, box) -> Patch | None:
         if self._before is None or self._before[0] != index - 1:
             return None
         _, raw, unseen = self._before
         H = self.registration.homography(index, index - 1, box)
-        return target.align(raw, None, H, self._refine, unseen)
+        return target.align(raw, None, H, self._pairs(index, index - 1, box), unseen)
 
     def _finish(self, index, target, fill, inner, band, patches, copies):
         """Hide the seam with a smooth correction and give back the grain that averaging took."""

@@ -45,8 +45,10 @@ class Registration:
         H = K[source] @ R[source].T @ R[target] @ np.linalg.inv(K[target])
         return np.linalg.inv(_TO_CORNER) @ H @ _TO_CORNER
 
-    def _from_points(self, target, source, box):
-        """The plane through the solved static points around the hole: right for the ground or wall behind the person."""
+    def pairs(self, target: int, source: int, box):
+        """Solved static points around the box in both frames, two arrays (N, 2); empty where there are none."""
+        if self._tracks is None:
+            return np.zeros((0, 2)), np.zeros((0, 2))
         pixels, first, last = self._tracks
         a, b = pixels[:, target] - 0.5, pixels[:, source] - 0.5
         usable = np.isfinite(a).all(1) & np.isfinite(b).all(1)
@@ -55,11 +57,15 @@ class Registration:
         near = usable & (a[:, 0] > x0) & (a[:, 0] < x1) & (a[:, 1] > y0) & (a[:, 1] < y1)
         if near.sum() < 2 * MIN_POINTS:
             near = usable
-        if near.sum() < MIN_POINTS:
-            return None
         every = max(1, int(near.sum()) // 300)
-        a, b = a[near][::every], b[near][::every]
-        H, _ = cv2.findHomography(a, b, cv2.LMEDS if len(a) < 40 else 0)
+        return a[near][::every], b[near][::every]
+
+    def _from_points(self, target, source, box):
+        """The main plane through the solved static points around the hole."""
+        a, b = self.pairs(target, source, box)
+        if len(a) < MIN_POINTS:
+            return None
+        H, _ = cv2.findHomography(a, b, cv2.RANSAC, 2.0, maxIters=200)
         return H if H is not None and _plausible(H, self._window.width, self._window.height) else None
 
     def chained(self, target: int, source: int) -> np.ndarray:
@@ -113,14 +119,29 @@ def _plausible(H, width, height):
     return bool((w > 0.2).all() and (w < 5).all() and 0.1 < np.linalg.det(A) < 10)
 
 
-def track_points(gray_a, gray_b, allowed, count, guess=None):
+def track_points(gray_a, gray_b, allowed, count):
     """Corners of a that are found in b and back again (KLT). Returns two float32 arrays (N, 2), OpenCV pixels."""
-    empty = np.zeros((0, 2), np.float32)
-    corners = cv2.goodFeaturesToTrack(gray_a, count, 0.01, 5, mask=allowed.astype(np.uint8))
-    if corners is None:
-        return empty, empty
+    corners = _corners(gray_a, allowed, count)
+    if len(corners) == 0:
+        return corners[:, 0], corners[:, 0]
     window = {"winSize": (17, 17), "maxLevel": 3}
-    there, ok, _ = cv2.calcOpticalFlowPyrLK(gray_a, gray_b, corners, guess, **window)
+    there, ok, _ = cv2.calcOpticalFlowPyrLK(gray_a, gray_b, corners, None, **window)
     back, ok_back, _ = cv2.calcOpticalFlowPyrLK(gray_b, gray_a, there, None, **window)
     good = (ok[:, 0] > 0) & (ok_back[:, 0] > 0) & (np.linalg.norm(back - corners, axis=2)[:, 0] < 0.7)
     return corners[good, 0], there[good, 0]
+
+
+def _corners(gray, allowed, count):
+    """Corners (N, 1, 2) spread over 4 x 4 tiles: a dull floor gets its share beside a bright wall."""
+    found = [np.zeros((0, 1, 2), np.float32)]
+    height, width = gray.shape
+    ys, xs = np.linspace(0, height, 5).astype(int), np.linspace(0, width, 5).astype(int)
+    for y0, y1 in zip(ys[:-1], ys[1:]):
+        for x0, x1 in zip(xs[:-1], xs[1:]):
+            mask = allowed[y0:y1, x0:x1]
+            if mask.sum() < 30:
+                continue
+            corners = cv2.goodFeaturesToTrack(gray[y0:y1, x0:x1], count // 16, 0.03, 5, mask=mask.astype(np.uint8))
+            if corners is not None:
+                found.append(corners + np.array([x0, y0], np.float32))
+    return np.concatenate(found)

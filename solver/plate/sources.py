@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .pushpull import push_pull
 from .register import MIN_POINTS, Registration, track_points
@@ -17,6 +18,7 @@ MOST_EXTRA = 8  # more frames, only for pixels that none of the others sees
 KEY_FRAMES = 4  # beyond KEY_BEYOND frames only every fourth one is used, so that neighbours fill from the same pictures
 KEY_BEYOND = 6
 RESIDUAL_LIMIT_PX = 8.0
+BEND_CELL = 8  # px, resolution of the bending of a plane to what corners say
 
 
 @dataclass
@@ -95,15 +97,19 @@ class Target:
         self.hole = hole[y0:y1, x0:x1]
         self.known = ~self.hole
         edges = cv2.blur(np.abs(cv2.Laplacian(self.gray, cv2.CV_32F, ksize=3)), (5, 5))
-        self.flat = self.known & (edges < max(2.0, float(np.percentile(edges[self.known], 30)) if self.known.any() else 0))
+        # grain can be told from texture only where there is little of the latter
+        calm = float(np.percentile(edges[self.known], 30)) if self.known.any() else 0.0
+        self.flat = self.known & (edges < np.clip(calm, 2.0, 15.0))
         xs, ys = np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32))
         self.grid = np.stack([xs, ys], 2)
 
-    def align(self, rgb, hole, H, refine=True, unseen=None) -> Patch | None:
-        """Bring a source over. rgb (H, W, 3) uint8, hole (H, W) bool or None, H target to source. None where it does not fit."""
-        where = _map(H, self.grid)
-        if refine:
-            where = self._refine(rgb, hole, H, where)
+    def align(self, rgb, hole, H, pairs=None, unseen=None) -> Patch | None:
+        """Bring a source over; None where it shows nothing of the hole.
+
+        rgb: (H, W, 3) uint8. hole: (H, W) bool or None. H: (3, 3) target to source.
+        pairs: points known in both, (N, 2) each, possibly none; None where H is exact and nothing is to be refined.
+        """
+        where = _map(H, self.grid if pairs is None else self.grid + self._correction(rgb, hole, H, pairs))
         warped, valid = _sample(rgb, hole, where)
         ring = valid & self.known
         if not valid[self.hole].any():
@@ -120,36 +126,40 @@ class Target:
             carried = carried.astype(np.float32)
         return Patch(warped, valid, error, noise, carried)
 
-    def _refine(self, rgb, hole, H, where):
-        """Corners around the hole correct the homography, dense flow adds the parallax that a plane cannot have."""
+    def _correction(self, rgb, hole, H, pairs):
+        """What to add to the target's pixels (h, w, 2) before H: solved points, then corners found in both pictures, bend the
+        plane to the ground and walls around the hole, dense flow does the rest. Smooth across the hole, where nothing is seen.
+        """
         gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-        warped, valid = _sample(gray, hole, where)
-        a, b = track_points(self.gray, warped.astype(np.uint8), cv2.erode((valid & self.known).astype(np.uint8), np.ones((5, 5))), 250)
-        if len(a) >= MIN_POINTS + 4:
-            fix, inliers = cv2.findHomography(a, b, cv2.RANSAC, 1.0)
-            if fix is not None and inliers.sum() >= max(MIN_POINTS, 0.3 * len(a)) and _small(fix, self.gray.shape):
-                shift = np.array([[1, 0, self.box[0]], [0, 1, self.box[1]], [0, 0, 1.0]])
-                where = _map(H @ shift @ fix @ np.linalg.inv(shift), self.grid)
-                warped, valid = _sample(gray, hole, where)
+        shift = np.zeros_like(self.grid)
+        known, found = pairs
+        if len(known) >= MIN_POINTS:
+            origin = np.array(self.box[:2], np.float32)
+            back = _map(np.linalg.inv(H), found[:, None].astype(np.float32))[:, 0]
+            inside = ((known > origin) & (known < np.array(self.box[2:]) - 1)).all(1)
+            if inside.sum() >= MIN_POINTS:
+                shift = _bend((known - origin)[inside].astype(np.float32), (back - origin)[inside], self.gray.shape)
+        warped, valid = _sample(gray, hole, _map(H, self.grid + shift))
         both = valid & self.known
+        a, b = track_points(self.gray, warped.astype(np.uint8), cv2.erode(both.astype(np.uint8), np.ones((5, 5))), 300)
+        if len(a) >= MIN_POINTS:
+            shift = shift + _bend(a, b, self.gray.shape)
+            warped, valid = _sample(gray, hole, _map(H, self.grid + shift))
+            both = valid & self.known
         if both.mean() < 0.05:
-            return where
+            return shift
         warped = np.where(both, warped, self.gray).astype(np.uint8)
         filled = np.where(both, self.gray, warped).astype(np.uint8)
         dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         flow = np.clip(dis.calc(filled, warped, None), -RESIDUAL_LIMIT_PX, RESIDUAL_LIMIT_PX)
+        moved, _ = _sample(warped, None, _local_grid(flow))
+        if np.abs(moved - filled)[both].mean() > 0.97 * np.abs(warped.astype(np.float32) - filled)[both].mean():
+            return shift
         trust = cv2.erode(both.astype(np.uint8), np.ones((9, 9))).astype(np.float32)
         gx, gy = cv2.Sobel(filled, cv2.CV_32F, 1, 0), cv2.Sobel(filled, cv2.CV_32F, 0, 1)
         texture = cv2.blur(gx * gx + gy * gy, (9, 9))
         trust *= texture / (texture + 2000)
-        moved, _ = _sample(warped, None, _local_grid(flow))
-        better = np.abs(moved - filled)[both].mean() < 0.97 * np.abs(warped.astype(np.float32) - filled)[both].mean()
-        if not better:
-            return where
-        smooth = push_pull(flow, trust)
-        smooth = cv2.GaussianBlur(smooth, (0, 0), 3)
-        # where(x + flow) to first order: the map is almost a shift over a few pixels
-        return cv2.remap(where, _local_grid(smooth), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return shift + cv2.GaussianBlur(push_pull(flow, trust), (0, 0), 3)
 
     def _match_exposure(self, warped, ring):
         """Gain and offset per channel from what both see around the hole, kept near the identity."""
@@ -187,6 +197,33 @@ def _sample(image, hole, where):
     if hole is not None:
         valid &= cv2.remap(hole.view(np.uint8), where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1) == 0
     return out, valid
+
+
+def _bend(a, b, shape):
+    """Smooth shift (h, w, 2) with a + shift(a) ~ b for corners a, b (N, 2): a homography where one fits, and what is left over."""
+    height, width = shape
+    grid = _local_grid(np.zeros((height, width, 2), np.float32))
+    shift, fitted = np.zeros_like(grid), a
+    if len(a) >= MIN_POINTS + 4:
+        fix, inliers = cv2.findHomography(a, b, cv2.RANSAC, 1.0)
+        if fix is not None and inliers.sum() >= max(MIN_POINTS, 0.3 * len(a)) and _small(fix, shape):
+            shift, fitted = _map(fix, grid) - grid, _map(fix, a[:, None])[:, 0]
+    rest = b - fitted
+    _, near = cKDTree(a).query(a, min(6, len(a)))
+    usual = np.median(rest[near], 1)
+    agree = np.linalg.norm(rest - usual, axis=1) < 1 + 0.5 * np.linalg.norm(usual, axis=1)
+    if agree.sum() < MIN_POINTS:
+        return shift
+    x, y = (a[agree] / BEND_CELL).astype(int).T
+    size = (height // BEND_CELL + 1, width // BEND_CELL + 1)
+    count, total = np.zeros(size, np.float32), np.zeros(size + (2,), np.float32)
+    np.add.at(count, (y, x), 1)
+    np.add.at(total, (y, x), rest[agree])
+    bend = push_pull(total / np.maximum(count, 1)[..., None], np.minimum(count, 1))
+    bend = cv2.GaussianBlur(bend, (0, 0), 1)
+    # cell centres lie half a cell inside
+    cell = (grid + 0.5) / BEND_CELL - 0.5
+    return shift + cv2.remap(bend, cell, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _local_grid(flow):

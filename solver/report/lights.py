@@ -52,7 +52,7 @@ def lights(numbers: dict) -> list[Light]:
     )  # fmt: skip
     slide = numbers["foot_slide_mm"]
     add(
-        "Feet on the ground", slide, f"{slide or 0:.1f} mm slide a frame", _grade(slide, 5, 15),
+        "Feet on the ground", slide, f"{slide or 0:.1f} mm a frame", _grade(slide, 5, 15),
         "Standing feet stand still.",
         "Standing feet slide a little; Clean Up Feet in the Retarget panel takes care of most of it.",
         "Feet skate; the size or path of the camera may be wrong.",

@@ -37,10 +37,10 @@ figure { margin:0; min-width:0 } img { display:block; width:100%; border-radius:
 .pair { display:grid; gap:12px; grid-template-columns:repeat(auto-fit,minmax(420px,1fr)) }
 svg { display:block; width:100%; height:auto } svg text { fill:var(--soft); font:12px system-ui,sans-serif }
 .rule { stroke:var(--line); stroke-width:1 } .before { stroke:var(--before); stroke-width:2 } .after { stroke:var(--after); stroke-width:2 } .camera { stroke:var(--camera); stroke-width:2.5 }
-.third { stroke:var(--green); stroke-width:2 } .fourth { stroke:var(--amber); stroke-width:2 } .camera-dot { fill:var(--camera) } .view { fill:var(--camera); opacity:.16 } .bar { stroke:var(--soft); stroke-width:2 }
+.third { stroke:var(--green); stroke-width:2 } .fourth { stroke:var(--red); stroke-width:2 } .camera-dot { fill:var(--camera) } .view { fill:var(--camera); opacity:.16 } .bar { stroke:var(--soft); stroke-width:2 }
 .legend { display:flex; flex-wrap:wrap; gap:4px 14px; font-size:13px; color:var(--soft); margin:0 0 8px; max-width:none } .legend b { color:var(--ink) }
 .legend i { display:inline-block; width:12px; height:12px; border-radius:3px; margin-right:5px; vertical-align:-1px }
-i.before { background:var(--before) } i.after { background:var(--after) } i.camera { background:var(--camera) } i.third { background:var(--green) } i.fourth { background:var(--amber) }
+i.before { background:var(--before) } i.after { background:var(--after) } i.camera { background:var(--camera) } i.third { background:var(--green) } i.fourth { background:var(--red) }
 .scroll { overflow-x:auto } table { border-collapse:collapse; width:100%; font-size:14px } th, td { text-align:left; padding:6px 10px 6px 0; border-bottom:1px solid var(--line); vertical-align:top }
 td.n, th.n { text-align:right; font-variant-numeric:tabular-nums; padding-right:20px } th { font-weight:600; color:var(--soft); font-size:13px }
 .time { display:grid; grid-template-columns:110px 1fr 70px; gap:10px; align-items:center; font-size:14px } .time div { height:10px; border-radius:4px; background:var(--after); min-width:2px } .time span:last-child { text-align:right }
@@ -134,7 +134,7 @@ def _charts(cast, errors, film, overlap, shot):
         top_view(cast),
     ]  # fmt: skip
     if len(film.loss_history) > 1:
-        classes = ("after", "camera", "third", "fourth", "before")
+        classes = ("after", "camera", "third", "before", "fourth")
         series = [(name, film.loss_history[:, i], css) for i, (name, css) in enumerate(zip(film.loss_terms, classes))]
         charts.append(line_chart(series, "step", "Loss while refining the camera", log=True))
     return '<h2>Over time and in space</h2><div class="pair">' + "".join(f'<div class="card">{c}</div>' for c in charts if c) + "</div>"
