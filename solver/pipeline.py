@@ -124,9 +124,9 @@ class Run:
         return world.run(tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.report)
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
-        from . import film
+        from .film import stage as film
 
-        return film.run(shot, tracks, slam, start, self.mask, model, self.options, self.report)
+        return film.run(shot, tracks, slam, start, self.mask, model, _fps(shot), self.options, self.report)
 
     def _world_again(self, shot, tracks, slam, body, start, film, model) -> World:
         from . import world

@@ -1,0 +1,108 @@
+"""L_j and L_b: what pulls the camera besides the picture's composition. All terms are robust sums over physical deviations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ..fit import robust
+
+SIGMA_JOINT = 0.06  # m in the image plane at the person's depth: detector, body and its place in the world together
+SIGMA_POINT = 0.7  # px at 640 wide, a background track
+CUT = 4.0  # sigmas beyond which an observation counts as wrong
+
+
+def transform(T_cam_from_world, points):
+    """Points (..., 3) through (..., 4, 4)."""
+    return (T_cam_from_world[..., :3, :3] @ points[..., None])[..., 0] + T_cam_from_world[..., :3, 3]
+
+
+def project(points_cam, K):
+    """Camera points (..., 3) to px (..., 2) with K (..., 3, 3); depth is kept off the camera's plane so that gradients stay finite."""
+    z = points_cam[..., 2:].clamp_min(0.05)
+    return points_cam[..., :2] / z * torch.stack([K[..., 0, 0], K[..., 1, 1]], -1) + K[..., :2, 2]
+
+
+def invert(T):
+    """Inverse of rigid transforms (..., 4, 4)."""
+    R = T[..., :3, :3].mT
+    t = -R @ T[..., :3, 3:]
+    return torch.cat([torch.cat([R, t], -1), T[..., 3:, :]], -2)
+
+
+@dataclass
+class Joints:
+    """2D joints and the 3D joints of S_w that they observe, flattened over people and frames."""
+
+    frame: torch.Tensor  # (N,)
+    xyz: torch.Tensor  # (N, 3) world
+    xy: torch.Tensor  # (N, 2) px
+    weight: torch.Tensor  # (N,)
+
+    def loss(self, T_cam_from_world, K, scale=CUT):
+        """L_j: weighted sum of robust distances, in units of SIGMA_JOINT."""
+        cam = transform(T_cam_from_world[self.frame], self.xyz)
+        metres_per_px = cam[:, 2].detach().clamp_min(0.3) / K[self.frame, 0, 0].detach()
+        residual = (project(cam, K[self.frame]) - self.xy) * (metres_per_px / SIGMA_JOINT)[:, None]
+        return (self.weight * robust((residual**2).sum(-1), scale)).sum()
+
+    def part(self, keep):
+        return Joints(self.frame[keep], self.xyz[keep], self.xy[keep], self.weight[keep])
+
+
+@dataclass
+class Points:
+    """Tracks of static background points."""
+
+    frame: torch.Tensor  # (M,)
+    point: torch.Tensor  # (M,) row of the points
+    xy: torch.Tensor  # (M, 2) px
+    sigma: float  # px
+
+    def loss(self, T_cam_from_world, K, xyz, scale=CUT):
+        """L_b: sum over observations of the robust distance in units of `sigma`. xyz (N, 3) world."""
+        cam = transform(T_cam_from_world[self.frame], xyz[self.point])
+        residual = (project(cam, K[self.frame]) - self.xy) / self.sigma
+        return robust((residual**2).sum(-1), scale).sum()
+
+    def part(self, keep):
+        return Points(self.frame[keep], self.point[keep], self.xy[keep], self.sigma)
+
+
+def triangulate(points: Points, T_cam_from_world, K, xyz, steps=5):
+    """Points (N, 3) moved to their best place for fixed cameras: damped Gauss-Newton, every point at once, robustly weighted.
+
+    A new place must beat the old one, else the old one stays.
+    """
+    best, best_cost = xyz.clone(), _cost(points, T_cam_from_world, K, xyz)
+    current = xyz.clone()
+    R, f = T_cam_from_world[points.frame, :3, :3], K[points.frame, 0, 0]
+    for _ in range(steps):
+        cam = transform(T_cam_from_world[points.frame], current[points.point])
+        z = cam[:, 2:].clamp_min(0.05)
+        residual = (project(cam, K[points.frame]) - points.xy) / points.sigma
+        squared = (residual**2).sum(-1)
+        weight = (16.0 / (squared + 16.0)) ** 2
+        dproj = torch.zeros(len(cam), 2, 3, dtype=cam.dtype, device=cam.device)
+        dproj[:, 0, 0] = dproj[:, 1, 1] = f / z[:, 0]
+        dproj[:, :, 2] = -cam[:, :2] / z**2 * f[:, None]
+        J = dproj @ R / points.sigma
+        H = torch.zeros(len(xyz), 3, 3, dtype=cam.dtype, device=cam.device)
+        g = torch.zeros(len(xyz), 3, dtype=cam.dtype, device=cam.device)
+        H.index_add_(0, points.point, weight[:, None, None] * (J.mT @ J))
+        g.index_add_(0, points.point, weight[:, None] * (J.mT @ residual[..., None])[..., 0])
+        damp = 1e-3 * torch.diagonal(H, dim1=-2, dim2=-1).amax(-1) + 1e-9
+        current = current - torch.linalg.solve(H + damp[:, None, None] * torch.eye(3, dtype=cam.dtype, device=cam.device), g)
+        cost = _cost(points, T_cam_from_world, K, current)
+        better = cost < best_cost
+        best = torch.where(better[:, None], current, best)
+        best_cost = torch.where(better, cost, best_cost)
+    return best
+
+
+def _cost(points, T_cam_from_world, K, xyz):
+    cam = transform(T_cam_from_world[points.frame], xyz[points.point])
+    residual = (project(cam, K[points.frame]) - points.xy) / points.sigma
+    cost = torch.zeros(len(xyz), dtype=xyz.dtype, device=xyz.device)
+    return cost.index_add_(0, points.point, robust((residual**2).sum(-1), 4.0) + 1e3 * (cam[:, 2] < 0.05))
