@@ -8,6 +8,7 @@ from mathutils import Quaternion
 
 from .. import compat
 from ..retarget import Mapping, Motion, Rig, Track, match, transfer
+from ..retarget.maps import rigify_controls
 from ..retarget.rig import body_axes
 from ..solver.protocol import ShotError
 from .animation import write_action
@@ -20,16 +21,21 @@ def retarget(
 
     frame_start:  Blender frame of the take's first frame.
     world:        (4, 4) the take's world in the scene, where it was moved; None where it was not.
-    mapping:      which bone is which, where it is known; else it is found out.
+    mapping:      which bone is which, where it is known; else it is found out. Rigs made by Rigify are moved by their FK controls.
     Returns (action, Motion, Rig, Mapping); Motion is in the take's world. Raises ShotError.
     """
     bpy.context.view_layer.update()  # matrices of what a script has only just placed
     rig = read_rig(armature, world)
+    settings, resting, standing = {}, [], None
+    if mapping is None and is_control_rig(rig):
+        settings, standing = rigify_controls.SETTINGS, rigify_controls.FEET
+        resting = [bone for bone in rig.names if bone.startswith(rigify_controls.STILL)]
+        rig, mapping = controls_of(rig)
     mapping = mapping or match(rig)
     refuse_constrained(armature, rig, mapping)
-    rig.floor_m = sole_height(armature, rig, mapping, world)
+    rig.floor_m = sole_height(armature, rig, mapping, world, standing)
     motion = transfer(track, rig, mapping, scale_path=scale_path, keep_feet=keep_feet)
-    return write_motion(armature, rig, motion, frame_start, name), motion, rig, mapping
+    return write_motion(armature, rig, motion, frame_start, name, resting, settings), motion, rig, mapping
 
 
 def read_rig(armature, world=None) -> Rig:
@@ -49,6 +55,29 @@ def read_rig(armature, world=None) -> Rig:
     )
 
 
+def is_control_rig(rig: Rig) -> bool:
+    """Whether this is a rig that Rigify generated, with its FK controls."""
+    return set(rigify_controls.CONTROLS) <= set(rig.names) and "DEF-spine" in rig.names
+
+
+def controls_of(rig: Rig) -> tuple[Rig, Mapping]:
+    """Rigify's controls as a rig of their own, and which part of a human each moves."""
+    table = rigify_controls.CONTROLS
+    names = list(table)
+    at = [rig.names.index(name) for name in names]
+    controls = Rig(
+        names=names,
+        parents=np.array([-1 if above is None else names.index(above) for above, _ in table.values()]),
+        heads=rig.heads[at],
+        tails=rig.tails[at],
+        rotations=rig.rotations[at],
+        T_world_from_rig=rig.T_world_from_rig,
+    )
+    part_of = {part: names.index(name) for name, (_, part) in table.items() if part}
+    spine, neck = [part_of.pop("spine")], [part_of.pop("neck")]
+    return controls, Mapping(part_of, spine, neck, "rigify_controls")
+
+
 def refuse_constrained(armature, rig: Rig, mapping: Mapping) -> None:
     """Raises ShotError where constraints would move the bones that are to be keyed."""
     bones = [*mapping.bones.values(), *mapping.spine, *mapping.neck]
@@ -64,10 +93,16 @@ def refuse_constrained(armature, rig: Rig, mapping: Mapping) -> None:
         )
 
 
-def sole_height(armature, rig: Rig, mapping: Mapping, world=None):
-    """Height of the lowest point of the feet's mesh in the rest pose, along the character's up; None where no mesh is on the feet."""
-    feet = {mapping.bones[part] for part in mapping.bones if part.startswith(("foot", "toes"))}
-    on_feet = {rig.names[i] for i in range(len(rig.names)) if feet.intersection(rig.path_up(i))}
+def sole_height(armature, rig: Rig, mapping: Mapping, world=None, standing=None):
+    """Height of the lowest point of the feet's mesh in the rest pose, along the character's up; None where no mesh is on the feet.
+
+    standing:  beginnings of the names of the bones that carry the feet's mesh; None: the feet and what hangs from them.
+    """
+    if standing:
+        on_feet = {bone.name for bone in armature.data.bones if bone.name.startswith(standing)}
+    else:
+        feet = {mapping.bones[part] for part in mapping.bones if part.startswith(("foot", "toes"))}
+        on_feet = {rig.names[i] for i in range(len(rig.names)) if feet.intersection(rig.path_up(i))}
     up = body_axes(rig, mapping)[:, 1]
     heights = []
     for item in bpy.data.objects:
@@ -100,20 +135,24 @@ def _rest_points(item, armature, bone_names):
     return co @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def write_motion(armature, rig: Rig, motion: Motion, frame_start: int, name: str):
+def write_motion(armature, rig: Rig, motion: Motion, frame_start: int, name: str, resting=(), settings=None):
     """Key a Motion as a new action, and stash the one before. Bones keep their own rotation mode. Returns the action.
 
-    What the old animation may have left on the keyed bones and on those between them (a place, a size, a turn) is keyed once, at rest.
+    What the old animation may have left on the keyed bones and on those between them (a place, a size, a turn) is keyed once, at rest;
+    so are the bones named in `resting`, and custom properties, (bone, property) → value, as `settings` says.
     """
+    keyed = {rig.names[b]: b for b in sorted({*motion.rotations, *motion.still})}
     channels = {}
-    for b in sorted({*motion.rotations, *motion.still}):
-        bone = armature.pose.bones[rig.names[b]]
-        path = f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"]'
-        quats = motion.rotations.get(b, np.array([[1.0, 0, 0, 0]]))
-        prop, values = _in_mode(bone.rotation_mode, quats)
-        channels[f"{path}.{prop}"] = (values, bone.name)
-        channels[f"{path}.location"] = (motion.locations.get(b, np.zeros((1, 3))), bone.name)
-        channels[f"{path}.scale"] = (np.ones((1, 3)), bone.name)
+    for bone_name in [*keyed, *(n for n in resting if n not in keyed)]:
+        bone, b = armature.pose.bones[bone_name], keyed.get(bone_name)
+        path = f'pose.bones["{bpy.utils.escape_identifier(bone_name)}"]'
+        prop, values = _in_mode(bone.rotation_mode, motion.rotations.get(b, np.array([[1.0, 0, 0, 0]])))
+        channels[f"{path}.{prop}"] = (values, bone_name)
+        channels[f"{path}.location"] = (motion.locations.get(b, np.zeros((1, 3))), bone_name)
+        channels[f"{path}.scale"] = (np.ones((1, 3)), bone_name)
+    for (bone_name, prop), value in (settings or {}).items():
+        if prop in armature.pose.bones[bone_name]:
+            channels[f'pose.bones["{bone_name}"]["{prop}"]'] = (np.array([value]), bone_name)
     compat.stash(armature)
     return write_action(armature, name, frame_start + motion.frames, channels)
 

@@ -86,6 +86,32 @@ def test_every_rig_walks(path, tmp_path):
     assert report["worst_slide_mm"] < 2 and report["sunk_mm"] < 2
 
 
+def test_rigify_is_moved_by_its_controls(tmp_path):
+    path = SHARED / "anny_rigify.blend"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not beside the project")
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    armature = bpy.data.objects["RIG-rfy_rig"]
+    armature.pose.bones["hips"].rotation_mode = "QUATERNION"
+    armature.pose.bones["hips"].rotation_quaternion = (0.7, 0.7, 0, 0)  # left over; to be put to rest
+    armature.pose.bones["thigh_parent.R"]["IK_FK"] = 0.0
+    track = walk(heading_deg=-60, seconds=1)
+    _, motion, rig, mapping = actions.retarget(armature, track)
+    assert mapping.source == "rigify_controls" and abs(rig.floor_m) < 0.02
+    frame = 13
+    for control, deforming in (("thigh_fk.R", "DEF-thigh.R"), ("shin_fk.R", "DEF-shin.R"), ("foot_fk.L", "DEF-foot.L")):
+        ours = motion.heads_world[frame - 1, rig.names.index(control)]
+        assert np.abs(shown(armature, [deforming], frame)[0] - ours).max() < 2e-3, control
+    names = ["DEF-upper_arm.L", "DEF-forearm.L", "DEF-hand.L"]
+    a, b, c = shown(armature, names, frame)
+    _, joints = track.forward()
+    for ours, joint, end in ((b - a, 16, 18), (c - b, 18, 20)):
+        theirs = joints[frame - 1, end] - joints[frame - 1, joint]
+        assert ours @ theirs > np.cos(np.radians(1)) * np.linalg.norm(ours) * np.linalg.norm(theirs)
+    report = foot_report(motion, track, rig, mapping)
+    assert report["worst_slide_mm"] < 2 and report["sunk_mm"] < 2
+
+
 def test_vrm_humanoid_from_the_file(tmp_path):
     path = SHARED / "vrm_addon_Example.vrm"
     armature = imported(path, tmp_path)
