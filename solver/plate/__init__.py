@@ -22,6 +22,7 @@ from .sources import Patch, Target, choose_sources
 from .window import MEMORY_BYTES, Window, grow_mask
 
 GROW_WIDTH = 0.015  # the masks grow by this part of the picture's width
+STATIC_MISFIT_LEVELS = 3.0  # a locked-off camera that shakes a little shows by this grey difference
 SEAM_PX = 4  # the fill is compared with the picture in a band of this width around the hole
 SEAM_REACH_PX = 25.0  # and corrected towards it over this depth
 SEAM_LIMIT = 15.0  # grey levels
@@ -147,7 +148,12 @@ class Painter:
     def _aligned(self, target: Target, index, source, box) -> Patch | None:
         H = self.registration.homography(index, source, box)
         rgb, hole = self.window.rgb(source), self.window.hole(source)
-        return target.align(rgb, hole, H, self._pairs(index, source, box))
+        patch = target.align(rgb, hole, H, self._pairs(index, source, box))
+        if not self._refine and patch is not None and patch.error > STATIC_MISFIT_LEVELS:
+            bent = target.align(rgb, hole, H, (np.zeros((0, 2)), np.zeros((0, 2))))
+            if bent is not None and bent.error < 0.8 * patch.error:
+                return bent
+        return patch
 
     def _pairs(self, index, source, box):
         return self.registration.pairs(index, source, box) if self._refine else None

@@ -5,6 +5,8 @@ All homographies here take OpenCV pixels (first centre at (0, 0)) of the target 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -136,8 +138,8 @@ def _corners(gray, allowed, count):
     found = [np.zeros((0, 1, 2), np.float32)]
     height, width = gray.shape
     ys, xs = np.linspace(0, height, 5).astype(int), np.linspace(0, width, 5).astype(int)
-    for y0, y1 in zip(ys[:-1], ys[1:]):
-        for x0, x1 in zip(xs[:-1], xs[1:]):
+    for y0, y1 in pairwise(ys):
+        for x0, x1 in pairwise(xs):
             mask = allowed[y0:y1, x0:x1]
             if mask.sum() < 30:
                 continue

@@ -100,6 +100,9 @@ class Target:
         # grain can be told from texture only where there is little of the latter
         calm = float(np.percentile(edges[self.known], 30)) if self.known.any() else 0.0
         self.flat = self.known & (edges < np.clip(calm, 2.0, 15.0))
+        # Immerkaer 1996: this mask is blind to slopes and edges along the axes; noise of deviation 1 gives 6
+        speckle = np.abs(cv2.filter2D(self.gray, cv2.CV_32F, np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1.0]])))
+        self.grain = 1.48 * float(np.median(speckle[self.flat])) / 6 if self.flat.sum() > 200 else 0.0
         xs, ys = np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32))
         self.grid = np.stack([xs, ys], 2)
 
@@ -120,6 +123,7 @@ class Target:
         error = float(np.median(difference[ring])) if ring.sum() > 100 else 8.0
         calm = ring & self.flat
         noise = float(np.median(difference[calm])) * 1.48 / np.sqrt(2) if calm.sum() > 200 else 0.0
+        noise = min(noise, self.grain)  # what differs more than the picture's own speckle is misalignment, not grain
         carried = None
         if unseen is not None:
             carried = cv2.remap(unseen, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255)
