@@ -37,7 +37,7 @@ def rail(move, rng, subject, fps, reach):
 
 
 SPEC = {
-    "name": "example", "seed": 25, "frames": 72, "fps": 24, "width": 640, "height": 360, "samples": 10,
+    "name": "example", "seed": 25, "frames": 72, "fps": 24, "width": 640, "height": 360, "samples": 6,
     "place": "plaza", "move": "rail", "camera": rail,
     "people": [PERSON], "motions": [walk], "plate_every": 24,
 }  # fmt: skip

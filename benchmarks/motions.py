@@ -123,19 +123,25 @@ def step_feet(body: Character, phase, plant, duty, heel_off, toe_up, clearance):
                 feet.ankle[f, j], feet.yaw[f, j], feet.pitch[f, j] = stand(k, u)
                 feet.planted[f, j] = True
                 continue
-            u = (phase[f, j] - k - duty) / (1 - duty)
-            (a0, yaw0, p0), (a1, yaw1, p1) = stand(k, 1.0), stand(k + 1, 0.0)
-            ease = u * u * (3 - 2 * u)
-            moved = np.linalg.norm((a1 - a0)[:2]) > 0.01 or clearance > 0.15
-            yaw = yaw0 + ease * ((yaw1 - yaw0 + np.pi) % (2 * np.pi) - np.pi)
-            pitch = p0 * (1 - u) ** 1.5 + p1 * u**2
-            a = a0 + ease * (a1 - a0)
-            a[2] += (clearance if moved else 0) * np.sin(np.pi * u**0.8)
+            u, rate = (phase[f, j] - k - duty) / (1 - duty), (1 - duty) / duty
+            (a0, yaw0, p0), (b0, _, q0) = stand(k, 1.0), stand(k, 0.98)
+            (a1, yaw1, p1), (b1, _, q1) = stand(k + 1, 0.0), stand(k + 1, 0.02)
+            # Ankle and pitch leave and meet the ground with the speed they have there.
+            a = _hermite(u, a0, a1, (a0 - b0) / 0.02 * rate, (b1 - a1) / 0.02 * rate)
+            pitch = _hermite(u, p0, p1, (p0 - q0) / 0.02 * rate * 0.6, (q1 - p1) / 0.02 * rate)
+            yaw = yaw0 + u * u * (3 - 2 * u) * ((yaw1 - yaw0 + np.pi) % (2 * np.pi) - np.pi)
+            a[2] += clearance * np.sin(np.pi * u) ** 2
             R = about(2, yaw) @ about(0, pitch)
             low = min((a + R @ heel)[2], (a + R @ ball)[2])
             a[2] += max(0.0, 0.012 * np.sin(np.pi * u) - low)
             feet.ankle[f, j], feet.yaw[f, j], feet.pitch[f, j] = a, yaw, pitch
     return feet
+
+
+def _hermite(u, a, b, speed_a, speed_b):
+    """Cubic from a to b, u in 0..1, with given ends' speeds per unit of u."""
+    v = u * u * (3 - 2 * u)
+    return a + v * (b - a) + u * (1 - u) ** 2 * speed_a - u * u * (1 - u) * speed_b
 
 
 def gait(body: Character, times, rng, path: Path, speed, run=False, start=0.0, arms=None):
@@ -362,19 +368,19 @@ def _pose_arm(R, index, chest, side, sign, curves, limb):
 
 
 def _pelvis_height(body, motion, R_hips, limbs, index):
-    """Root heights (F,): standing height plus the wanted lift, lowered where a planted leg could not reach its foot."""
+    """Root heights (F,): standing height plus the wanted lift, lowered where a leg could not reach its foot."""
     heads, allowed = body.heads, np.full(len(R_hips), np.inf)
     standing = np.inf
     for j, side in enumerate(SIDES):
         hip = heads[index[side + "UpLeg"]] - heads[index["Hips"]]
         length = limbs.legs[j][0] + limbs.legs[j][1]
-        standing = min(standing, heads[index[side + "Foot"]][2] + 0.985 * length - hip[2])
+        standing = min(standing, heads[index[side + "Foot"]][2] + 0.98 * length - hip[2])
         offset = R_hips @ hip
         gap = motion.feet.ankle[:, j] - np.concatenate([motion.place, np.zeros((len(R_hips), 1))], 1) - offset
-        reach = gap[:, 2] + np.sqrt(np.maximum((0.994 * length) ** 2 - (gap[:, :2] ** 2).sum(1), 0.01))
-        allowed = np.where(motion.feet.planted[:, j], np.minimum(allowed, reach), allowed)
+        reach = gap[:, 2] + np.sqrt(np.maximum((0.985 * length) ** 2 - (gap[:, :2] ** 2).sum(1), 0.01))
+        allowed = np.minimum(allowed, reach)
     wanted = np.minimum(standing + motion.lift, allowed)
-    return gaussian_filter1d(minimum_filter1d(wanted, 3, mode="nearest"), 0.8, mode="nearest")
+    return gaussian_filter1d(minimum_filter1d(wanted, 5, mode="nearest"), 1.2, mode="nearest")
 
 
 def _two_bones(to_ankle, pole, leg):
