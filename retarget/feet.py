@@ -98,6 +98,8 @@ def estimate_contact(points, frames, fps):
     """Contact (F, 4) bool of left heel, left ball, right heel, right ball at points (F, 4, 3): low and slow, for at least 3 frames."""
     if len(points) < 3:
         return points[..., 2] < CONTACT_HEIGHT_M
+    padded = np.pad(points, ((2, 2), (0, 0), (0, 0)), mode="edge")  # a mean over five frames: solved motion trembles
+    points = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=0).mean(-1)
     speed = np.linalg.norm(np.gradient(points, frames / fps, axis=0), axis=-1)
     touching = (points[..., 2] < CONTACT_HEIGHT_M) & (speed < CONTACT_SPEED_M_S)
     for k in range(4):

@@ -18,7 +18,7 @@ REST = np.array([
 ])  # fmt: skip
 
 
-def walk(seconds=2.2, fps=25.0, heading_deg=30.0, step_m=0.62, size=1.0, arms_down_deg=65.0, rolls=True) -> Track:
+def walk(seconds=2.2, fps=25.0, heading_deg=30.0, step_m=0.5, size=1.0, arms_down_deg=65.0, rolls=True) -> Track:
     """A straight walk in SMPL's parameters: heel strike, flat foot, toe-off about a fixed ball, arms swinging."""
     rest = REST * size
     count = round(seconds * fps)
@@ -28,11 +28,11 @@ def walk(seconds=2.2, fps=25.0, heading_deg=30.0, step_m=0.62, size=1.0, arms_do
     poses = np.zeros((count, 24, 3))
     foot_z, foot_y = rest[10, 2], rest[7, 1]
     pelvis_z = speed * t
-    pelvis_y = 0.965 * rest[1, 1] + 0.01 * np.cos(4 * np.pi * t / period) + (rest[0, 1] - rest[1, 1])
+    pelvis_y = 0.95 * rest[1, 1] + 0.01 * np.cos(4 * np.pi * t / period) + (rest[0, 1] - rest[1, 1])
     for k, (hip, knee, ankle) in enumerate(((1, 4, 7), (2, 5, 8))):
         phase = t / period + 0.5 * k
         stride, u = np.floor(phase), phase % 1.0
-        planted = (stride - 0.5 * k + 0.3) * 2 * step  # the ball's place, half-way through its stance under the pelvis
+        planted = (stride - 0.5 * k + 0.3) * 2 * step + 0.5 * foot_z  # the ball's place, a little ahead of the pelvis at mid-stance
         swing = np.clip((u - 0.6) / 0.4, 0, 1)
         ease = swing * swing * (3 - 2 * swing)
         ball_z = planted + ease * 2 * step
@@ -49,7 +49,8 @@ def walk(seconds=2.2, fps=25.0, heading_deg=30.0, step_m=0.62, size=1.0, arms_do
         ankle_y = ball_y + heel - np.sin(down) * back + np.cos(down) * up
         dy, dz = rest[hip, 1] - rest[0, 1] + pelvis_y - ankle_y, ankle_z - pelvis_z
         l1, l2 = rest[hip, 1] - rest[knee, 1], rest[knee, 1] - rest[ankle, 1]
-        far = np.clip(np.hypot(dy, dz), 0, 0.9999 * (l1 + l2))
+        far = np.hypot(dy, dz)
+        assert far.max() < l1 + l2, "the walk is out of the legs' reach"
         at_hip = np.arccos(np.clip((l1**2 + far**2 - l2**2) / (2 * l1 * far), -1, 1))
         at_knee = np.pi - np.arccos(np.clip((l1**2 + l2**2 - far**2) / (2 * l1 * l2), -1, 1))
         thigh = -np.arctan2(dz, dy) - at_hip  # about x; positive is backward

@@ -104,6 +104,29 @@ def test_the_same_body_repeats_the_motion():
         assert np.abs(motion.heads_world[:, index[name]] - joints[:, joint]).max() < 2e-3, name
 
 
+@pytest.mark.parametrize("size", [0.7, 1.0, 1.4])
+def test_feet_that_need_no_help_are_left_alone(size):
+    """The same proportions at another size, the path scaled with them: keeping the feet changes next to nothing."""
+    track, character = walk(), rig(size=size, arms_down_deg=30, seed=2)
+    motion = transfer(track, character, match(character), scale_path=True)
+    assert motion.contact.any(0).all()
+    for part, error in direction_errors_deg(motion, track, match(character)).items():
+        assert error.max() < 0.5, part
+
+
+def test_trembling_feet_stand_still():
+    rng = np.random.default_rng(4)
+    track, character = walk(seconds=4), rig(size=1.1, seed=6)
+    track.poses[:, 1:] += np.radians(1) * rng.normal(size=track.poses[:, 1:].shape)
+    track.trans += 0.005 * rng.normal(size=track.trans.shape)
+    mapping = match(character)
+    report = foot_report(transfer(track, character, mapping), track, character, mapping)
+    loose = transfer(track, character, mapping, keep_feet=False)
+    loose.contact = transfer(track, character, mapping).contact
+    assert foot_report(loose, track, character, mapping)["slide_mm"] > 5
+    assert report["worst_slide_mm"] < 2
+
+
 def test_elbows_and_knees_flex_about_their_hinge():
     """Rolled bones, A-pose: bending the person's elbow turns the character's forearm about one axis of its own, without twist."""
     track = random_motion(0, count=9, amount=0)
