@@ -1,0 +1,147 @@
+"""Stage *slam*: the start camera, from background points alone.
+
+Points are followed through the shot with people masked out (`features`), camera models are fitted to them (`turning`,
+`structure`, on `bundle`) and one is chosen (`models`). The principal point is the picture's centre, without lens distortion.
+The first camera is the origin; the unit is such that the median background point lies at 5 from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import frames as fr
+from ..records import Camera, Shot, Slam, Tracks
+from . import models
+from .bundle import FOCAL_SPREAD, Model, Observations, focal_prior, rescale
+from .features import follow
+from .turning import static_model
+
+PER_FRAME = 320  # tracks kept in a frame for the fit ...
+BUDGET = 45_000  # ... and observations altogether
+OUT_POINTS, OUT_OBSERVATIONS = 4000, 60_000
+DISTANCE = 5.0  # median distance of the points, in units of the answer
+SPHERE = 10.0  # distance of directions without depth
+
+
+def run(
+    shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.ndarray] | None, options, report
+) -> Slam:
+    """Ĉ: poses, focal length and background points of a shot.
+
+    frames:  `read(i)` gives RGB uint8 at Shot.width x Shot.height.
+    masks:   index to instance mask (H, W), or None.
+    """
+    size, count = (shot.width, shot.height), shot.frames
+    given = focal_given(options, size)
+    followed = follow(frames, count, size, masks, report)
+    return solve(followed.obs, followed.colours, count, size, given, report)
+
+
+def focal_given(options, size) -> float | None:
+    """The artist's lens in px, if there is one."""
+    if getattr(options, "focal_mm", None):
+        return float(fr.focal_px_from_mm(options.focal_mm, *size))
+    if getattr(options, "fov", None):
+        return float(fr.focal_px_from_fov(options.fov, size[0]))
+    return None
+
+
+def solve(obs: Observations, colours, count, size, given, report) -> Slam:
+    """The start camera from tracks. colours: (N, 3) uint8; given: focal length in px, or None."""
+    points = len(colours)
+    used, chosen = thin(obs, points, count, size)
+    if count < 3 or len(chosen) < 12 or len(used) < 40:
+        if count > 2:
+            report.warn(
+                "The background shows too little to follow, so the camera is taken as locked off. "
+                "A shot with more texture behind the people, or masks that leave more of it, would help."
+            )
+        return _plain(obs, colours, points, count, size, given)
+    best, scores, kappa = models.choose(used, count, len(chosen), size, given, report)
+    fit, verdict = best.fit, best.verdict
+    limit = max(3.5 * fit.sigma, 0.8 * size[0] / 640)
+    inlier = fit.error < limit
+    measured = np.bincount(used.frame[inlier], minlength=count) >= 12
+    if verdict == "static":
+        measured[:] = True
+    if not measured.all():
+        missing = int((~measured).sum())
+        report.warn(f"In {missing} of {count} frames the background could not be followed; the camera is bridged there.")
+    spread = float(min(fit.focal_sigma * np.sqrt(kappa), FOCAL_SPREAD))
+    if given:
+        source, spread = "given", 0.0
+    elif verdict == "static" or spread > 0.5 * FOCAL_SPREAD:
+        source, spread = "prior", max(spread, 0.5 * FOCAL_SPREAD)
+    else:
+        source, spread = "estimated", max(spread, 0.002)
+    model = fit.model
+    if verdict == "full":
+        near = np.bincount(used.point[inlier], minlength=len(chosen)) >= 3
+        model = rescale(model, DISTANCE * np.median(model.w[near]))
+        world = model.d / np.maximum(model.w, 1e-3 / DISTANCE)[:, None]
+    else:
+        world = model.d * SPHERE
+    return _answer(model, world, verdict, scores, source, spread, measured, used.only(inlier), colours[chosen], size)
+
+
+def _plain(obs, colours, points, count, size, given) -> Slam:
+    """A camera that does not move, whatever the tracks say."""
+    model = static_model(obs, count, points, size, np.log(given) if given else focal_prior(size))
+    source, spread = ("given", 0.0) if given else ("prior", FOCAL_SPREAD)
+    scores = {"chosen": "static", "criterion": "too few tracks to compare models"}
+    return _answer(model, model.d * SPHERE, "static", scores, source, spread, np.ones(count, bool), obs, colours, size)
+
+
+def _answer(model: Model, world, verdict, scores, source, spread, measured, obs, colours, size) -> Slam:
+    T = fr.compose(np.swapaxes(model.R, 1, 2), model.c if verdict == "full" else np.zeros_like(model.c))
+    if verdict == "static":
+        T[:] = np.eye(4)
+    obs, chosen = _output(obs, len(world))
+    return Slam(
+        camera=Camera(T, fr.intrinsics(model.focal, *size)),
+        verdict=verdict,
+        verdict_scores=scores,
+        focal_source=source,
+        focal_sigma=spread,
+        measured=measured,
+        points_world=world[chosen],
+        colours=colours[chosen],
+        obs_frame=obs.frame,
+        obs_point=obs.point,
+        obs_xy=obs.xy,
+    )
+
+
+def thin(obs: Observations, points, count, size):
+    """Tracks worth fitting: seen three times or more, long ones first, evenly over the picture. Returns (Observations
+    renumbered, chosen (K,))."""
+    length = np.bincount(obs.point, minlength=points)
+    per_frame = int(np.clip(BUDGET / max(count, 1), 100, PER_FRAME))
+    columns, rows = 8, 6
+    quota = max(1, round(per_frame / (columns * rows) * 1.5))
+    cell = np.clip(obs.xy / np.asarray(size) * [columns, rows], 0, [columns - 1, rows - 1]).astype(int)
+    group = (obs.frame * rows + cell[:, 1]) * columns + cell[:, 0]
+    order = np.lexsort((obs.point, -length[obs.point], group))
+    first = np.r_[True, np.diff(group[order]) != 0][: len(order)]
+    rank = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    top = np.zeros(len(obs), bool)
+    top[order] = rank < quota
+    share = np.bincount(obs.point[top], minlength=points) / np.maximum(length, 1)
+    keep = (length >= 3) & (share >= 0.5)
+    number = np.cumsum(keep) - 1
+    part = obs.only(keep[obs.point])
+    return Observations(part.frame, number[part.point], part.xy), np.flatnonzero(keep)
+
+
+def _output(obs: Observations, points):
+    """At most OUT_POINTS points and OUT_OBSERVATIONS observations, longest tracks first; renumbered."""
+    length = np.bincount(obs.point, minlength=points)
+    order = np.argsort(-length, kind="stable")[:OUT_POINTS]
+    order = order[(length[order] >= 2) & (np.cumsum(length[order]) <= OUT_OBSERVATIONS)]
+    keep = np.zeros(points, bool)
+    keep[order] = True
+    number = np.cumsum(keep) - 1
+    part = obs.only(keep[obs.point])
+    return Observations(part.frame, number[part.point], part.xy), np.flatnonzero(keep)

@@ -1,0 +1,254 @@
+"""Background points followed through the shot: pyramidal Lucas-Kanade on grey pictures, people masked out.
+
+Positions are pixels of the solved frames, corner origin; internally pictures are at most `WIDTH` wide and OpenCV counts from
+pixel centres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .bundle import Observations
+
+WIDTH = 960  # widest picture that is tracked on
+ALIVE = 480  # points followed at a time
+MASK_MARGIN = 0.02  # of the picture's width: masks miss hair, motion blur and shadows at the feet
+PATIENCE = 6  # frames that may be unusable in a row before the tracks are given up
+
+
+@dataclass(frozen=True)
+class Look:
+    """How to look at a shot: sharp pictures bear small windows, blurred and grainy ones need smoothing and large windows."""
+
+    smooth: float  # px, Gaussian before tracking
+    window: int  # px
+    block: int  # px, neighbourhood of the corner measure
+    spacing: int  # px between points
+
+
+LOOKS = (Look(0.6, 15, 5, 8), Look(1.5, 25, 9, 10), Look(3.0, 41, 15, 14))  # for 640 px width
+
+
+@dataclass
+class Followed:
+    """Everything that was followed."""
+
+    obs: Observations
+    colours: np.ndarray  # (N, 3) uint8, where each point was first seen
+    look: Look
+
+
+class Pictures:
+    """Grey pictures and the part of them that is background."""
+
+    def __init__(self, size, masks, look: Look):
+        self.scale = min(1.0, WIDTH / size[0])
+        self.size = tuple(max(1, round(v * self.scale)) for v in size)
+        self.masks, self.look = masks, look
+
+    def grey(self, rgb):
+        image = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        if image.shape[::-1] != self.size:
+            image = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA)
+        return cv2.GaussianBlur(image, (0, 0), self.look.smooth * self.size[0] / 640) if self.look.smooth else image
+
+    def background(self, index):
+        """(h, w) uint8, 255 where background is. People and a rim of the picture are 0."""
+        w, h = self.size
+        out = np.full((h, w), 255, np.uint8)
+        mask = self.masks(index) if self.masks is not None else None
+        if mask is not None and np.any(mask):
+            people = cv2.resize((np.asarray(mask) > 0).astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)
+            radius = max(2, round(MASK_MARGIN * w))
+            people = cv2.dilate(people, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2))
+            out[people > 0] = 0
+        rim = self._px(self.look.window) // 2
+        out[:rim], out[-rim:], out[:, :rim], out[:, -rim:] = 0, 0, 0, 0
+        return out
+
+    def _px(self, at_640):
+        return max(3, round(at_640 * self.size[0] / 640))
+
+    def detect(self, grey, background, taken, limit):
+        """New corners (n, 2), spread over a grid; `taken` (k, 2) are points already there."""
+        spacing, block = self._px(self.look.spacing), self._px(self.look.block) | 1
+        strength = cv2.cornerMinEigenVal(grey, block, ksize=3)
+        peak = strength == cv2.dilate(strength, np.ones((2 * (spacing // 2) + 1,) * 2, np.uint8))
+        free = background.copy()
+        for x, y in np.round(taken).astype(int):
+            cv2.circle(free, (int(x), int(y)), spacing, 0, -1)
+        inside = strength[background > 0]
+        if not inside.size:
+            return np.zeros((0, 2), np.float32)
+        # Textureless walls give corners of noise; what is far below the best corners of the picture is left out.
+        peak &= (free > 0) & (strength > max(np.quantile(inside, 0.995) * 0.01, 1e-6))
+        y, x = np.nonzero(peak)
+        if not len(x):
+            return np.zeros((0, 2), np.float32)
+        value = strength[y, x]
+        cell = max(spacing * 3, round((self.size[0] * self.size[1] / limit) ** 0.5 * 2))
+        key = (y // cell) * 10000 + x // cell
+        crowd = {}
+        if len(taken):
+            keys, counts = np.unique((taken[:, 1] // cell).astype(int) * 10000 + (taken[:, 0] // cell).astype(int), return_counts=True)
+            crowd = dict(zip(keys.tolist(), counts.tolist()))
+        order = np.lexsort((-value, key))
+        sorted_key = key[order]
+        first = np.r_[True, np.diff(sorted_key) != 0]
+        rank = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+        rank = rank + np.array([crowd.get(int(k), 0) for k in sorted_key])
+        pick = order[np.lexsort((-value[order], rank))]
+        points = np.stack([x, y], 1)[pick].astype(np.float32)
+        points = points[: max(0, limit - len(taken))]
+        if len(points):
+            cv2.cornerSubPix(grey, points, (block // 2,) * 2, (-1, -1), (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 10, 0.02))
+        return points
+
+    def flow(self, before, after, points, guess):
+        """Lucas-Kanade there and back. Returns (n, 2) positions, (n,) bool, (n,) px by which the way back misses."""
+        if not len(points):
+            return points, np.zeros(0, bool), np.zeros(0)
+        settings = dict(
+            winSize=(self._px(self.look.window) | 1,) * 2,
+            maxLevel=3,
+            criteria=(cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 30, 0.005),
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+            minEigThreshold=1e-5,
+        )
+        there, ok, _ = cv2.calcOpticalFlowPyrLK(before, after, points, guess.astype(np.float32).copy(), **settings)
+        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, (points + (there - guess)).astype(np.float32), **settings)
+        miss = np.linalg.norm(back - points, axis=1)
+        w, h = self.size
+        inside = (there >= 2).all(1) & (there[:, 0] < w - 2) & (there[:, 1] < h - 2)
+        return there, (ok[:, 0] > 0) & (ok_back[:, 0] > 0) & inside & (miss < 0.5 * w / 640), miss
+
+
+def follow(frames, count, size, masks, report, alive=ALIVE) -> Followed:
+    """Follow background points through `count` frames.
+
+    frames:  `read(i)` gives RGB uint8 (H, W, 3).
+    masks:   index to instance mask (H, W), or None.
+    """
+    look = choose_look(frames, count, size, masks)
+    pictures = Pictures(size, masks, look)
+    rows, colours = [], []
+    points, ids = np.zeros((0, 2), np.float32), np.zeros(0, int)
+    before, motion, missed = None, np.eye(3), 0
+    for index in range(count):
+        report.progress(index, count, "Following the background")
+        rgb = frames.read(index)
+        grey, background = pictures.grey(rgb), pictures.background(index)
+        if before is not None and len(points):
+            there, ok, motion_now = _carry(pictures, before, grey, points, motion, missed)
+            if ok.sum() < 0.2 * len(points) and missed < PATIENCE and index + 1 < count:
+                missed += 1  # motion blur, a flash, something in front: look again from the last good picture
+                continue
+            motion, missed = (motion_now if missed == 0 else np.eye(3)), 0
+            at = np.clip(np.round(there).astype(int), 0, np.array(pictures.size) - 1)
+            ok &= background[at[:, 1], at[:, 0]] > 0
+            points, ids = there[ok], ids[ok]
+            points, ids = _thin(points, ids, pictures._px(look.spacing) * 0.4)
+        fresh = pictures.detect(grey, background, points, alive)
+        if len(fresh):
+            at = np.clip(((fresh + 0.5) / pictures.scale).astype(int), 0, np.array(size) - 1)
+            colours.append(rgb[at[:, 1], at[:, 0]])
+            start = sum(map(len, colours[:-1]))
+            points = np.concatenate([points, fresh])
+            ids = np.concatenate([ids, np.arange(start, start + len(fresh))])
+        rows.append((np.full(len(ids), index), ids, (points + 0.5) / pictures.scale))
+        before = grey
+    frame, point, xy = (np.concatenate(parts) for parts in zip(*rows)) if rows else (np.zeros(0, int),) * 2 + (np.zeros((0, 2)),)
+    order = np.lexsort((frame, point))
+    obs = Observations(frame[order], point[order], np.asarray(xy, float)[order].reshape(-1, 2))
+    return Followed(obs, np.concatenate(colours) if colours else np.zeros((0, 3), np.uint8), look)
+
+
+def choose_look(frames, count, size, masks) -> Look:
+    """The look under which most points come back to where they started, tried on three pairs of frames."""
+    if count < 2:
+        return LOOKS[0]
+    scores = []
+    for look in LOOKS:
+        pictures = Pictures(size, masks, look)
+        good = total = 0
+        for index in sorted({int(f * (count - 2)) for f in (0.15, 0.5, 0.85)}):
+            a, b = pictures.grey(frames.read(index)), pictures.grey(frames.read(index + 1))
+            points = pictures.detect(a, pictures.background(index), np.zeros((0, 2)), ALIVE)
+            _, ok, motion = _carry(pictures, a, b, points, np.eye(3), 0)
+            good, total = good + ok.sum(), total + len(points)
+        scores.append((good, good / max(total, 1)))
+    for look, (good, ratio) in zip(LOOKS, scores):
+        if good >= 360 and ratio > 0.75:
+            return look
+    return LOOKS[int(np.argmax([good * ratio for good, ratio in scores]))]
+
+
+def _carry(pictures, before, after, points, motion, missed):
+    """Points into the next picture. Tries the last motion first, then a shift, then matched features as first guess."""
+    best = None
+    for guess_of in (lambda: motion if missed == 0 else np.eye(3), lambda: _shift(before, after), lambda: _matched(before, after)):
+        A = guess_of()
+        if A is None:
+            continue
+        guess = cv2.perspectiveTransform(points[None].astype(np.float64), A)[0]
+        there, ok, _ = pictures.flow(before, after, points, guess)
+        ok &= _agreeing(points, there, ok, pictures.size[0])
+        if best is None or ok.sum() > best[1].sum():
+            best = there, ok
+        if ok.sum() >= 0.6 * len(points):
+            break
+    there, ok = best
+    A = None
+    if ok.sum() >= 12:
+        A = cv2.estimateAffine2D(points[ok], there[ok], ransacReprojThreshold=0.01 * pictures.size[0])[0]
+    return there, ok, np.eye(3) if A is None else np.vstack([A, [0, 0, 1]])
+
+
+def _agreeing(points, there, ok, width):
+    """False for points that part from their surroundings' motion by far more than parallax does: they have jumped."""
+    if ok.sum() < 16:
+        return ok
+    A = cv2.estimateAffine2D(points[ok], there[ok], ransacReprojThreshold=0.01 * width)[0]
+    if A is None:
+        return ok
+    off = np.linalg.norm(points @ A[:, :2].T + A[:, 2] - there, axis=1)
+    return off < max(0.03 * width, 6 * np.median(off[ok]))
+
+
+def _shift(before, after):
+    """Whole-picture shift by phase correlation."""
+    small = [cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.float32) for image in (before, after)]
+    (x, y), _ = cv2.phaseCorrelate(*small, cv2.createHanningWindow(small[0].shape[::-1], cv2.CV_32F))
+    return np.array([[1, 0, 2 * x], [0, 1, 2 * y], [0, 0, 1.0]])
+
+
+def _matched(before, after):
+    """Homography from matched SIFT features, or None."""
+    sift = cv2.SIFT_create(nfeatures=800, contrastThreshold=0.01)
+    (keys_a, desc_a), (keys_b, desc_b) = (sift.detectAndCompute(image, None) for image in (before, after))
+    if desc_a is None or desc_b is None or len(keys_b) < 2:
+        return None
+    pairs = [m for m in cv2.BFMatcher().knnMatch(desc_a, desc_b, k=2) if len(m) == 2 and m[0].distance < 0.8 * m[1].distance]
+    if len(pairs) < 10:
+        return None
+    a = np.array([keys_a[m[0].queryIdx].pt for m in pairs])
+    b = np.array([keys_b[m[0].trainIdx].pt for m in pairs])
+    H, inliers = cv2.findHomography(a, b, cv2.RANSAC, 4.0)
+    return H if H is not None and inliers.sum() >= 10 else None
+
+
+def _thin(points, ids, distance):
+    """Drop the younger of two points that have run together."""
+    if len(points) < 2:
+        return points, ids
+    from scipy.spatial import cKDTree
+
+    close = cKDTree(points).query_pairs(distance, output_type="ndarray")
+    keep = np.ones(len(points), bool)
+    if len(close):
+        younger = np.where(ids[close[:, 0]] > ids[close[:, 1]], close[:, 0], close[:, 1])
+        keep[younger] = False
+    return points[keep], ids[keep]

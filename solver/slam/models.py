@@ -1,0 +1,140 @@
+"""Which camera the shot was taken with: locked off, turning, or travelling; with a fixed lens or a zoom.
+
+Every model is fitted to the same tracks and judged by one criterion, a Bayesian information criterion with robust errors:
+
+    sum over observations of min(e^2 / sigma^2, CAP) / kappa  +  sum over parameters of log(numbers that inform it)
+
+- sigma, the noise of one coordinate, is the smallest robust noise that any model reaches, and never less than `FLOOR`: what a
+  tracked point wanders by itself cannot speak for a moving camera.
+- kappa, by which neighbouring errors repeat each other ((1 + rho) / (1 - rho) of their correlation rho from frame to frame along
+  the tracks), turns the number of observations into that of independent ones.
+- a point costs two parameters as a direction and three with its depth, each informed by its own track; a camera costs none,
+  three or six a frame, one more with a zoom, each informed by what is seen in that frame.
+
+The lowest sum wins. A model whose parameters alone cost more than the best sum so far is not tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bundle import FOCAL_SPREAD, Fit, Free, Observations, Priors, robust_sigma
+from .structure import errors, refine, travelling_model
+from .turning import rotation_model, static_model
+
+FLOOR = 0.3  # px at 640 px width
+CAP = 12.0  # an outlier's share; the chance that noise exceeds it is 0.2 %
+HYPOTHESES_MM = (24.0, 35.0, 55.0)  # lenses that the search starts from, 36 mm wide sensor
+
+
+@dataclass
+class Candidate:
+    name: str  # "static", "rotation", "rotation+zoom", "full", "full+zoom"
+    fit: Fit
+    parameters: float  # what the parameters cost
+    score: float = np.inf
+
+    @property
+    def verdict(self):
+        return self.name.split("+")[0]
+
+
+def choose(obs: Observations, frames, points, size, focal_given, report):
+    """Fit the models and choose. Returns (Candidate, scores: dict, kappa).
+
+    obs:          thinned tracks, each seen at least three times.
+    focal_given:  px, or None where it has to be found.
+    """
+    prior = Priors(np.log(focal_given) if focal_given else _log_f(35.0, size), 1e-3 if focal_given else FOCAL_SPREAD)
+    focals = [focal_given] if focal_given else [np.exp(_log_f(mm, size)) for mm in HYPOTHESES_MM]
+    free_focal = focal_given is None
+    floor = FLOOR * size[0] / 640
+    scale = size[0] / 640
+
+    def candidate(name, fit, per_frame, per_point, shared=0):
+        return Candidate(name, fit, penalty(obs, frames, points, per_frame, per_point, shared))
+
+    model = static_model(obs, frames, points, size, prior.log_f)
+    error = errors(model, obs, size)
+    static = Fit(model, max(np.median(error) / 1.1774, 0.02), error, FOCAL_SPREAD)
+    found = [candidate("static", static, 0, 2)]
+    kappa = 1.0
+
+    def judge():
+        nonlocal kappa
+        sigma = max(floor, min(c.fit.sigma for c in found))
+        best = min(found, key=lambda c: np.minimum(c.fit.error**2 / sigma**2, CAP).sum())
+        kappa = repeat(best.fit, obs, size)
+        for c in found:
+            c.score = float(np.minimum(c.fit.error**2 / sigma**2, CAP).sum() / kappa + c.parameters)
+        return min(found, key=lambda c: c.score)
+
+    def worth(per_frame, per_point):
+        return penalty(obs, frames, points, per_frame, per_point, 1) < judge().score
+
+    if worth(3, 2):
+        report.progress(0, 3, "Trying a camera that turns")
+        fit = rotation_model(obs, frames, points, size, prior, focals, False, free_focal)
+        found.append(candidate("rotation", fit, 3, 2, 1))
+        if not focal_given and worth(4, 2):
+            fit = rotation_model(obs, frames, points, size, prior, [np.exp(_log_f(35.0, size))], True)
+            found.append(candidate("rotation+zoom", fit, 4, 2))
+    if worth(6, 3):
+        report.progress(1, 3, "Trying a camera that travels")
+        fit = travelling_model(obs, frames, points, size, prior, focals, free_focal, report)
+        if fit is not None:
+            found.append(candidate("full", fit, 6, 3, 1))
+            zooms = {c.name: c.score for c in found}
+            judge()
+            zooms = {c.name: c.score for c in found}
+            if zooms.get("rotation+zoom", np.inf) < zooms["rotation"] and worth(7, 3):
+                priors = Priors(prior.log_f, prior.log_f_sigma, travel=_travel(fit))
+                fit = refine(fit.model, obs, size, Free(zoom=True), priors, report, rounds=2, triangulated=True)
+                if fit is not None:
+                    found.append(candidate("full+zoom", fit, 7, 3))
+    best = judge()
+    scores = {c.name: round(c.score, 1) for c in found}
+    scores |= {
+        "chosen": best.name,
+        "criterion": "robust BIC over the same tracks, lowest wins",
+        "sigma_px": round(max(floor, min(c.fit.sigma for c in found)), 3),
+        "kappa": round(kappa, 2),
+        "median_error_px": {c.name: round(float(np.median(c.fit.error)), 3) for c in found},
+    }
+    del scale
+    return best, scores, kappa
+
+
+def penalty(obs, frames, points, per_frame, per_point, shared):
+    """Cost of a model's parameters: log of how many numbers inform each."""
+    views = np.bincount(obs.point, minlength=points)
+    seen = np.bincount(obs.frame, minlength=frames)
+    cost = per_point * np.log(2 * views[views > 0]).sum() + per_frame * np.log(2 * seen[1:][seen[1:] > 0]).sum()
+    return float(cost + shared * np.log(2 * max(len(obs), 1)))
+
+
+def repeat(fit: Fit, obs, size):
+    """kappa: how many neighbouring errors along a track say the same thing."""
+    from .bundle import residuals
+
+    r, _ = residuals(fit.model, obs, size)
+    inside = fit.error < 4 * max(fit.sigma, 0.05)
+    pair = np.flatnonzero((np.diff(obs.point) == 0) & inside[1:] & inside[:-1])
+    if len(pair) < 50:
+        return 1.0
+    a, b = r[pair], r[pair + 1]
+    rho = float((a * b).sum() / max(np.sqrt((a**2).sum() * (b**2).sum()), 1e-12))
+    rho = np.clip(rho, 0.0, 0.9)
+    return float((1 + rho) / (1 - rho))
+
+
+def _travel(fit):
+    return float(max(np.median(np.linalg.norm(np.diff(fit.model.c, axis=0), axis=1)), 1e-6))
+
+
+def _log_f(mm, size):
+    from ..frames import focal_px_from_mm
+
+    return float(np.log(focal_px_from_mm(mm, *size)))
