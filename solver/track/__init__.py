@@ -13,7 +13,7 @@ from .appearance import look_of
 from .backend import SURE, Embedded, Pose
 from .keypoints import join, reject_jumps, repair_sides
 from .masks import Store, compose, place
-from .motion import CameraMotion, carry_box
+from .motion import CameraMotion, carry, carry_box
 from .nets import iou
 from .tracker import (
     DETECTED,
@@ -21,7 +21,6 @@ from .tracker import (
     PLAIN,
     PROPAGATED,
     Sighting,
-    Track,
     Tracker,
     drop_duplicates,
     is_duplicate,
@@ -123,7 +122,7 @@ class _Walk:
             for a, b in pairwise(seen):
                 if 1 < b - a <= 5:
                     for f in range(a + 1, b):
-                        track.sightings[f] = _interpolated(track, a, b, f, motions)
+                        track.sightings[f] = self._interpolated(track, a, b, f, motions)
             track.sightings = dict(sorted(track.sightings.items()))
 
     def _backward(self, track, tracks, motions, most=24):
@@ -135,6 +134,19 @@ class _Walk:
             ):
                 return
             self.report.progress(0, self.total, "Looking back")
+
+    def _interpolated(self, track, a, b, frame, motions) -> Sighting:
+        """A box between two sightings. Its joints are no evidence, their confidence is 0; a mask is kept if it is plain."""
+        forth, back, w = _along(a, b, frame, motions)
+        first, last = track.sightings[a].pose.joints, track.sightings[b].pose.joints
+        joints = np.minimum(first, last)
+        joints[:, :2] = (1 - w) * carry(forth, first[:, :2]) + w * carry(back, last[:, :2])
+        s = Sighting(frame, _between(track, a, b, frame, motions), Pose(joints), INTERPOLATED)
+        self._complete(self.frames.read(frame), s)
+        if s.body.presence < 0.8:
+            s.body = None
+        s.pose = Pose(np.zeros((17, 3)))
+        return s
 
     def _look_again(self, frame, track, box, tracks) -> bool:
         box = self._inside(box)
@@ -212,8 +224,8 @@ def _widened(box, share=0.12):
     return box + size * share / 2 * np.array([-1, -1, 1, 1])
 
 
-def _along(track, a, b, frame, motions):
-    """Sightings a and b carried by the camera into `frame` between them, as (A_a, A_b, weight of b)."""
+def _along(a, b, frame, motions):
+    """How the camera carries pixels of frames a and b into `frame` between them, (2, 3) each, and the weight of b."""
     forth, back = np.eye(3), np.eye(3)
     for f in range(a + 1, frame + 1):
         forth = np.vstack([motions[f], [0, 0, 1]]) @ forth
@@ -223,13 +235,8 @@ def _along(track, a, b, frame, motions):
 
 
 def _between(track, a, b, frame, motions):
-    forth, back, w = _along(track, a, b, frame, motions)
+    forth, back, w = _along(a, b, frame, motions)
     return (1 - w) * carry_box(forth, track.sightings[a].box) + w * carry_box(back, track.sightings[b].box)
-
-
-def _interpolated(track: Track, a, b, frame, motions) -> Sighting:
-    """A box between two sightings. Its joints are no evidence: their confidence is 0."""
-    return Sighting(frame, _between(track, a, b, frame, motions), Pose(np.zeros((17, 3))), INTERPOLATED)
 
 
 def _finish(shot, tracks, motions, store, masks_dir, backend, report) -> Tracks:
@@ -256,7 +263,7 @@ def _finish(shot, tracks, motions, store, masks_dir, backend, report) -> Tracks:
         people = []
         for p, track in enumerate(tracks):
             s = track.sightings.get(f)
-            if s is not None and s.source != INTERPOLATED and s.body.presence > 0.2:
+            if s is not None and s.body is not None and s.body.presence > 0.2:
                 crop = place(store.get(s.body.mask), s.body.A, shot.width, shot.height)
                 people.append((p + 1, crop, joints[p, f]))
         mask = compose(people, shot.width, shot.height)

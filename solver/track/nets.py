@@ -28,6 +28,8 @@ class Net:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = THREADS
         settings.log_severity_level = 3
+        # Threads that wait by spinning take the processor from whatever else runs.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
