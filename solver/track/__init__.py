@@ -11,7 +11,7 @@ from ..records import Tracks
 from ..take import write_mask
 from .appearance import look_of
 from .backend import SURE, Embedded, Pose
-from .keypoints import join, reject_jumps, repair_sides
+from .keypoints import disown, join, reject_jumps, repair_sides
 from .masks import Store, compose, place
 from .motion import CameraMotion, carry, carry_box
 from .nets import iou
@@ -254,11 +254,13 @@ def _finish(shot, tracks, motions, store, masks_dir, backend, report) -> Tracks:
                 joints[p, f] = s.pose.joints
                 landmarks[p, f], world[p, f], presence[p, f] = s.body.landmarks, s.body.world, s.body.presence
     two, three = np.zeros((P, T, 25, 3)), np.zeros((P, T, 25, 4))
+    size = (boxes[..., 2:] - boxes[..., :2]).max(-1)
     for p in range(P):
-        size = (boxes[p, :, 2:] - boxes[p, :, :2]).max(-1)
-        joints[p] = repair_sides(joints[p], landmarks[p], size, motions)
-        steady = reject_jumps(joints[p], size, motions)
-        two[p], three[p] = join(steady, landmarks[p], world[p], presence[p], size, shot.width, shot.height)
+        joints[p] = repair_sides(joints[p], landmarks[p], size[p], motions)
+    joints = disown(joints, size)
+    for p in range(P):
+        steady = reject_jumps(joints[p], size[p], motions)
+        two[p], three[p] = join(steady, landmarks[p], world[p], presence[p], size[p], shot.width, shot.height)
     for f in range(T):
         people = []
         for p, track in enumerate(tracks):

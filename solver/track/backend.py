@@ -95,8 +95,12 @@ class Embedded:
         return max(poses, key=lambda pose: pose.score)
 
     def body(self, rgb, pose, box):
-        centre, side, turn = body_region(pose.joints, np.asarray(box, float))
+        box = np.asarray(box, float)
+        centre, side, turn = body_region(pose.joints, box)
         out = self._blaze(rgb, centre, side, turn)
+        if out["presence"] < 0.5:  # crouching or half hidden people are often found upright and closer
+            again = self._blaze(rgb, (box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max() * 1.25)
+            out = max(out, again, key=lambda o: o["presence"])
         mask = np.clip(out["mask"] * 255 + 0.5, 0, 255).astype(np.uint8)
         return Body(out["landmarks"], out["world"], out["presence"], mask, out["A"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..skeleton import BLAZEPOSE_OF_KEYPOINT
+from ..skeleton import BLAZEPOSE_OF_KEYPOINT, KEYPOINT_MIRROR
 from .backend import SURE
 
 ARMS = ((5, 6), (7, 8), (9, 10))
@@ -95,6 +95,27 @@ def reject_jumps(joints, size, steps) -> np.ndarray:
                 wild.append(known & (off > 0.12 * size[a + n] + np.linalg.norm(drift, axis=1)))
             for n, stray in enumerate(wild, 1):
                 out[a + n, stray, 2] = 0
+    return out
+
+
+def disown(joints, size) -> np.ndarray:
+    """Take away joints that one person borrowed from another who stands in front.
+
+    joints: (P, T, 17, 3), NaN where absent; size: (P, T). Where the same joint of two people (or its mirror) falls together,
+    the person who is seen better over all keeps it.
+    """
+    out = joints.copy()
+    total = np.nan_to_num(joints[..., 2]).mean(-1)  # (P, T)
+    mirror = list(KEYPOINT_MIRROR[:17])
+    for p in range(len(joints)):
+        for q in range(len(joints)):
+            weaker = total[p] < total[q] if p != q else np.zeros(len(total[p]), bool)
+            for t in np.flatnonzero(weaker & (total[p] > 0)):
+                near = np.zeros(17, bool)
+                for other in (joints[q, t], joints[q, t][mirror]):
+                    apart = np.linalg.norm(joints[p, t, :, :2] - other[:, :2], axis=1)
+                    near |= (apart < 0.03 * size[q, t]) & (other[:, 2] > joints[p, t, :, 2])
+                out[p, t, near, 2] = 0
     return out
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from solver.skeleton import COCO_JOINTS
 from solver.track.backend import Pose, body_region
-from solver.track.keypoints import ARMS, LEGS, join, reject_jumps, repair_sides, swap
+from solver.track.keypoints import ARMS, LEGS, disown, join, reject_jumps, repair_sides, swap
 from solver.track.masks import Store, clean, compose, place, skeleton
 from solver.track.motion import carry_box
 from solver.track.nets import iou, square_crop, suppress
@@ -196,6 +196,16 @@ def test_jumps_lose_their_confidence(length):
     assert (out[18 : 18 + length, wrist, 2] == 0).all()
     out[18 : 18 + length, wrist, 2] = broken[18 : 18 + length, wrist, 2]
     assert np.array_equal(out, broken)  # nothing else lost its
+
+
+def test_borrowed_joints_go_back_to_their_owner():
+    front, hidden = person(0, 100).pose.joints, person(0, 130, confidence=0.5).pose.joints
+    hidden[15, :2] = front[16, :2] + 1  # the net took the other's leg, and the wrong one
+    joints = np.stack([front, hidden])[:, None]
+    out = disown(joints, np.full((2, 1), 120.0))
+    assert out[1, 0, 15, 2] == 0
+    out[1, 0, 15, 2] = hidden[15, 2]
+    assert np.array_equal(out, joints)
 
 
 def test_joined_keypoints_hide_what_is_unseen():
