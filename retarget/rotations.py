@@ -47,8 +47,8 @@ def quat_wxyz_from_matrix(R):
 
 
 def matrix_from_quat_wxyz(q):
-    """(..., 4) to (..., 3, 3)."""
-    w, x, y, z = np.moveaxis(np.asarray(q, float), -1, 0)
+    """(..., 4), not necessarily unit, to (..., 3, 3)."""
+    w, x, y, z = np.moveaxis(unit(q), -1, 0)
     rows = [
         1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
         2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
@@ -58,9 +58,9 @@ def matrix_from_quat_wxyz(q):
 
 
 def continuous(q):
-    """Quaternions over time (F, 4), signs chosen so that neighbours are close: keys interpolate the short way."""
-    signs = np.where((q[1:] * q[:-1]).sum(-1) < 0, -1.0, 1.0)
-    return q * np.concatenate([[1.0], np.cumprod(signs)])[:, None]
+    """Quaternions over time (F, ..., 4), signs chosen so that neighbours are close: keys interpolate the short way."""
+    flips = np.where((q[1:] * q[:-1]).sum(-1, keepdims=True) < 0, -1.0, 1.0)
+    return q * np.concatenate([np.ones_like(q[:1, ..., :1]), np.cumprod(flips, 0)])
 
 
 def slerp(R0, R1, u):
