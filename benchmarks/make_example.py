@@ -23,9 +23,8 @@ PERSON = {
 
 def walk(body, times, rng):
     """3.4 m straight on at a stroll."""
-    return motions.gait(
-        body, times, rng, motions.Path((-1.25, 0.9), np.pi / 3, lambda s: -0.05 + 0 * s), 1.15, start=0.0
-    )
+    path = motions.Path((-1.25, 0.9), np.pi / 3, lambda s: -0.05 + 0 * s)
+    return motions.solve(body, motions.gait(body, times, rng, path, 1.15, start=0.0))
 
 
 def rail(move, rng, subject, fps, reach):

