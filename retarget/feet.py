@@ -15,6 +15,8 @@ CONTACT_SPEED_M_S = 0.35
 # A foot that moved further than this during one contact was not standing: it follows the person instead of being pinned.
 STANDING_M = 0.12
 TOES_AHEAD_OF_BALL = 0.4  # share of ankle to ball
+# A contact corrects the foot for this long before and after it, and fades out over as long again: longer than half a stride.
+CONTACT_REACH_S = 0.4
 
 
 @dataclass
@@ -120,7 +122,7 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
     """Pin the feet of a `_Pose` to the person's footprints while these touch the floor; returns the contact (F, 4) bool.
 
     G (F, 24, 3, 3), joints (F, 24, 3): the person. start (1, 3), path_scale: footprints scale about it as the path did.
-    Between two contacts the correction fades from one to the next, so that a swing stays a swing. The hips sink where a leg is
+    Between two contacts the correction goes over from one to the next, so that a swing stays a swing. The hips sink where a leg is
     too short for its footprint.
     """
     rig, mapping = pose.rig, pose.mapping
@@ -140,7 +142,9 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
         heel = pose.D[:, foot] @ (sole.heel - sole.ankle)
         ball = pose.D[:, foot] @ (sole.ball - sole.ankle)
         mine = contact[:, 2 * k : 2 * k + 2]
-        goal = pose.heads[:, foot] + _offsets(pose.heads[:, foot], heel, ball, prints[:, 2 * k : 2 * k + 2], mine)
+        goal = pose.heads[:, foot] + _offsets(
+            pose.heads[:, foot], heel, ball, prints[:, 2 * k : 2 * k + 2], mine, track.frames / track.fps
+        )
         goal[:, 2] = np.maximum(goal[:, 2], -np.minimum(heel[:, 2], ball[:, 2]))
         goals.append(goal)
     _sink_hips(pose, goals, contact)
@@ -153,9 +157,9 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
     return contact
 
 
-def _offsets(ankle, heel, ball, prints, contact):
+def _offsets(ankle, heel, ball, prints, contact, time_s):
     """Correction (F, 3) of an ankle. heel, ball (F, 3): sole points from the ankle as the foot is turned; prints (F, 2, 3): heel and
-    ball of the person; contact (F, 2). The foot stands on its ball where that touches, else on its heel."""
+    ball of the person; contact (F, 2); time_s (F,). The foot stands on its ball where that touches, else on its heel."""
     known = contact.any(1)
     offset = np.zeros_like(ankle)
     for first, end in _runs(known):
@@ -181,7 +185,9 @@ def _offsets(ankle, heel, ball, prints, contact):
     left = np.where(every < at[0], at[0], np.where(every > at[-1], at[-1], left))
     u = np.clip((every - left) / np.maximum(right - left, 1), 0, 1)[:, None]
     u = u * u * (3 - 2 * u)
-    return np.where(known[:, None], offset, (1 - u) * offset[left] + u * offset[right])
+    away = np.minimum(np.abs(time_s - time_s[left]), np.abs(time_s - time_s[right]))[:, None]
+    fade = np.clip(2 - away / CONTACT_REACH_S, 0, 1)
+    return np.where(known[:, None], offset, fade * ((1 - u) * offset[left] + u * offset[right]))
 
 
 def _footprint(points):

@@ -127,6 +127,16 @@ def test_trembling_feet_stand_still():
     assert report["worst_slide_mm"] < 2
 
 
+def test_a_jump_is_left_alone():
+    """Far from any contact the legs are the person's again, whatever the last footprint asked for."""
+    track, character = walk(seconds=4), rig(size=0.85)
+    track.trans[55:, 2] += 1.0
+    motion = transfer(track, character, match(character))
+    assert motion.contact[:50].any() and not motion.contact[55:].any()
+    for error in direction_errors_deg(motion, track, match(character)).values():
+        assert error[80:].max() < 0.05
+
+
 def test_elbows_and_knees_flex_about_their_hinge():
     """Rolled bones, A-pose: bending the person's elbow turns the character's forearm about one axis of its own, without twist."""
     track = random_motion(0, count=9, amount=0)
