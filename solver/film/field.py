@@ -1,7 +1,7 @@
 """f_D(Theta, t): the people of a shot as one dynamic radiance field, driven by their bones.
 
 Every bone carries a small grid of the rest body's signed distance. A point of frame t is taken into the rest frame of each
-bone near it; the bone whose skin is nearest proposes where the point lies on the rest body, and two fixed-point steps of
+bone near it; the bone whose skin is nearest proposes where the point lies on the rest body, and a few fixed-point steps of
 inverse skinning make that exact. Density is Laplace's (VolSDF, Yariv et al. 2021): sigma = Psi_beta(-d) / beta; colour is the
 person. So the field needs no training, bends with its bones, and is differentiable in the rays and in the bone transforms.
 """
@@ -28,6 +28,7 @@ class BodyField:
     def __init__(self, shapes: list[RestShape], T_world_from_rest, visible=None, beta_m: float = BETA_M):
         """shapes: one a person.  T_world_from_rest: (T, P, 24, 4, 4) from BodyModel.fk.  visible: (T, P) bool, default all."""
         self.beta_m = beta_m
+        self.clothes = None  # while `clothes.fit_residual` learns
         dtype, device = T_world_from_rest.dtype, T_world_from_rest.device
 
         def pack(name):
@@ -145,18 +146,21 @@ class BodyField:
 
     def signed_distance(self, points, t_index, box):
         """Metres (N,) to the skin of the person that owns each box (N,), for points (N, 3) near that box's skin."""
-        return self._look_up(self.distance, box, *self._indices(self.canonical(points, t_index, box), box))[:, 0]
+        rest = self.canonical(points, t_index, box)
+        d = self._look_up(self.distance, box, *self._indices(rest, box))[:, 0]
+        return d if self.clothes is None else d - self.clothes(rest, box // self.bones)
 
-    def canonical(self, points, t_index, box, steps: int = 2):
+    def canonical(self, points, t_index, box, steps: int = 3):
         """Where points (N, 3) of the posed body lie on the rest body: inverse skinning from the box's bone as first guess."""
         first = self.T_world_from_rest[t_index, box]
         rest = (first[..., :3].transpose(-1, -2) @ (points - first[..., 3])[..., None])[..., 0]
         bones = (box // self.bones * self.bones)[:, None] + self.local[box]  # (N, LOCAL)
         local = self.T_world_from_rest[t_index[:, None], bones].flatten(2)  # (N, LOCAL, 12)
-        for _ in range(steps):
+        for k in range(steps):
             w = self._look_up(self.weights, box, self._indices(rest, box)[0])
             T = (w[:, None] @ local).reshape(-1, 3, 4)
-            rest = _solve3(T[..., :3], points - T[..., 3])
+            # Half steps after the first: at a lowered shoulder the weights turn so fast that full steps swing to and fro.
+            rest = rest + (0.5 if k else 1.0) * (_solve3(T[..., :3], points - T[..., 3]) - rest)
         return rest
 
     def _sigma(self, d):
@@ -252,7 +256,7 @@ def bone_transforms(body, betas, poses, trans):
 
 
 def _rest_vertices(body, betas):
-    return _numpy(body.v_template) + _numpy(body.shapedirs) @ betas
+    return _numpy(body.shaped(torch.as_tensor(betas, dtype=body.v_template.dtype)))
 
 
 def _numpy(x):
