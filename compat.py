@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-
-def _path_options():
-    options = {"PATH_SUPPORTS_BLEND_RELATIVE"}
-    try:
-        bpy.props.StringProperty(options=options)
-    except TypeError:
-        return set()
-    return options
-
-
 # Options of path properties that take `//`: 4.5 and later want to be told, earlier ones do not know the word.
-PATH = _path_options()
+PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
 
 
 # -- actions: curves lie on the action until 4.3, in the channel bag of a slot since 4.4

@@ -58,7 +58,7 @@ def build(
         if stand_in:
             warnings.append("There is no animated character yet, so the solved bodies stand in.")
     scene.collection.children.link(characters)
-    stage.add_light(scene, f"{scene.name} Sun")
+    stage.add_light(scene, f"{scene.name} Sun", 2.0, 0.4)  # Standard clips what AgX would roll off
     if engine == "CYCLES":
         _shadow_catcher(scene, take_collection)
     else:

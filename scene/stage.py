@@ -72,7 +72,7 @@ def build(
         camera = _standing_camera(scene, take, place)
     scene.camera = camera
     _set(scene, centre, radius)
-    add_light(scene, f"{scene.name} Sun")
+    add_light(scene, f"{scene.name} Sun", 3.0, 0.7)
     return scene, warnings
 
 
@@ -112,10 +112,10 @@ def _standing_camera(scene, take, place):
     return camera
 
 
-def add_light(scene, name: str) -> None:
+def add_light(scene, name: str, sun_strength: float, sky_strength: float) -> None:
     """A soft sun and a sky, for scenes that have none yet."""
     data = bpy.data.lights.new(name, "SUN")
-    data.energy = 3.0
+    data.energy = sun_strength
     data.angle = math.radians(3)
     sun = bpy.data.objects.new(name, data)
     sun.rotation_euler = (math.radians(40), math.radians(12), math.radians(-35))
@@ -125,7 +125,7 @@ def add_light(scene, name: str) -> None:
     compat.use_nodes(world)
     background = world.node_tree.nodes.get("Background")
     background.inputs["Color"].default_value = (0.55, 0.68, 0.9, 1.0)
-    background.inputs["Strength"].default_value = 0.7
+    background.inputs["Strength"].default_value = sky_strength
     scene.world = world
 
 

@@ -63,7 +63,13 @@ def package(tmp_path_factory):
 def test_zip_holds_what_is_needed_and_nothing_of_the_workshop(package):
     with zipfile.ZipFile(package) as archive:
         names = archive.namelist()
-    for wanted in ("__init__.py", "blender_manifest.toml", "solver/__main__.py", "solver/assets/body.npz", "scene/take.py"):
+    for wanted in (
+        "__init__.py",
+        "blender_manifest.toml",
+        "solver/__main__.py",
+        "solver/assets/body.npz",
+        "scene/take.py",
+    ):
         assert wanted in names
     top = {name.split("/")[0] for name in names}
     assert not top & {"tests", "benchmarks", "tools", "docs", "examples", "out", "Makefile", "pyproject.toml"}
