@@ -1,0 +1,328 @@
+"""The layouts of other programs' SMPL tracks, told apart by what is in them. Facts about each are in docs/imports.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from ..frames import R_zup_from_yup, compose
+from ..protocol import ShotError
+from .numbering import number_of, to_shot
+from .safe import read_pickled
+
+# OpenCV's y-down axes of a first camera that was held level, to a Z-up world.
+_R_ZUP_FROM_YDOWN = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
+_CHOOSE = "Choose results of 4D-Humans/PHALP, SLAHMR, WHAM, TRAM, GVHMR or PromptHMR, or an AMASS npz (docs/imports.md lists them)."
+
+
+def read(path: Path, shot) -> list:
+    """Every person in a file or folder."""
+    try:
+        if path.is_dir():
+            return _folder(path, shot)
+        ending = path.suffix.lower()
+        if ending == ".npz":
+            return _npz(path, shot)
+        if ending == ".npy":
+            return [_tram(path, shot)]
+        if ending in (".pkl", ".pickle", ".joblib", ".pt", ".pth"):
+            return _pickled(path, shot)
+    except ShotError:
+        raise
+    except Exception as error:  # somebody else's file may lack or hold anything
+        raise ShotError(
+            f"{path.name} is not laid out as expected ({type(error).__name__}: {error}).", _CHOOSE
+        ) from error
+    raise ShotError(f"{path.name} is no file of people that Reshoot reads.", _CHOOSE)
+
+
+def _folder(path, shot):
+    tram = sorted((path / "hps").glob("hps_track_*.npy"), key=number_of) or sorted(
+        path.glob("hps_track_*.npy"), key=number_of
+    )
+    if tram:
+        return [_tram(file, shot) for file in tram]
+    take = sorted((path / "people").glob("*.npz")) or sorted(path.glob("*.npz"))
+    # SLAHMR writes a result every few steps: the last one counts
+    results = [f for f in path.rglob("*_world_results.npz")]
+    if results:
+        return _npz(
+            max(results, key=lambda f: (number_of(f.stem.replace("_world_results", "")) or 0, f.stat().st_mtime)), shot
+        )
+    if take:
+        return [person for file in take for person in _npz(file, shot)]
+    raise ShotError(f"The folder {path.name} holds no people that Reshoot reads.", _CHOOSE)
+
+
+def _person(**values):
+    from .people import Person
+
+    return Person(**values)
+
+
+def _rotvec(rotations, count):
+    """(F, N, 3, 3) matrices, or rotation vectors of any grouping, to (F, 24, 3); hands beyond the body's joints are zero."""
+    rotations = np.asarray(rotations, float)
+    if rotations.shape[-2:] == (3, 3):
+        flat = rotations.reshape(count, -1, 3, 3)
+        vectors = Rotation.from_matrix(flat.reshape(-1, 3, 3)).as_rotvec().reshape(count, -1, 3)
+    else:
+        vectors = rotations.reshape(count, -1, 3)
+    out = np.zeros((count, 24, 3))
+    # SMPL, SMPL-H and SMPL-X share the first 22 joints; SMPL's two hands are joints of their own, the others have fingers
+    joints = 24 if vectors.shape[1] == 24 else min(22, vectors.shape[1])
+    out[:, :joints] = vectors[:, :joints]
+    return out
+
+
+def _lens(focal, centre, shot, count):
+    """K (F, 3, 3) at the shot's size, for a picture whose centre is `centre`; focal and centre in that picture's pixels."""
+    scale = shot.width / (2 * float(np.ravel(centre)[0]))
+    K = np.zeros((count, 3, 3))
+    K[:, 0, 0] = K[:, 1, 1] = np.ravel(np.asarray(focal, float)) * scale
+    K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = shot.width / 2, shot.height / 2, 1
+    return K
+
+
+def _inverse(R, t):
+    """T_world_from_cam (F, 4, 4) of cam = R world + t."""
+    R, t = np.asarray(R, float), np.asarray(t, float).reshape(-1, 3)
+    back = np.swapaxes(R, 1, 2)
+    return compose(back, -np.einsum("fij,fj->fi", back, t))
+
+
+def _turned(R, T):
+    """A camera in a world turned by R (3, 3)."""
+    return compose(R @ T[:, :3, :3], T[:, :3, 3] @ R.T)
+
+
+# -- npz
+
+
+def _npz(path, shot):
+    with np.load(path, allow_pickle=False) as file:
+        keys = set(file.files)
+        if {"root_orient", "pose_body", "cam_R", "cam_t"} <= keys:
+            return _slahmr(path, {k: file[k] for k in keys & _SLAHMR}, shot)
+        if "trans" in keys and ("poses" in keys or {"root_orient", "pose_body"} <= keys):
+            wanted = {
+                "poses",
+                "root_orient",
+                "pose_body",
+                "trans",
+                "betas",
+                "frame",
+                "visible",
+                "body",
+                "surface_model_type",
+            }
+            return [_amass(path, {k: file[k] for k in keys & wanted}, shot)]
+    raise ShotError(f"{path.name} holds no body poses.", _CHOOSE)
+
+
+_SLAHMR = {"root_orient", "pose_body", "trans", "betas", "cam_R", "cam_t", "intrins", "track_mask"}
+
+
+def _slahmr(path, data, shot):
+    B, F = data["trans"].shape[:2]
+    start = 0
+    for place in (path.parent, path.parent.parent):
+        if (place / "track_info.json").is_file():
+            meta = json.loads((place / "track_info.json").read_text(encoding="utf-8")).get("meta", {})
+            start = int(meta.get("seq_interval", [0])[0])
+            break
+    frame = to_shot(np.arange(start, start + F), start + F, shot, path.name)
+    people = []
+    for b in range(B):
+        # cam_t is already scaled by the world's scale. Its world is the first camera's, y down, neither level nor on the ground.
+        T = _inverse(data["cam_R"][b], data["cam_t"][b])
+        seen = np.asarray(data["track_mask"][b], bool) if "track_mask" in data else np.ones(F, bool)
+        pose = np.concatenate([data["root_orient"][b].reshape(F, 3), data["pose_body"][b].reshape(F, -1)], 1)
+        intrinsics = np.ravel(data["intrins"])[:4] if "intrins" in data else None
+        people.append(
+            _person(
+                name=f"{path.name}, person {b + 1}", family="smplh", space="world", poses=_rotvec(pose, F)[seen],
+                trans=np.asarray(data["trans"][b], float)[seen], betas=np.reshape(data["betas"], (B, -1))[b], frame=frame[seen],
+                T_world_from_cam=T[seen], R_zup_from_world=_R_ZUP_FROM_YDOWN,
+                K=_lens(intrinsics[0], intrinsics[2:], shot, F)[seen] if intrinsics is not None else None,
+            )
+        )  # fmt: skip
+    return people
+
+
+def _amass(path, data, shot):
+    trans = np.asarray(data["trans"], float).reshape(-1, 3)
+    F = len(trans)
+    pose = (
+        data["poses"]
+        if "poses" in data
+        else np.concatenate([data["root_orient"].reshape(F, 3), data["pose_body"].reshape(F, -1)], 1)
+    )
+    width = int(np.asarray(pose).reshape(F, -1).shape[1])
+    said = str(data.get("body", data.get("surface_model_type", ""))).lower()
+    family = (
+        said
+        if said in ("reshoot", "smpl", "smplh", "smplx")
+        else {72: "smpl", 156: "smplh", 165: "smplx"}.get(width, "smpl")
+    )
+    if "frame" in data:
+        frame = to_shot(data["frame"], None, shot, path.name)
+    else:
+        frame = to_shot(np.arange(F), F, shot, path.name)
+    if "visible" in data:
+        frame = np.where(np.asarray(data["visible"], bool), frame, -1)
+    T = K = None
+    camera = path.parent.parent / "camera.npz"
+    if camera.is_file() and path.parent.name == "people":
+        with np.load(camera, allow_pickle=False) as file:
+            if len(file["K"]) == shot.frames:
+                T, K = file["T_world_from_cam"][frame], file["K"][frame]
+    return _person(
+        name=path.name, family=family, space="world", poses=_rotvec(pose, F), trans=trans,
+        betas=data.get("betas", np.zeros(10)), frame=frame, T_world_from_cam=T, K=K,
+    )  # fmt: skip
+
+
+# -- pickled
+
+
+def _tram(path, shot):
+    data = read_pickled(path)
+    if not isinstance(data, dict) or "pred_rotmat" not in data:
+        raise ShotError(f"{path.name} is no track of TRAM.", _CHOOSE)
+    numbers = np.asarray(data["frame"], int).reshape(-1)
+    F = len(numbers)
+    camera_file = next(
+        (f for f in (path.parent / "camera.npy", path.parent.parent / "camera.npy") if f.is_file()), None
+    )
+    if camera_file is None:
+        raise ShotError(f"camera.npy is missing beside {path.name}.", "Keep TRAM's camera.npy in the folder above hps.")
+    camera = read_pickled(camera_file)
+    R, t = np.asarray(camera["pred_cam_R"], float), np.asarray(camera["pred_cam_T"], float).reshape(-1, 3)
+    T = _turned(_R_ZUP_FROM_YDOWN, compose(R, t))  # world from camera, y down as the first camera
+    return _person(
+        name=f"TRAM {path.name}", family="smpl", space="camera", poses=_rotvec(data["pred_rotmat"], F),
+        trans=np.asarray(data["pred_trans"], float).reshape(F, 3), betas=np.mean(np.reshape(data["pred_shape"], (F, -1)), 0),
+        frame=to_shot(numbers, len(T), shot, path.name), T_world_from_cam=T[numbers],
+        K=_lens(camera["img_focal"], camera["img_center"], shot, F),
+    )  # fmt: skip
+
+
+def _pickled(path, shot):
+    data = read_pickled(path)
+    if isinstance(data, dict):
+        if "smpl_params_incam" in data:
+            return [_gvhmr(path, data, shot)]
+        if "people" in data and "camera" in data:
+            return _prompthmr(path, data, shot)
+        rows = [v for v in data.values() if isinstance(v, dict)]
+        if rows and all("smpl" in v and "tid" in v for v in rows):
+            return _phalp(path, data, shot)
+        if rows and all("pose" in v and "frame_ids" in v for v in rows):
+            return _wham(path, data, shot)
+    raise ShotError(f"{path.name} is of no program that Reshoot knows.", _CHOOSE)
+
+
+def _phalp(path, data, shot):
+    tracks: dict = {}
+    for order, entry in enumerate(data.values()):
+        time = int(entry.get("time", order))
+        age = entry.get("tracked_time") or [0] * len(entry["tid"])
+        for k, ident in enumerate(entry["tid"]):
+            if (
+                k >= len(entry["smpl"]) or int(age[k]) != 0
+            ):  # a track that was not seen in this frame repeats its last body
+                continue
+            body = entry["smpl"][k]
+            if not isinstance(body, dict):
+                continue
+            height, width = (float(n) for n in np.ravel(entry["size"][k])[:2])
+            # The lens: 5000 px on a square picture of 256 px that holds the frame.
+            focal = 5000.0 * max(width, height) / 256 * shot.width / width
+            rotations = np.concatenate(
+                [np.reshape(body["global_orient"], (-1, 3, 3))[:1], np.reshape(body["body_pose"], (-1, 3, 3))]
+            )
+            row = (time, rotations, np.ravel(entry["camera"][k])[:3], np.ravel(body["betas"])[:10], focal)
+            tracks.setdefault(int(ident), []).append(row)
+    total = 1 + max((int(e.get("time", i)) for i, e in enumerate(data.values())), default=0)
+    people = []
+    for ident, rows in sorted(tracks.items()):
+        times, rotations, camera, betas, focal = (np.array(column, float) for column in zip(*rows))
+        F = len(times)
+        people.append(
+            _person(
+                name=f"{path.name}, track {ident}", family="smpl", space="camera", poses=_rotvec(rotations, F), trans=camera,
+                betas=np.median(betas, 0), frame=to_shot(times, total, shot, path.name), K=_lens(focal, [shot.width / 2], shot, F),
+            )
+        )  # fmt: skip
+    return people
+
+
+def _wham(path, data, shot):
+    last = 1 + max(int(np.max(track["frame_ids"])) for track in data.values())
+    total = last if last > shot.frames else None
+    people = []
+    for ident, track in data.items():
+        pose = np.asarray(track["pose"], float)
+        F = len(pose)
+        people.append(
+            _person(
+                # trans_world is the middle of the hips of their own joints, not SMPL's trans: the camera's track is exact
+                name=f"WHAM {path.name}, track {ident}", family="smpl", space="camera", poses=_rotvec(pose.reshape(F, 72), F),
+                trans=np.asarray(track["trans"], float).reshape(F, 3), betas=np.median(np.reshape(track["betas"], (-1, 10)), 0),
+                frame=to_shot(np.asarray(track["frame_ids"]).reshape(-1), total, shot, path.name),
+                K=_lens(np.hypot(shot.width, shot.height), [shot.width / 2], shot, F),
+            )
+        )  # fmt: skip
+    return people
+
+
+def _gvhmr(path, data, shot):
+    from .people import REST_PELVIS
+
+    here, there = data["smpl_params_incam"], data["smpl_params_global"]
+    F = len(np.reshape(here["transl"], (-1, 3)))
+    K = np.asarray(data["K_fullimg"], float).reshape(-1, 3, 3)
+    pose = np.concatenate([np.reshape(here["global_orient"], (F, 3)), np.reshape(here["body_pose"], (F, -1))], 1)
+    # The same body in camera and world gives the camera: both turn about the rest pelvis. Its world is Y-up.
+    pelvis = np.array(REST_PELVIS["smplx"])
+    R_cam = Rotation.from_rotvec(np.reshape(here["global_orient"], (F, 3)))
+    R_world = Rotation.from_rotvec(np.reshape(there["global_orient"], (F, 3)))
+    R = (R_world * R_cam.inv()).as_matrix()
+    root_cam, root_world = pelvis + np.reshape(here["transl"], (F, 3)), pelvis + np.reshape(there["transl"], (F, 3))
+    T = compose(R, root_world - np.einsum("fij,fj->fi", R, root_cam))
+    return _person(
+        name=f"GVHMR {path.name}", family="smplx", space="camera", poses=_rotvec(pose, F), trans=np.reshape(here["transl"], (F, 3)),
+        betas=np.mean(np.reshape(here["betas"], (-1, np.shape(here["betas"])[-1])), 0), frame=to_shot(np.arange(F), F, shot, path.name),
+        T_world_from_cam=_turned(R_zup_from_yup, T), K=_lens(K[0, 0, 0], K[0, :2, 2], shot, F),
+    )  # fmt: skip
+
+
+def _prompthmr(path, data, shot):
+    camera = data["camera"]
+    world = data.get("camera_world")
+    total = len(np.asarray((world or camera).get("pred_cam_R", [])))
+    people = []
+    for ident, track in data["people"].items():
+        numbers = np.asarray(track["frames"], int).reshape(-1)
+        F = len(numbers)
+        body = track.get("smplx_world") if world is not None else None
+        space, T = ("world", None) if body is not None else ("camera", None)
+        body = body if body is not None else track["smplx_cam"]
+        if space == "world":  # Y-up; this is where their last optimisation wrote
+            T = _inverse(np.asarray(world["Rcw"])[numbers], np.asarray(world["Tcw"])[numbers])
+        pose = body["pose"] if "pose" in body else body["rotmat"]
+        people.append(
+            _person(
+                name=f"{path.name}, person {ident}", family="smplx", space=space, poses=_rotvec(pose, F),
+                trans=np.asarray(body["trans"], float).reshape(F, 3),
+                betas=np.mean(np.reshape(body["shape"], (-1, np.shape(body["shape"])[-1])), 0),
+                frame=to_shot(numbers, total or None, shot, path.name), T_world_from_cam=T,
+                R_zup_from_world=R_zup_from_yup if T is not None else None,
+                K=_lens(camera["img_focal"], camera["img_center"], shot, F),
+            )
+        )  # fmt: skip
+    return people

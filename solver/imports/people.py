@@ -1,0 +1,206 @@
+"""SMPL tracks that other programs solved: read, placed in the shot's frames, and turned into S_c.
+
+docs/imports.md lists what is read from each program. The parameters are SMPL's own: pose as rotation vectors, the root turns
+about the rest pelvis, then `trans` is added. Where that rest pelvis lies depends on the body, so it travels with the track.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from ..frames import compose, invert
+from ..protocol import ShotError
+from ..records import Camera, People
+from . import layouts
+
+# Rest pelvis of the mean neutral body, metres; shapes move it by a centimetre or two. SMPL-H has SMPL's.
+REST_PELVIS = {
+    "smpl": (-0.0018, -0.2233, 0.0282),
+    "smplh": (-0.0018, -0.2233, 0.0282),
+    "smplx": (0.0031, -0.3514, 0.0120),
+}
+
+
+@dataclass
+class Person:
+    """One imported track of F frames."""
+
+    name: str  # the file and the track in it, for messages
+    family: str  # "smpl" | "smplh" | "smplx" | "reshoot": whose betas and rest pelvis these are
+    space: str  # "camera" (S_c) | "world" (S_w, Z-up)
+    poses: np.ndarray  # (F, 24, 3) rotvec, root first
+    trans: np.ndarray  # (F, 3) m
+    betas: np.ndarray  # (10,)
+    frame: np.ndarray  # (F,) int, index in the shot, rising
+    T_world_from_cam: np.ndarray | None = None  # (F, 4, 4) OpenCV camera in the track's Z-up world
+    K: np.ndarray | None = None  # (F, 3, 3) px of the shot's frames
+    rest_pelvis: np.ndarray | None = None  # (3,) m, set by read_people
+    R_zup_from_world: np.ndarray | None = (
+        None  # (3, 3) as the layouts give it; read_people turns the track and drops it
+    )
+
+    @property
+    def root(self):
+        """Pelvis (F, 3) in the track's space."""
+        return self.rest_pelvis + self.trans
+
+
+def read_people(paths, shot, model=None, report=None) -> list[Person]:
+    """Tracks of every person in files or folders of other programs (or of a take).
+
+    model:  BodyModel that will be used; where it is of the track's family, its rest pelvis is exact.
+    Raises ShotError, in one line, for what is no such file.
+    """
+    found = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise ShotError(f"There is no {path}.", "Choose the file again.")
+        found += layouts.read(path, shot)
+    people = [_settled(person, model) for person in found]
+    people = [p for p in people if len(p.frame)]
+    if not people:
+        raise ShotError(
+            "The chosen files hold no people in the frames of this shot.", "Choose results of the same clip."
+        )
+    if report is not None:
+        _warn(people, model, report)
+    return people
+
+
+def _warn(people, model, report):
+    foreign = {p.family for p in people} - {model.name if model is not None else "reshoot"}
+    if foreign and not (model is not None and model.name == "smpl" and foreign == {"smplh"}):
+        report.warn(
+            "The imported people were solved on another body than the one used here: poses and places are kept, build is not. "
+            "With your licensed SMPL file (--smpl) SMPL tracks are kept exactly."
+        )
+    if any("wham" in p.name.lower() and p.family == "smpl" and p.space == "camera" for p in people):
+        report.warn("WHAM does not store its lens: its default is assumed (focal length = diagonal of the picture).")
+
+
+def _settled(person: Person, model) -> Person:
+    """Rising unique frames inside the shot, finite numbers, and the rest pelvis of the body it was solved on."""
+    order = np.argsort(person.frame, kind="stable")
+    _, first = np.unique(person.frame[order], return_index=True)
+    keep = order[first]
+    finite = np.isfinite(person.poses).all((1, 2)) & np.isfinite(person.trans).all(1)
+    keep = keep[(person.frame[keep] >= 0) & finite[keep]]
+
+    def part(values):
+        return None if values is None else np.asarray(values, float)[keep]
+
+    betas = np.zeros(10)
+    given = np.asarray(person.betas, float).reshape(-1)[:10]
+    betas[: len(given)] = np.nan_to_num(given)
+    out = replace(
+        person, poses=part(person.poses), trans=part(person.trans), betas=betas, frame=person.frame[keep],
+        T_world_from_cam=part(person.T_world_from_cam), K=part(person.K), rest_pelvis=rest_pelvis(person.family, betas, model),
+    )  # fmt: skip
+    R = out.R_zup_from_world
+    if R is not None:
+        T = out.T_world_from_cam
+        out = replace(
+            _moved(out, np.broadcast_to(R, (len(out.frame), 3, 3)), out.root @ R.T),
+            T_world_from_cam=compose(R @ T[:, :3, :3], T[:, :3, 3] @ R.T), R_zup_from_world=None,
+        )  # fmt: skip
+    return out
+
+
+def _moved(person: Person, R, root) -> Person:
+    """The track with its roots turned by R (F, 3, 3) and its pelvis at root (F, 3)."""
+    poses = person.poses.copy()
+    if len(poses):
+        poses[:, 0] = (Rotation.from_matrix(R) * Rotation.from_rotvec(poses[:, 0])).as_rotvec()
+    return replace(person, poses=poses, trans=root - person.rest_pelvis)
+
+
+def rest_pelvis(family: str, betas, model=None) -> np.ndarray:
+    """(3,) m. From the model where it is of this family, else the mean body's."""
+    if model is None and family == "reshoot":
+        from ..body_model import BodyModel
+
+        model = BodyModel.load()
+    same = model is not None and (model.name == family or (model.name, family) == ("smpl", "smplh"))
+    if not same and family == "reshoot":
+        return rest_pelvis(family, betas)
+    if same:
+        import torch
+
+        return model.rest(torch.as_tensor(betas, dtype=model.dtype))[0][0].double().cpu().numpy()
+    return np.array(REST_PELVIS[family])
+
+
+def in_camera(person: Person, known: Camera | None = None) -> Person:
+    """The track as S_c. A world track needs its own camera, or the shot's known one in the same world."""
+    if person.space == "camera":
+        return person
+    T = person.T_world_from_cam
+    if T is None and known is not None:
+        T = known.T_world_from_cam[person.frame]
+        person = replace(person, K=known.K[person.frame])
+    if T is None:
+        raise ShotError(
+            f"{person.name} places a person in a world, but there is no camera in it.",
+            "Give the camera of that world too (--camera), or choose results in camera coordinates.",
+        )
+    R = invert(T)[:, :3, :3]
+    root = np.einsum("fij,fj->fi", R, person.root - T[:, :3, 3])
+    return replace(_moved(person, R, root), space="camera", T_world_from_cam=T)
+
+
+def in_lens(person: Person, K) -> Person:
+    """S_c seen through another lens K (F, 3, 3): the pelvis keeps its pixel and its size in the picture."""
+    if person.K is None or np.allclose(person.K, K):
+        return person
+    root = person.root
+    pixel = np.einsum("fij,fj->fi", person.K, root / root[:, 2:])
+    z = root[:, 2] * K[:, 1, 1] / person.K[:, 1, 1]
+    placed = np.einsum("fij,fj->fi", np.linalg.inv(K), pixel) * z[:, None]
+    return replace(person, trans=placed - person.rest_pelvis, K=np.array(K))
+
+
+def on_body(person: Person, model, betas=None) -> tuple[np.ndarray, np.ndarray]:
+    """betas (10,) and trans (F, 3) that put the model's pelvis where the track's is.
+
+    betas: of the model's own shape space, for tracks of another body; without them the mean body.
+    """
+    same = model.name == person.family or (model.name, person.family) == ("smpl", "smplh")
+    betas = person.betas if same else np.zeros(10) if betas is None else np.asarray(betas, float)
+    return betas, person.root - rest_pelvis(model.name, betas, model)
+
+
+def world_camera(person: Person, frames: int) -> Camera | None:
+    """The camera that a track came with, where it covers every frame of the shot; for `slam_from_camera`."""
+    if person.T_world_from_cam is None or person.K is None or len(person.frame) != frames:
+        return None
+    return Camera(person.T_world_from_cam.copy(), person.K.copy())
+
+
+def overlay(fitted: People, people: list[Person], ids, K, model, known: Camera | None = None) -> People:
+    """S_c of the shot with the imported tracks in it.
+
+    fitted: S_c of the same people by our own fit: it stays in frames that an import leaves out, and lends its build where the
+    import was solved on another body. ids: (len(people),) the fitted id of each import. K: (T, 3, 3) the shot's lens.
+    """
+    out = replace(
+        fitted, betas=fitted.betas.copy(), global_orient=fitted.global_orient.copy(), body_pose=fitted.body_pose.copy(),
+        trans=fitted.trans.copy(), visible=fitted.visible.copy(), joint_confidence=fitted.joint_confidence.copy(),
+    )  # fmt: skip
+    for person, ident in zip(people, ids):
+        p = int(np.flatnonzero(fitted.ids == ident)[0])
+        f = person.frame
+        seen = in_lens(in_camera(person, known), K[f])
+        betas, trans = on_body(seen, model, fitted.betas[p])
+        if not np.array_equal(
+            betas, fitted.betas[p]
+        ):  # frames of our own fit stand on the same pelvis with the new shape
+            out.trans[p] += rest_pelvis(model.name, fitted.betas[p], model) - rest_pelvis(model.name, betas, model)
+            out.betas[p] = betas
+        out.global_orient[p, f], out.body_pose[p, f], out.trans[p, f] = seen.poses[:, 0], seen.poses[:, 1:], trans
+        out.visible[p, f] = True
+        out.joint_confidence[p, f] = np.maximum(out.joint_confidence[p, f], 0.5)
+    return out
