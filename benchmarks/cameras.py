@@ -43,12 +43,13 @@ def make(move, rng, subject, fps, reach=0.0):
     """A camera over time.
 
     subject: (F, 3) m, the middle of the people at hip height, who walk (if they do) along their mean direction.
-    reach: m, how far from that middle anybody gets.
+    reach: m, how far from that middle anybody gets; beyond 1.6 m people may leave the frame.
     Returns T_world_from_cam (F, 4, 4) and the focal length (F,) in mm on a 36 mm sensor.
     """
     F = len(subject)
     u = ease(np.linspace(0, 1, F))[:, None]
     focal = np.full(F, float(rng.choice([24, 28, 32, 35])))
+    reach = min(reach, 1.6)
     # From here a standing person fills the frame, and a group fits into it.
     near = max(2.35 * focal[0] / _SENSOR_HEIGHT_MM, (2 * reach + 0.9) * focal[0] / 36) + 0.7 * reach
     target = gaussian_filter1d(subject, 0.5 * fps, axis=0, mode="nearest") + [0, 0, rng.uniform(-0.1, 0.05)]

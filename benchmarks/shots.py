@@ -31,7 +31,7 @@ _DEV = {
 _TEST = {
     "push-in": ("park", ["spin"]), "pull-out": ("street", ["amble", "reach"]), "pan": ("plaza", ["jog"]), "track": ("park", ["jog"]),
     "follow": ("street", ["weave", "weave"]), "arc": ("plaza", ["reach"]), "static": ("court", ["amble", "amble"]),
-    "zoom": ("plaza", ["spin"]), "handheld": ("street", ["weave"]), "crossing": ("court", ["jog", "against", "weave"]),
+    "zoom": ("plaza", ["spin"]), "handheld": ("street", ["weave"]), "crossing": ("court", ["weave", "against", "amble"]),
 }  # fmt: skip
 SETS = {"dev": (1000, 48, _DEV), "test": (9000, 72, _TEST)}
 # Moves whose background has a passing car: (set, move).
