@@ -70,7 +70,7 @@ def fit_residual(
     try:
         for step in range(steps):
             if step % 25 == 0:
-                field.faded = base[1] - _on_boxes(field, clothes)
+                field.faded = _grown(base[1], _on_boxes(field, clothes))
             pick = torch.as_tensor(rng.choice(known, rays), device=device)
             t = frame[pick]
             o, d = rays_from_pixels(pixels[pick], T_world_from_cam[t], K[t])
@@ -84,8 +84,13 @@ def fit_residual(
     finally:
         offset = _on_boxes(field, clothes)
         field.clothes, field.beta_m = None, beta
-        field.distance, field.faded = base[0] - offset, base[1] - offset
+        field.distance, field.faded = base[0] - offset, _grown(base[1], offset)
     return losses
+
+
+def _grown(faded, offset):
+    """The atlas of rigid guesses (distance, slack) for a skin moved outwards by offset."""
+    return torch.cat((faded[:, :1] - offset, faded[:, 1:]), 1)
 
 
 @torch.no_grad()

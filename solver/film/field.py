@@ -12,13 +12,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .render import Samples
+from .render import OPAQUE, Samples
 from .rest_shape import GRID, LOCAL, MARGIN_M, RestShape, rest_shape
 
 BETA_M = 0.002  # softness of the skin
 # The 50 % line of a rendered limb lies outside its skin by about twice beta, for limbs of 5 cm radius; this takes it back.
 OFFSET_BETAS = 2.0
-SLACK_M = 0.03  # a bone's rigid guess may be wrong by this much before inverse skinning
+# A bone's rigid guess may be wrong by this much before inverse skinning: in proportion to what other bones weigh, and at most.
+SLACK_PER_WEIGHT_M, SLACK_M = 0.15, 0.03
 FAR_M = 1.0
 
 
@@ -41,8 +42,12 @@ class BodyField:
         self.local = pack("local").reshape(n, LOCAL)
         # All boxes stand on top of each other along z, so that one grid_sample serves them all.
         self.distance = pack("distance").to(dtype).reshape(1, 1, n * GRID, GRID, GRID)
-        self.faded = pack("faded").to(dtype).reshape(1, 1, n * GRID, GRID, GRID)
         weights = pack("weights").to(dtype).reshape(n, LOCAL, GRID, GRID, GRID).transpose(0, 1)
+        # Where a bone owns its skin alone, its rigid guess is exact.
+        own = (weights * (self.local.T == torch.arange(n, device=device) % self.bones)[:, :, None, None, None]).sum(0)
+        slack = (SLACK_PER_WEIGHT_M * (1 - own)).clamp(0.001, SLACK_M)
+        faded = pack("faded").to(dtype).reshape(n, GRID, GRID, GRID)
+        self.faded = torch.stack((faded, slack)).reshape(1, 2, n * GRID, GRID, GRID)
         self.weights = weights.reshape(1, LOCAL, n * GRID, GRID, GRID)
         self.visible = torch.ones(T_world_from_rest.shape[:2], dtype=torch.bool, device=device)
         if visible is not None:
@@ -70,6 +75,9 @@ class BodyField:
         """New bone transforms (T, P, 24, 4, 4); keep their graph, if they have one."""
         frames = T_world_from_rest.shape[0]
         self.T_world_from_rest = T_world_from_rest[..., :3, :].reshape(frames, self.people * self.bones, 3, 4)
+        # Beside each box the transforms of all bones that share its skin: one row to fetch for a sample.
+        bones = torch.arange(len(self.local), device=self.local.device)[:, None] // self.bones * self.bones + self.local
+        self._sharing = self.T_world_from_rest[:, bones].reshape(-1, LOCAL, 12)  # (T * boxes, LOCAL, 12)
         with torch.no_grad():
             R, t = self.T_world_from_rest[..., :3], self.T_world_from_rest[..., 3:]
             middle = self.origin + self.step * (GRID - 1) / 2
@@ -97,10 +105,11 @@ class BodyField:
         edges = torch.linspace(0, 1, half + 1, device=rays_o.device, dtype=rays_o.dtype)
         edges = met.near[:, None] + (met.far - met.near)[:, None] * edges
         coarse = (edges[:, 1:] + edges[:, :-1]) / 2
-        d, bone = met.nearest_skin(coarse)
+        d, bone, slack = met.nearest_skin(coarse)
         cell = (met.far - met.near)[:, None] / half
-        hope = (d < self.cutoff_m + SLACK_M + cell / 2).any(1)
-        met, edges, coarse, d, bone, cell = met.subset(hope), edges[hope], coarse[hope], d[hope], bone[hope], cell[hope]
+        hope = (d < self.cutoff_m + slack + cell / 2).any(1)
+        met, edges, coarse, cell = met.subset(hope), edges[hope], coarse[hope], cell[hope]
+        d, bone, slack = d[hope], bone[hope], slack[hope]
         if len(d) == 0:
             none = torch.zeros(0, device=rays_o.device, dtype=torch.int64)
             return Samples(none, rays_o.new_zeros(0), rays_o.new_zeros(0), none)
@@ -109,17 +118,18 @@ class BodyField:
         inside = (d < -cell - 0.01).to(d.dtype)
         score = torch.exp(-2 * (d.abs() / cell - 0.5).clamp_min(0)) * 0.1 ** (inside.cumsum(1) - inside) + 1e-3
         fine = _invert_cdf(edges, score, n_samples - half)
-        d_fine, bone_fine = met.nearest_skin(fine)
+        d_fine, bone_fine, slack_fine = met.nearest_skin(fine)
 
         s, order = torch.cat((coarse, fine), 1).sort(1)
         d = torch.cat((d, d_fine), 1).gather(1, order)
         bone = torch.cat((bone, bone_fine), 1).gather(1, order)
+        slack = torch.cat((slack, slack_fine), 1).gather(1, order)
         middle = (s[:, 1:] + s[:, :-1]) / 2
         border = torch.cat((met.near[:, None], middle, met.far[:, None]), 1)
         width = border[:, 1:] - border[:, :-1]
         # What cannot matter, by a bound that leaves room for the rigid guess to be wrong.
-        tau = self._sigma(d + SLACK_M) * width
-        keep = (d < self.cutoff_m + SLACK_M) & (torch.cumsum(tau, 1) - tau < 14)
+        tau = self._sigma(d + slack) * width
+        keep = (d < self.cutoff_m + slack) & (torch.cumsum(tau, 1) - tau < OPAQUE)
         row, column = torch.nonzero(keep, as_tuple=True)
         ray, s, width, bone = met.ray[row], s[row, column], width[row, column], bone[row, column]
         order = torch.argsort(s)
@@ -152,15 +162,14 @@ class BodyField:
 
     def canonical(self, points, t_index, box, steps: int = 3):
         """Where points (N, 3) of the posed body lie on the rest body: inverse skinning from the box's bone as first guess."""
-        first = self.T_world_from_rest[t_index, box]
-        rest = (first[..., :3].transpose(-1, -2) @ (points - first[..., 3])[..., None])[..., 0]
-        bones = (box // self.bones * self.bones)[:, None] + self.local[box]  # (N, LOCAL)
-        local = self.T_world_from_rest[t_index[:, None], bones].flatten(2)  # (N, LOCAL, 12)
+        row = t_index * len(self.local) + box
+        rest = _carry_back(self.T_world_from_rest.reshape(-1, 12).index_select(0, row), points)
+        sharing = self._sharing.index_select(0, row)
         for k in range(steps):
             w = self._look_up(self.weights, box, self._indices(rest, box)[0])
-            T = (w[:, None] @ local).reshape(-1, 3, 4)
+            step = _carry_back((w[:, None] @ sharing)[:, 0], points) - rest
             # Half steps after the first: at a lowered shoulder the weights turn so fast that full steps swing to and fro.
-            rest = rest + (0.5 if k else 1.0) * (_solve3(T[..., :3], points - T[..., 3]) - rest)
+            rest = rest + (0.5 if k else 1.0) * step
         return rest
 
     def _sigma(self, d):
@@ -230,7 +239,8 @@ class _BoxesMet:
         return other
 
     def nearest_skin(self, s):
-        """Rigid guess of the distance to the skin (H, S) at ray distances s (H, S), and the box (H, S) that gave it."""
+        """At ray distances s (H, S): the rigid guess of the distance to the skin, the box that gave it, and by how much it may be
+        wrong, all (H, S)."""
         rows = s[self.pair_row]  # (pairs, S)
         pair, column = torch.nonzero(
             (rows >= self.pair_near[:, None]) & (rows <= self.pair_far[:, None]), as_tuple=True
@@ -238,14 +248,16 @@ class _BoxesMet:
         at = rows[pair, column]
         index = (self.pair_start[pair] + at[:, None] * self.pair_slope[pair]).clamp(0, GRID - 1)
         box = self.pair_box[pair]
-        d = self.field._look_up(self.field.faded, box, index)[:, 0]
+        d, slack = self.field._look_up(self.field.faded, box, index).unbind(1)
         cell = self.pair_row[pair] * s.shape[1] + column
         best = torch.full((s.numel(),), FAR_M, dtype=s.dtype, device=s.device)
         best = best.scatter_reduce(0, cell, d, "amin")
         wins = d == best[cell]
         winner = torch.zeros(s.numel(), dtype=torch.int64, device=s.device)
         winner[cell[wins]] = box[wins]
-        return best.reshape(s.shape), winner.reshape(s.shape)
+        doubt = torch.zeros_like(best)
+        doubt[cell[wins]] = slack[wins]
+        return best.reshape(s.shape), winner.reshape(s.shape), doubt.reshape(s.shape)
 
 
 def bone_transforms(body, betas, poses, trans):
@@ -263,12 +275,20 @@ def _numpy(x):
     return x.detach().cpu().numpy() if torch.is_tensor(x) else np.asarray(x)
 
 
-def _solve3(A, b):
-    """x (N, 3) with A x = b for A (N, 3, 3): the adjugate, many times faster than a batched LU of tiny matrices."""
-    r0, r1, r2 = A.unbind(1)
-    c0, c1, c2 = torch.linalg.cross(r1, r2), torch.linalg.cross(r2, r0), torch.linalg.cross(r0, r1)
-    determinant = (r0 * c0).sum(-1, keepdim=True)
-    return (c0 * b[:, :1] + c1 * b[:, 1:2] + c2 * b[:, 2:]) / determinant
+def _carry_back(T, points):
+    """x (N, 3) with T x = points (N, 3) for affine T (N, 12), rows of 3x4: Cramer's rule, far faster than LU of tiny matrices."""
+    a, b, c, x, d, e, f, y, g, h, i, z = T.t().contiguous().unbind(0)
+    px, py, pz = points[:, 0] - x, points[:, 1] - y, points[:, 2] - z
+    ei_fh, fg_di, dh_eg = e * i - f * h, f * g - d * i, d * h - e * g
+    scale = 1 / (a * ei_fh + b * fg_di + c * dh_eg)
+    return torch.stack(
+        (
+            (ei_fh * px + (c * h - b * i) * py + (b * f - c * e) * pz) * scale,
+            (fg_di * px + (a * i - c * g) * py + (c * d - a * f) * pz) * scale,
+            (dh_eg * px + (b * g - a * h) * py + (a * e - b * d) * pz) * scale,
+        ),
+        1,
+    )
 
 
 def _invert_cdf(edges, score, n: int):
