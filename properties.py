@@ -45,7 +45,7 @@ class ReshootSettings(bpy.types.PropertyGroup):
         options=compat.PATH,
     )
     take_dir: StringProperty(
-        name="Take",
+        name="Take Folder",
         description="Folder for the result. Empty: a folder beside the clip",
         subtype="DIR_PATH",
         options=compat.PATH,
@@ -75,7 +75,7 @@ class ReshootSettings(bpy.types.PropertyGroup):
         name="Match Scene to Shot", description="Give this scene the size, frame rate and range of the shot"
     )
     take: PointerProperty(
-        name="Take", description="Choose the take to work with", type=bpy.types.Collection, poll=_is_take
+        name="Loaded Take", description="Choose the take to work with", type=bpy.types.Collection, poll=_is_take
     )
     camera: PointerProperty(
         name="Camera", description="Choose the camera that gets the move", type=bpy.types.Object, poll=_is_camera

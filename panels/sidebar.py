@@ -66,7 +66,7 @@ def _outcome(layout, job):
         _lines(layout, warning, "ERROR")
 
 
-def _lines(layout, text, icon, width=44):
+def _lines(layout, text, icon, width=32):
     """Text over several labels: Blender's own do not wrap."""
     column = layout.column(align=True)
     line = ""

@@ -77,7 +77,7 @@ def build(person: PersonTrack, frame_start: int, collection, parent, body: Body 
     armature.parent = parent
     frames = frame_start + person.frame
     write_action(armature, name, frames, pose_channels(person, rest, orientation))
-    colour = tuple((c / 255) for c in person.colour) + (1.0,)
+    colour = linear_rgba(person.colour)
     armature.color = colour
     if body is None:
         return armature, None
@@ -139,14 +139,20 @@ def _skin(name, body: Body, person: PersonTrack, collection, armature):
     return skin
 
 
+def linear_rgba(srgb_255):
+    """Blender's linear colour, with alpha 1, of an sRGB colour 0..255."""
+    srgb = np.array(srgb_255) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return (*linear.tolist(), 1.0)
+
+
 def _material(person: PersonTrack):
     material = bpy.data.materials.new(f"Person {person.id}")
-    srgb = np.array(person.colour) / 255
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    material.diffuse_color = (*linear, 1.0)
+    colour = linear_rgba(person.colour)
+    material.diffuse_color = colour
     compat.use_nodes(material)
     shader = material.node_tree.nodes.get("Principled BSDF")
-    shader.inputs["Base Color"].default_value = (*linear, 1.0)
+    shader.inputs["Base Color"].default_value = colour
     shader.inputs["Roughness"].default_value = 0.6
     return material
 
