@@ -27,6 +27,7 @@ from .tracker import (
     link,
     merge_duplicates,
     oks,
+    restore,
     select,
     trim,
 )
@@ -49,6 +50,7 @@ def run(shot, frames, take_dir, options, report, backend=None) -> Tracks:
         rate = _rate(shot)
         tracks = link(merge_duplicates(trim(tracks)), motions, rate)
         tracks = select(merge_duplicates(tracks), len(frames))
+        restore(tracks)
         walk.fill(tracks, motions)
         return _finish(shot, tracks, motions, store, masks_dir, backend, report)
     finally:

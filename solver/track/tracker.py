@@ -52,6 +52,7 @@ class Track:
     """Sightings of one person by frame, in order of time."""
 
     sightings: dict = field(default_factory=dict)
+    aside: dict = field(default_factory=dict)  # doubtful ones, see `trim`
     # Where the person would be in the current frame, while walking.
     box: np.ndarray | None = None
     joints: np.ndarray | None = None  # (17, 3)
@@ -207,12 +208,27 @@ def merge_duplicates(tracks: list[Track]) -> list[Track]:
 
 
 def trim(tracks: list[Track]) -> list[Track]:
-    """Take doubtful sightings off both ends of each track: there it has often gone astray already."""
+    """Put doubtful sightings at both ends of each track aside: there it has often gone astray already."""
     for t in tracks:
         for end in (min, max):
             while t.sightings and t.sightings[end(t.sightings)].score < PLAIN:
-                del t.sightings[end(t.sightings)]
+                frame = end(t.sightings)
+                t.aside[frame] = t.sightings.pop(frame)
     return [t for t in tracks if t.sightings]
+
+
+def restore(tracks: list[Track]) -> None:
+    """Once all is linked: take back what was put aside where it follows on from the track without a jump. A person on the
+    way out of the picture looks doubtful, but is still there."""
+    for t in tracks:
+        for frame, step in ((t.first, -1), (t.last, 1)):
+            while (s := t.aside.get(frame + step)) is not None and s.frame not in t.sightings:
+                before = t.sightings[frame]
+                if iou(s.box, before.box)[0, 0] < 0.2 or abs(np.log(s.size / before.size)) > 0.4:
+                    break
+                t.sightings[s.frame] = s
+                frame = s.frame
+        t.sightings = dict(sorted(t.sightings.items()))
 
 
 def chain(motions) -> np.ndarray:
@@ -246,6 +262,7 @@ def link(tracks: list[Track], motions, rate: float) -> list[Track]:
             return tracks
         _, i, j = min(joins)
         tracks[i].sightings = {**tracks[i].sightings, **tracks[j].sightings}
+        tracks[i].aside = {**tracks[i].aside, **tracks[j].aside}
         del tracks[j]
 
 

@@ -18,6 +18,7 @@ from solver.track.tracker import (
     drop_duplicates,
     link,
     merge_duplicates,
+    restore,
     select,
     trim,
 )
@@ -142,6 +143,9 @@ def test_trim_takes_doubtful_ends_only():
     for t, c in enumerate([0.2, 0.7, 0.7, 0.2, 0.7, 0.25]):
         track.sightings[t] = person(t, 100, confidence=c)
     assert sorted(trim([track])[0].sightings) == [1, 2, 3, 4]
+    track.aside[0].box = track.aside[0].box + 200  # astray; the other end is where the person goes on
+    restore([track])
+    assert list(track.sightings) == [1, 2, 3, 4, 5]
 
 
 # -- joints over time
