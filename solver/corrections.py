@@ -1,0 +1,295 @@
+"""An artist's corrections of a take: who is who, sizes, lens, ground. numpy only.
+
+They lie in the take as `corrections.json`, in the order in which they were made; each speaks of people by the numbers that
+the ones before it left. Stages ask for what concerns them, so only those run again:
+
+    merge, split, delete, swap → stage edits (after track), and with it all that follows
+    focal → slam      height → body, world      ground → world
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from .protocol import ShotError
+from .records import Tracks, World, load_record, save_text
+from .take import Take, read_mask, write_mask
+
+FILE = "corrections.json"
+SCHEMA_VERSION = 1
+# what every kind of correction says, beside "do"
+KINDS = {
+    "merge": {"keep": int, "other": int},
+    "split": {"person": int, "frame": int, "new": int},
+    "delete": {"person": int},
+    "swap": {"a": int, "b": int, "frame": int},
+    "height": {"person": int, "metres": float},
+    "focal": {"mm": float},
+    "ground": {"up": list, "height": float},
+    "unlock": {},
+}
+IDENTITY = ("merge", "split", "delete", "swap")
+FEEDS = {"edits": IDENTITY, "slam": ("focal",), "body": ("height",), "world": ("height", "ground", "unlock")}
+
+
+@dataclass
+class Corrections:
+    """corrections.json. items: dicts {"do": kind, ...} of KINDS, oldest first."""
+
+    items: list = field(default_factory=list)
+
+    def with_item(self, do: str, **values) -> Corrections:
+        """These and one more. Raises ShotError where a value makes no sense."""
+        item = {"do": do, **values}
+        _check(item)
+        return Corrections([*self.items, item])
+
+    def key(self, stage: str) -> str:
+        """What a stage's key needs: "" where nothing concerns that stage."""
+        mine = [item for item in self.items if item["do"] in FEEDS.get(stage, ())]
+        if stage in ("body", "world") and any(item["do"] == "height" for item in mine):
+            mine = [
+                item for item in self.items if item["do"] in (*FEEDS[stage], *IDENTITY)
+            ]  # numbers may pass on a height
+        return json.dumps(mine, sort_keys=True) if mine else ""
+
+    @property
+    def focal_mm(self) -> float | None:
+        """Lens in mm on a 36 mm wide sensor, or None."""
+        given = [item["mm"] for item in self.items if item["do"] == "focal"]
+        return given[-1] if given else None
+
+    @property
+    def ground(self) -> tuple[np.ndarray, float] | None:
+        """The locked ground as unit up (3,) and height: up . x = height for x in metres in SLAM's axes; None if not locked."""
+        last = [item for item in self.items if item["do"] in ("ground", "unlock")][-1:]
+        if not last or last[0]["do"] == "unlock":
+            return None
+        up = np.asarray(last[0]["up"], float)
+        return up / np.linalg.norm(up), last[0]["height"]
+
+    def heights(self) -> dict[int, float]:
+        """Metres by person number as it is after all corrections."""
+        out: dict[int, float] = {}
+        for item in self.items:
+            if item["do"] == "height":
+                out[item["person"]] = item["metres"]
+            elif item["do"] == "merge" and item["other"] in out:
+                height = out.pop(item["other"])
+                out.setdefault(item["keep"], height)
+            elif item["do"] == "split" and item["person"] in out:
+                out[item["new"]] = out[item["person"]]
+            elif item["do"] == "delete":
+                out.pop(item["person"], None)
+        return out
+
+    def height_prior(self, ids) -> np.ndarray:
+        """(P,) metres, NaN where no height was given."""
+        heights = self.heights()
+        return np.array([heights.get(int(i), np.nan) for i in ids], float)
+
+
+def _check(item) -> None:
+    kind = item.get("do")
+    if kind not in KINDS:
+        raise ShotError(f"{FILE} holds an unknown correction ({kind}).", "Update Reshoot, or delete the file.")
+    wanted = KINDS[kind]
+    right = set(item) == {"do", *wanted}
+    for name, type_ in wanted.items():
+        value = item.get(name)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if type_ is list:
+            right &= (
+                isinstance(value, list)
+                and len(value) == 3
+                and all(isinstance(v, (int, float)) and math.isfinite(v) for v in value)
+            )
+        else:
+            right &= number and (type_ is float or isinstance(value, int))
+    if not right:
+        raise ShotError(f"A correction in {FILE} is damaged ({kind}).", "Undo it, or delete the file.")
+    if kind == "height" and not 0.3 <= item["metres"] <= 2.6:
+        raise ShotError(f"{item['metres']:g} m is no height of a person.", "Give metres, for instance 1.82.")
+    if kind == "focal" and not 4 <= item["mm"] <= 2000:
+        raise ShotError(f"{item['mm']:g} mm is no lens.", "Give millimetres on a 36 mm wide sensor, for instance 35.")
+    if kind == "ground" and np.linalg.norm(item["up"]) < 0.5:
+        raise ShotError(f"A correction in {FILE} is damaged (ground).", "Undo it, or delete the file.")
+    if kind in ("merge", "swap") and len({v for k, v in item.items() if k in ("keep", "other", "a", "b")}) < 2:
+        raise ShotError("That is one and the same person.", "Name two people.")
+
+
+def load(folder: Path) -> Corrections:
+    """The corrections of a take, none where it has no file. Raises ShotError where the file is damaged."""
+    path = Path(folder) / FILE
+    if not path.exists():
+        return Corrections()
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        version, items = data["schema_version"], data["corrections"]
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise TypeError("no list")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ShotError(f"{FILE} of the take is damaged.", "Delete the file to be rid of all corrections.") from error
+    if version != SCHEMA_VERSION:
+        raise ShotError("The corrections were made by a newer Reshoot.", "Update Reshoot.")
+    for item in items:
+        _check(item)
+    return Corrections(items)
+
+
+def save(folder: Path, corrections: Corrections) -> None:
+    """Write corrections.json, whole or not at all."""
+    for item in corrections.items:
+        _check(item)
+    save_text(
+        Path(folder) / FILE, json.dumps({"schema_version": SCHEMA_VERSION, "corrections": corrections.items}, indent=1)
+    )
+
+
+# -- on tracks
+
+
+def apply_to_tracks(tracks: Tracks, corrections: Corrections) -> tuple[Tracks, np.ndarray]:
+    """Tracks after merges, splits, deletions and swaps; and how the masks' numbers change, (T, 256) uint8.
+
+    Numbers stay as they are: a deleted one is not used again, a split gives the later part the number that the correction
+    carries. Pure. Raises ShotError where a correction does not fit these tracks.
+    """
+    T = tracks.boxes.shape[1]
+    labels = np.repeat(np.arange(256, dtype=np.uint8)[None], T, 0)
+    for item in corrections.items:
+        if item["do"] in IDENTITY:
+            tracks, labels = _APPLY[item["do"]](tracks, labels, item)
+    return tracks, labels
+
+
+_ROWS = ("boxes", "score", "keypoints_2d", "keypoints_3d", "source")
+_UNSEEN = {"boxes": np.nan, "score": 0, "keypoints_2d": 0, "keypoints_3d": 0, "source": 0}
+
+
+def _row(tracks, ident) -> int:
+    found = np.flatnonzero(tracks.ids == ident)
+    if not len(found):
+        known = ", ".join(str(int(i)) for i in tracks.ids) or "nobody"
+        raise ShotError(
+            f"There is no person {ident} (there is {known}).", "Undo the correction, or name another person."
+        )
+    return int(found[0])
+
+
+def _copied(tracks):
+    return replace(tracks, ids=tracks.ids.copy(), **{name: getattr(tracks, name).copy() for name in _ROWS})
+
+
+def _without(tracks, row):
+    keep = np.arange(len(tracks.ids)) != row
+    return replace(tracks, ids=tracks.ids[keep], **{name: getattr(tracks, name)[keep] for name in _ROWS})
+
+
+def _relabelled(labels, pairs, first=0):
+    out = labels.copy()
+    for old, new in pairs:
+        out[first:][labels[first:] == old] = new
+    return out
+
+
+def _merge(tracks, labels, item):
+    keep, other = _row(tracks, item["keep"]), _row(tracks, item["other"])
+    out = _copied(tracks)
+    # where both were found, the surer one is believed
+    take = tracks.visible[other] & (~tracks.visible[keep] | (tracks.score[other] > tracks.score[keep]))
+    for name in _ROWS:
+        getattr(out, name)[keep, take] = getattr(tracks, name)[other, take]
+    return _without(out, other), _relabelled(labels, [(item["other"], item["keep"])])
+
+
+def _split(tracks, labels, item):
+    row, frame = _row(tracks, item["person"]), item["frame"]
+    seen = np.flatnonzero(tracks.visible[row])
+    if not len(seen) or not seen[0] < frame <= seen[-1]:
+        raise ShotError(
+            f"Person {item['person']} cannot be split at frame {frame}.",
+            f"Name a frame from {seen[0] + 1} to {seen[-1]}, in which the person is in the picture."
+            if len(seen) > 1
+            else "",
+        )
+    if (tracks.ids == item["new"]).any() or not 0 < item["new"] < 256:
+        raise ShotError(f"The number {item['new']} is taken or beyond 255.", "Undo the correction and split again.")
+    out = replace(
+        tracks, ids=np.append(tracks.ids, item["new"]),
+        **{name: np.concatenate([getattr(tracks, name), getattr(tracks, name)[row : row + 1]]) for name in _ROWS},
+    )  # fmt: skip
+    for name in _ROWS:
+        getattr(out, name)[row, frame:] = _UNSEEN[name]
+        getattr(out, name)[-1, :frame] = _UNSEEN[name]
+    return out, _relabelled(labels, [(item["person"], item["new"])], frame)
+
+
+def _delete(tracks, labels, item):
+    return _without(tracks, _row(tracks, item["person"])), _relabelled(labels, [(item["person"], 0)])
+
+
+def _swap(tracks, labels, item):
+    a, b, frame = _row(tracks, item["a"]), _row(tracks, item["b"]), item["frame"]
+    if not 0 <= frame < tracks.boxes.shape[1]:
+        raise ShotError(f"The shot has no frame {frame}.", f"Name a frame from 0 to {tracks.boxes.shape[1] - 1}.")
+    out = _copied(tracks)
+    for name in _ROWS:
+        values = getattr(tracks, name)
+        getattr(out, name)[[a, b], frame:] = values[[b, a], frame:]
+    if not out.visible[[a, b]].any(1).all():
+        raise ShotError(
+            f"Swapped from frame {frame} on, one of the two is never seen.", "Merge them, or name a later frame."
+        )
+    return out, _relabelled(labels, [(item["a"], item["b"]), (item["b"], item["a"])], frame)
+
+
+_APPLY = {"merge": _merge, "split": _split, "delete": _delete, "swap": _swap}
+
+
+# -- on the take
+
+
+def next_number(tracks: Tracks, corrections: Corrections) -> int:
+    """A number for a person who is made by a split: above all that there ever were."""
+    given = [item["new"] for item in corrections.items if item["do"] == "split"]
+    return int(max([0, *tracks.ids, *given])) + 1
+
+
+def relabel_masks(take: Take, labels: np.ndarray) -> None:
+    """Bring the take's masks/ in line with labels (T, 256). What the track stage drew is kept in stages/masks."""
+    raw, masks = take.stages / "masks", take.folder / "masks"
+    plain = bool((labels == np.arange(256)).all())
+    if not raw.is_dir():
+        if plain:
+            return
+        beside = raw.with_name("masks.part")
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.copytree(masks, beside)
+        os.replace(beside, raw)
+    for index, table in enumerate(labels):
+        name = take.mask(index).name
+        write_mask(take.mask(index), table[read_mask(raw / name)])
+    if plain:
+        shutil.rmtree(raw)
+
+
+def forget_masks(take: Take) -> None:
+    """Before the track stage draws its masks anew: the old ones are no source any more."""
+    shutil.rmtree(take.stages / "masks", ignore_errors=True)
+
+
+def ground_of(take: Take) -> tuple[list, float]:
+    """The ground that the take was solved with, as `Corrections.ground` has it. Raises ShotError where there is none yet."""
+    path = take.stage("world") if take.stage("world").exists() else take.stage("world_start")
+    if not path.exists():
+        raise ShotError("The take has no ground yet.", "Run Extract Shot first.")
+    T = load_record(path, World).T_world_from_slam
+    return T[2, :3].tolist(), float(-T[2, 3])

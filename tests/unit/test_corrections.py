@@ -1,0 +1,301 @@
+"""Corrections of a take: on tracks, on masks, in the file, on the command line, and which stage they concern."""
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from solver.corrections import (
+    FILE,
+    Corrections,
+    apply_to_tracks,
+    forget_masks,
+    load,
+    relabel_masks,
+    save,
+)
+from solver.corrections_cli import add_parser, run
+from solver.frames import compose
+from solver.protocol import ShotError
+from solver.records import Camera, People, Tracks, World, save_record
+from solver.take import Take, read_mask, write_mask
+
+T = 10
+
+
+def tracks(people=3, seen=None):
+    """People whose boxes, joints and scores tell who and when they are."""
+    P = people
+    source = np.ones((P, T), int)
+    if seen is not None:
+        source = np.asarray(seen, int)
+    who = np.arange(1, P + 1)[:, None] * 100.0 + np.arange(T)
+    boxes = np.where(source[..., None] > 0, who[..., None] + [0, 0, 10, 20], np.nan)
+    two = np.zeros((P, T, 25, 3)) + who[..., None, None]
+    two[..., 2] = 0.5 * (source > 0)[..., None]
+    score = np.where(source > 0, 0.5 + 0.1 * np.arange(P)[:, None], 0.0)
+    return Tracks(np.arange(1, P + 1), boxes, score, two, np.zeros((P, T, 25, 4)), source, {"name": "test"})
+
+
+def owner(result, ident, frame):
+    """Who the box of a person in a frame was at first; 0 where the person is not seen."""
+    row = int(np.flatnonzero(result.ids == ident)[0])
+    return int(np.nan_to_num(result.boxes[row, frame, 0]) // 100)
+
+
+def apply(*items, to=None):
+    corrections = Corrections()
+    for do, values in items:
+        corrections = corrections.with_item(do, **values)
+    return apply_to_tracks(to if to is not None else tracks(), corrections)
+
+
+def test_merge_fills_the_gap():
+    seen = np.array([[1] * 4 + [0] * 6, [0] * 6 + [1] * 4, [1] * 10])
+    result, labels = apply(("merge", {"keep": 1, "other": 2}), to=tracks(seen=seen))
+    assert result.ids.tolist() == [1, 3]
+    assert [owner(result, 1, f) for f in range(T)] == [1, 1, 1, 1, 0, 0, 2, 2, 2, 2]
+    assert (labels[:, 2] == 1).all() and (labels[:, 1] == 1).all() and (labels[:, 3] == 3).all()
+
+
+def test_merge_believes_the_surer_one():
+    result, _ = apply(("merge", {"keep": 1, "other": 3}))
+    assert [owner(result, 1, f) for f in range(T)] == [3] * T
+
+
+def test_split_gives_the_later_part_a_new_number():
+    result, labels = apply(("split", {"person": 2, "frame": 4, "new": 4}))
+    assert result.ids.tolist() == [1, 2, 3, 4]
+    assert [owner(result, 2, f) for f in range(T)] == [2] * 4 + [0] * 6
+    assert [owner(result, 4, f) for f in range(T)] == [0] * 4 + [2] * 6
+    assert labels[3, 2] == 2 and labels[4, 2] == 4
+    assert not result.keypoints_2d[1, 4:, :, 2].any() and not result.visible[3, :4].any()
+
+
+def test_delete():
+    result, labels = apply(("delete", {"person": 2}))
+    assert result.ids.tolist() == [1, 3] and (labels[:, 2] == 0).all() and (labels[:, 3] == 3).all()
+
+
+def test_swap_from_a_frame_on():
+    result, labels = apply(("swap", {"a": 1, "b": 3, "frame": 6}))
+    assert [owner(result, 1, f) for f in range(T)] == [1] * 6 + [3] * 4
+    assert [owner(result, 3, f) for f in range(T)] == [3] * 6 + [1] * 4
+    assert labels[5, [1, 3]].tolist() == [1, 3] and labels[6, [1, 3]].tolist() == [3, 1]
+
+
+def test_each_speaks_of_the_numbers_that_the_ones_before_left():
+    result, labels = apply(
+        ("split", {"person": 1, "frame": 5, "new": 4}),
+        ("merge", {"keep": 2, "other": 4}),
+        ("swap", {"a": 2, "b": 3, "frame": 8}),
+    )
+    assert result.ids.tolist() == [1, 2, 3]
+    # person 4 (1 from frame 5 on) went to 2, which was surer where both were seen, so 2 stayed 2 there
+    assert [owner(result, 2, f) for f in range(T)] == [2] * 8 + [3] * 2
+    assert labels[6, 1] == 2 and labels[9, 1] == 3 and labels[2, 1] == 1
+
+
+@given(st.lists(st.sampled_from(["swap", "split", "merge", "delete"]), max_size=6), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_masks_follow_the_tracks(kinds, random):
+    """Whatever is done, a pixel ends with the number of the track that its box went to."""
+    seen = np.zeros((4, T), int)
+    for f in range(T):  # never two at a time, so no merge has to choose
+        seen[f % 4, f] = 1
+    start = tracks(4, seen)
+    corrections, here = Corrections(), start
+    for kind in kinds:
+        ids = [int(i) for i in here.ids]
+        if len(ids) < 2:
+            break
+        a, b = random.sample(ids, 2)
+        values = {
+            "swap": {"a": a, "b": b, "frame": random.randrange(T)}, "merge": {"keep": a, "other": b}, "delete": {"person": a},
+            "split": {"person": a, "frame": random.randrange(1, T), "new": max([*ids, 20]) + 1},
+        }[kind]  # fmt: skip
+        more = corrections.with_item(kind, **values)
+        try:
+            here, labels = apply_to_tracks(start, more)
+            corrections = more
+        except ShotError:
+            continue
+    here, labels = apply_to_tracks(start, corrections)
+    for f in range(T):
+        now = {owner(here, i, f): int(i) for i in here.ids if owner(here, i, f)}
+        first = f % 4 + 1
+        assert labels[f, first] == now.get(first, 0)
+    assert len(set(here.ids.tolist())) == len(here.ids) and here.visible.any(1).all()
+
+
+def test_corrections_that_do_not_fit():
+    for do, values in (
+        ("merge", {"keep": 1, "other": 9}), ("delete", {"person": 0}), ("split", {"person": 1, "frame": 0, "new": 4}),
+        ("split", {"person": 1, "frame": 10, "new": 4}), ("split", {"person": 1, "frame": 5, "new": 3}), ("swap", {"a": 1, "b": 2, "frame": 10}),
+    ):  # fmt: skip
+        with pytest.raises(ShotError) as caught:
+            apply((do, values))
+        assert caught.value.fix and "\n" not in caught.value.message
+    for do, values in (
+        ("merge", {"keep": 1, "other": 1}), ("height", {"person": 1, "metres": 182.0}), ("focal", {"mm": 0.035}), ("dance", {}),
+        ("height", {"person": "1", "metres": 1.8}), ("focal", {"mm": float("nan")}), ("merge", {"keep": 1}),
+    ):  # fmt: skip
+        with pytest.raises(ShotError):
+            Corrections().with_item(do, **values)
+
+
+def test_heights_go_with_the_person():
+    c = Corrections().with_item("height", person=2, metres=1.7).with_item("height", person=2, metres=1.82)
+    assert np.array_equal(c.height_prior([1, 2, 3]), [np.nan, 1.82, np.nan], equal_nan=True)
+    assert c.with_item("merge", keep=1, other=2).heights() == {1: 1.82}
+    assert c.with_item("split", person=2, frame=4, new=5).heights() == {2: 1.82, 5: 1.82}
+    assert c.with_item("delete", person=2).heights() == {}
+
+
+def test_only_the_stages_concerned_get_another_key():
+    plain = Corrections()
+    stages = ("track", "edits", "slam", "body", "world", "film", "plate")
+
+    def changed(*before, **item):
+        base = plain
+        for b in before:
+            base = base.with_item(**b)
+        more = base.with_item(**item)
+        return {s for s in stages if more.key(s) != base.key(s)}
+
+    assert all(plain.key(s) == "" for s in stages)
+    assert changed(do="merge", keep=1, other=2) == {"edits"}
+    assert changed(do="focal", mm=35.0) == {"slam"}
+    assert changed(do="height", person=1, metres=1.8) == {"body", "world"}
+    assert changed(do="ground", up=[0, -1, 0], height=1.0) == {"world"}
+
+
+def test_ground_and_focal():
+    c = (
+        Corrections()
+        .with_item("ground", up=[0.0, -2.0, 0.0], height=1.5)
+        .with_item("focal", mm=28.0)
+        .with_item("focal", mm=35.0)
+    )
+    up, height = c.ground
+    assert np.allclose(up, [0, -1, 0]) and height == 1.5 and c.focal_mm == 35.0
+    assert c.with_item("unlock").ground is None and Corrections().ground is None and Corrections().focal_mm is None
+
+
+# -- the file
+
+
+def test_file_round_trip(tmp_path):
+    assert load(tmp_path).items == []
+    c = Corrections().with_item("swap", a=1, b=2, frame=3).with_item("height", person=1, metres=1.8)
+    save(tmp_path, c)
+    assert load(tmp_path).items == c.items and [p.name for p in tmp_path.iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"schema_version": 1}', '{"schema_version": 9, "corrections": []}', '{"schema_version": 1, "corrections": [3]}',
+     '{"schema_version": 1, "corrections": [{"do": "merge", "keep": 1}]}', '{"schema_version": 1, "corrections": [{"do": "fly"}]}'],
+)  # fmt: skip
+def test_damaged_files(tmp_path, text):
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(ShotError) as caught:
+        load(tmp_path)
+    assert caught.value.fix
+
+
+# -- masks and command line
+
+
+@pytest.fixture
+def take(tmp_path):
+    take = Take(tmp_path / "take")
+    take.stages.mkdir(parents=True)
+    (take.folder / "masks").mkdir()
+    take.write({"schema_version": 1, "people": []})
+    save_record(take.stage("track"), tracks())
+    for f in range(T):
+        mask = np.zeros((4, 6), np.uint8)
+        mask[0, :2], mask[1, :2], mask[2, :2] = 1, 2, 3
+        write_mask(take.mask(f), mask)
+    return take
+
+
+def test_masks_are_relabelled_from_what_was_tracked(take):
+    before = [read_mask(take.mask(f)) for f in range(T)]
+    _, labels = apply(("swap", {"a": 1, "b": 2, "frame": 5}))
+    for _ in range(2):  # twice is as good as once
+        relabel_masks(take, labels)
+        assert np.array_equal(read_mask(take.mask(4)), before[4])
+        assert read_mask(take.mask(5))[0, 0] == 2 and read_mask(take.mask(5))[1, 0] == 1
+    _, labels = apply(("delete", {"person": 3}))
+    relabel_masks(take, labels)
+    assert not (read_mask(take.mask(7)) == 3).any() and read_mask(take.mask(7))[0, 0] == 1
+    relabel_masks(take, apply()[1])
+    assert (
+        all(np.array_equal(read_mask(take.mask(f)), before[f]) for f in range(T))
+        and not (take.stages / "masks").exists()
+    )
+
+
+def test_new_masks_are_not_covered_by_old_ones(take):
+    relabel_masks(take, apply(("delete", {"person": 3}))[1])
+    forget_masks(take)
+    write_mask(take.mask(0), np.full((4, 6), 2, np.uint8))
+    relabel_masks(take, apply(("merge", {"keep": 1, "other": 2}))[1])
+    assert (read_mask(take.mask(0)) == 1).all()
+
+
+def call(take, *words):
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers(dest="command", required=True))
+    return run(parser.parse_args(["take", str(take.folder), *map(str, words)]))
+
+
+def test_command_line(take, capsys):
+    world = World(
+        Camera(np.zeros((1, 4, 4)), np.zeros((1, 3, 3))),
+        People(*(np.zeros((0, 1)) for _ in range(7))), 1.0, np.zeros((0, 3)), np.zeros((0, 1, 4)), "contacts",
+        compose(np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]), [0, 0, 1.6]),
+    )  # fmt: skip
+    assert call(take, "ground", "lock") == 1 and "no ground yet" in capsys.readouterr().err
+    save_record(take.stage("world"), world)
+    assert call(take, "split", 1, 4) == 0
+    assert call(take, "merge", 2, 4) == 0
+    assert call(take, "swap", 1, 3, "--from", 3) == 0
+    assert call(take, "delete", 3) == 0
+    assert call(take, "height", 1, 1.82) == 0
+    assert call(take, "focal", 35) == 0
+    assert call(take, "ground", "lock") == 0
+    out = capsys.readouterr().out
+    assert "goes on from slam" in out and "goes on after track" in out and "goes on from body" in out
+    c = load(take.folder)
+    assert c.items[0] == {"do": "split", "person": 1, "frame": 4, "new": 4}
+    assert c.heights() == {1: 1.82} and c.focal_mm == 35.0
+    up, height = c.ground
+    assert np.allclose(up, [0, -1, 0]) and height == pytest.approx(-1.6)
+    assert call(take, "show") == 0 and len(capsys.readouterr().out.splitlines()) == 7
+    assert call(take, "undo") == 0 and load(take.folder).ground is None
+    assert call(take, "split", 2, 6) == 0 and load(take.folder).items[-1]["new"] == 5  # 4 was used before
+
+
+def test_what_does_not_fit_leaves_the_file_alone(take, capsys):
+    assert call(take, "delete", 2) == 0
+    before = (take.folder / FILE).read_text()
+    for words in (
+        ("delete", 2),
+        ("height", 2, 1.8),
+        ("merge", 1, 7),
+        ("split", 1, 99),
+        ("height", 1, 182),
+        ("focal", -1),
+    ):
+        assert call(take, *words) == 1
+        assert capsys.readouterr().err.startswith("error: ")
+        assert (take.folder / FILE).read_text() == before
+    assert json.loads(before)["schema_version"] == 1
+    (take.folder / "shot.json").unlink()
+    assert call(take, "show") == 1
