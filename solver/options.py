@@ -16,6 +16,10 @@ class Options:
     focal_mm: float | None = None  # known lens on a 36 mm wide sensor
     fov: float | None = None  # known horizontal field of view, degrees
     smpl: Path | None = None  # folder with the user's licensed SMPL file
+    people: tuple[Path, ...] = ()  # SMPL tracks of other programs, or of a take
+    masks: Path | None = None  # folder of instance masks
+    joints: Path | None = None  # 2D joints of another program
+    camera: Path | None = None  # known camera: COLMAP text model, .chan, npz or JSON
     quality: str = "final"  # "preview" skips what costs most, and says so
     plate: bool = True  # build the clean plate
     fps: float | None = None  # for image sequences

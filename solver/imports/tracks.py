@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ..frames import project
+from ..protocol import ShotError
 from ..records import Tracks
 from ..take import read_mask, write_mask
 
@@ -145,110 +147,135 @@ def joints_of_masks(masks, joints, frames, report=None) -> np.ndarray:
 def add_people(tracks: Tracks, people, shot, take_dir, model, known=None, report=None) -> tuple[Tracks, list[int]]:
     """The track of every imported body; who has none gets one, with the body's own outline as mask.
 
-    people: imports.people.Person. Returns (tracks, ids in the order of people). Masks in the take are completed.
+    people: imports.people.Person. Returns (tracks, ids in the order of people, 0 for who is never in the picture). The bodies'
+    joints become the tracks' 3D joints, and their 2D joints in frames in which nobody else saw the person.
     """
-    import torch
-
-    from .people import in_camera, on_body
-
     T = shot.frames
-    seen_by, places = [], np.zeros((len(people), T, 25, 2))
-    bodies = []
-    for k, person in enumerate(people):
-        person = in_camera(person, known)
-        betas, trans = on_body(person, model)
-        arrays = (np.repeat(betas[None], len(trans), 0), person.poses, trans)
-        _, _, keypoints = model.fk(*(torch.as_tensor(a, dtype=model.dtype) for a in arrays))
-        K = person.K if person.K is not None else None
-        if K is None:
-            raise ValueError("an imported person without a lens")
-        xy = project(keypoints.double().cpu().numpy(), np.broadcast_to(np.eye(4), (len(trans), 4, 4)), K)
-        places[k] = np.nan
-        places[k, person.frame] = xy
-        inside = (
-            np.isfinite(xy).all(-1)
-            & (np.nan_to_num(xy) > 0).all(-1)
-            & (np.nan_to_num(xy) < [shot.width, shot.height]).all(-1)
-        )
-        seen_by.append(person.frame[inside.sum(-1) >= 3])
-        bodies.append((person, betas, trans, inside))
-    cost = np.full((len(people), len(tracks.ids)), 1e3)
-    for k in range(len(people)):
-        for p in range(len(tracks.ids)):
-            both = np.intersect1d(seen_by[k], np.flatnonzero(tracks.visible[p]))
-            apart = []
-            for f in both:
-                sure = (tracks.keypoints_2d[p, f, :, 2] > 0.2) & np.isfinite(places[k, f, :, 0])
-                height = tracks.boxes[p, f, 3] - tracks.boxes[p, f, 1]
-                if sure.sum() >= 3 and height > 4:
-                    apart.append(
-                        np.median(np.linalg.norm(tracks.keypoints_2d[p, f, sure, :2] - places[k, f, sure], axis=1))
-                        / height
-                    )
-            if len(apart) >= min(OFTEN, T):
-                cost[k, p] = np.median(apart)
-    ids = [0] * len(people)
-    for k, p in zip(*linear_sum_assignment(cost)):
-        if cost[k, p] < NEAR:
-            ids[k] = int(tracks.ids[p])
-    new = [k for k in range(len(people)) if not ids[k] and len(seen_by[k]) >= min(OFTEN, T)]
+    seen = [_seen(person, shot, model, known) for person in people]
+    ids = _matched(tracks, seen, T)
+    new = [k for k in range(len(people)) if not ids[k] and (seen[k].source > 0).sum() >= min(OFTEN, T)]
     for n, k in enumerate(new):
         ids[k] = int(max(tracks.ids, default=0)) + 1 + n
     if report is not None:
         for k, person in enumerate(people):
             if not ids[k]:
                 report.warn(f"{person.name} is never in the picture and was left out.")
-    if not new:
-        return tracks, ids
-    blocks = [_track_of(places[k], *bodies[k], tracks, T) for k in new]
-    _draw(new, ids, bodies, shot, take_dir, model)
 
-    def grown(name, i):
-        return np.concatenate([getattr(tracks, name), np.stack([b[i] for b in blocks])])
+    def grown(name, default):
+        old = getattr(tracks, name)
+        return np.concatenate([old, np.full((len(new), *old.shape[1:]), default, old.dtype)])
 
-    return Tracks(
-        np.concatenate([tracks.ids, [ids[k] for k in new]]).astype(int), grown("boxes", 0), grown("score", 1),
-        grown("keypoints_2d", 2), grown("keypoints_3d", 3), grown("source", 4), {**tracks.provenance, "imported_people": len(new)},
-    ), ids  # fmt: skip
+    out = Tracks(
+        np.concatenate([tracks.ids, [ids[k] for k in new]]).astype(int), grown("boxes", np.nan), grown("score", 0),
+        grown("keypoints_2d", 0), grown("keypoints_3d", 0), grown("source", 0),
+        {**tracks.provenance, "imported_people": sum(i > 0 for i in ids)},
+    )  # fmt: skip
+    for k, ident in enumerate(ids):
+        if not ident:
+            continue
+        p = int(np.flatnonzero(out.ids == ident)[0])
+        here = seen[k].source > 0
+        fill = here & (out.source[p] == 0)
+        for name in ("boxes", "score", "keypoints_2d"):
+            getattr(out, name)[p, fill] = getattr(seen[k], name)[fill]
+        out.source[p, fill] = 1 if k in new else 2
+        out.keypoints_3d[p, here] = seen[k].keypoints_3d[here]
+    if new:
+        _draw([(ids[k], seen[k]) for k in new], shot, take_dir, model)
+    return out, ids
 
 
-def _track_of(places, person, betas, trans, inside, tracks, T):
-    """Box, score, joints and source of a track that only the imported body knows. Its own joints are its evidence."""
-    box, score, source = np.full((T, 4), np.nan), np.zeros(T), np.zeros(T, int)
-    two, three = np.zeros((T, 25, 3)), np.zeros((T, 25, 4))
+@dataclass
+class _Seen:
+    """An imported body as a detector would have seen it, over T frames."""
+
+    person: object  # S_c
+    betas: np.ndarray
+    trans: np.ndarray
+    places: np.ndarray  # (T, 25, 2) px, NaN where there is no body
+    boxes: np.ndarray
+    score: np.ndarray
+    keypoints_2d: np.ndarray
+    keypoints_3d: np.ndarray
+    source: np.ndarray
+
+
+def _seen(person, shot, model, known) -> _Seen:
+    import torch
+
+    from .people import in_camera, on_body
+
+    person, T = in_camera(person, known), shot.frames
+    if person.K is None:
+        raise ShotError(f"{person.name} comes without a lens.", "Give the camera too (--camera).")
+    betas, trans = on_body(person, model)
+    arrays = (np.repeat(betas[None], len(trans), 0), person.poses, trans)
+    _, _, keypoints = model.fk(*(torch.as_tensor(a, dtype=model.dtype, device=model.device) for a in arrays))
+    keypoints = keypoints.double().cpu().numpy()
+    xy = project(keypoints, np.broadcast_to(np.eye(4), (len(trans), 4, 4)), person.K)
+    inside = (np.nan_to_num(xy, nan=-1) > 0).all(-1) & (np.nan_to_num(xy) < [shot.width, shot.height]).all(-1)
+    out = _Seen(
+        person, betas, trans, np.full((T, 25, 2), np.nan), np.full((T, 4), np.nan), np.zeros(T), np.zeros((T, 25, 3)),
+        np.zeros((T, 25, 4)), np.zeros(T, int),
+    )  # fmt: skip
+    out.places[person.frame] = xy
     for row, f in enumerate(person.frame):
         if inside[row].sum() < 3:
             continue
-        points = places[f, inside[row]]
+        points = xy[row, inside[row]]
         low, high = points.min(0), points.max(0)
         margin = 0.08 * (high - low).max()
-        box[f], score[f], source[f] = np.concatenate([low - margin, high + margin]), 0.5, 1
-        two[f, inside[row], :2], two[f, inside[row], 2] = points, 0.5
-    return box, score, two, three, source
+        out.boxes[f], out.score[f], out.source[f] = np.concatenate([low - margin, high + margin]), 0.5, 1
+        out.keypoints_2d[f, inside[row], :2], out.keypoints_2d[f, inside[row], 2] = points, 0.5
+        out.keypoints_3d[f, :, :3], out.keypoints_3d[f, :, 3] = keypoints[row] - keypoints[row, 11:13].mean(0), 0.9
+    return out
 
 
-def _draw(new, ids, bodies, shot, take_dir, model):
-    """The outlines of new people, where the masks of the take show nobody."""
+def _matched(tracks, seen, T) -> list[int]:
+    """The number of the track whose joints lie on each body's, 0 where there is none."""
+    cost = np.full((len(seen), len(tracks.ids)), 1e3)
+    for k, body in enumerate(seen):
+        for p in range(len(tracks.ids)):
+            apart = []
+            for f in np.flatnonzero((body.source > 0) & tracks.visible[p]):
+                sure = (tracks.keypoints_2d[p, f, :, 2] > 0.2) & np.isfinite(body.places[f, :, 0])
+                height = tracks.boxes[p, f, 3] - tracks.boxes[p, f, 1]
+                if sure.sum() >= 3 and height > 4:
+                    off = np.linalg.norm(tracks.keypoints_2d[p, f, sure, :2] - body.places[f, sure], axis=1)
+                    apart.append(np.median(off) / height)
+            if len(apart) >= min(OFTEN, T):
+                cost[k, p] = np.median(apart)
+    ids = [0] * len(seen)
+    for k, p in zip(*linear_sum_assignment(cost)):
+        if cost[k, p] < NEAR:
+            ids[k] = int(tracks.ids[p])
+    return ids
+
+
+def _draw(new, shot, take_dir, model):
+    """The outlines of new people (number, _Seen), where the masks of the take show nobody."""
     import torch
 
     from ..raster import instance_mask
 
     faces = model.faces.cpu().numpy()
-    rows = [{int(f): i for i, f in enumerate(bodies[k][0].frame)} for k in new]
+    rows = [{int(f): i for i, f in enumerate(body.person.frame)} for _, body in new]
     for f in range(shot.frames):
-        here = [(k, rows[n][f]) for n, k in enumerate(new) if f in rows[n]]
+        here = [(ident, body, rows[n][f]) for n, (ident, body) in enumerate(new) if body.source[f] > 0]
         if not here:
             continue
-        vertices, labels = [], []
-        for k, i in here:
-            person, betas, trans, _ = bodies[k]
-            arrays = (betas, person.poses[i], trans[i])
-            vertices.append(
-                model.vertices(*(torch.as_tensor(a, dtype=model.dtype) for a in arrays)).double().cpu().numpy()
-            )
-            labels.append(ids[k])
-        K = bodies[here[0][0]][0].K[here[0][1]]
-        drawn = instance_mask(vertices, faces, labels, np.eye(4), K, shot.width, shot.height)
+        vertices = []
+        for _, body, i in here:
+            arrays = (body.betas, body.person.poses[i], body.trans[i])
+            placed = model.vertices(*(torch.as_tensor(a, dtype=model.dtype, device=model.device) for a in arrays))
+            vertices.append(placed.double().cpu().numpy())
+        # lenses of several files may differ a little: each body is drawn through its own, the nearest last
         path = Path(take_dir) / "masks" / f"{f:06d}.png"
         mask = read_mask(path)
+        order = sorted(range(len(here)), key=lambda n: -vertices[n][:, 2].mean())
+        drawn = np.zeros_like(mask)
+        for n in order:
+            ident, body, i = here[n]
+            one = instance_mask([vertices[n]], faces, [ident], np.eye(4), body.person.K[i], shot.width, shot.height)
+            drawn = np.where(one > 0, one, drawn)
         write_mask(path, np.where(mask > 0, mask, drawn))

@@ -301,13 +301,15 @@ def test_imported_bodies_find_their_tracks_or_get_one(tmp_path):
     xy = project(keypoints.double().numpy(), np.eye(4)[None], K)
     two = np.concatenate([xy + 2.0, np.full((FRAMES, 25, 1), 0.8)], -1)
     boxes = np.concatenate([xy.min(1), xy.max(1)], -1)
+    source = np.ones((1, FRAMES), int)
+    source[0, 2] = 0  # lost for a frame
     tracks = Tracks(
         np.array([4]),
         boxes[None],
         np.ones((1, FRAMES)),
         two[None],
         np.zeros((1, FRAMES, 25, 4)),
-        np.ones((1, FRAMES), int),
+        source,
         {},
     )
     (tmp_path / "masks").mkdir()
@@ -317,6 +319,12 @@ def test_imported_bodies_find_their_tracks_or_get_one(tmp_path):
     grown, ids = add_people(tracks, [right, left, away], shot(), tmp_path, model, report=report)
     assert ids == [5, 4, 0] and grown.ids.tolist() == [4, 5]
     assert grown.visible[1].all() and (grown.keypoints_2d[1, 0, :, 2] > 0).sum() > 15
+    assert grown.source[0].tolist() == [1, 1, 2, 1, 1, 1]
+    assert np.allclose(grown.keypoints_2d[0, 2, :, :2], xy[2], atol=1e-3) and np.allclose(
+        grown.keypoints_2d[0, 1], two[1]
+    )
+    about = keypoints.double().numpy() - keypoints.double().numpy()[:, 11:13].mean(1, keepdims=True)
+    assert np.allclose(grown.keypoints_3d[0, ..., :3], about, atol=1e-5) and np.array_equal(tracks.source, source)
     assert "person at 90.0" in report.warnings[0]
     mask = read_mask(tmp_path / "masks" / "000000.png")
     assert (
