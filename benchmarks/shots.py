@@ -145,7 +145,7 @@ def make(spec, folder: Path, anny_data=None):
         film = (
             video.defocus(render.load_frame(p), read_mask(folder / "truth/masks" / p.name), radius, rng) for p in names
         )
-        video.encode(folder / "defocused.mp4", film, FPS, crf=31)
+        video.encode(folder / "defocused.mp4", film, FPS, crf=27)
     facts = {k: v for k, v in spec.items() if k not in ("motions", "people", "cars")}
     facts |= {"heights_m": [p["height_m"] for p in spec["people"]], "seconds": round(seconds, 1)}
     if not (folder / "facts.json").exists():
