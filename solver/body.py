@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .fit import Bodies, Energy, Evidence, minimise, root_from_2d, to_camera, torso_rotation
+from .fit import Bodies, Energy, Evidence, descend, minimise, root_from_2d, to_camera, torso_rotation
 from .frames import compose
 from .prior import PosePrior
 from .protocol import Reporter
 from .records import People, Slam, Tracks
 from .skeleton import KEYPOINT_OF_SMPL_JOINT, SMPL_PARENTS
 
-# How often the L-BFGS loop (10 inner steps each) may run in each round.
-ROUNDS_POSE, ROUNDS_ALL = 8, 16
+STEPS_POSE = 160  # of Adam, far from the solution
+ROUNDS_ALL = 16  # of L-BFGS, ten steps each
 
 
 def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter) -> People:
@@ -32,14 +32,14 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter) -> Peop
     bodies = initial(evidence, model, prior)
     energy = Energy(evidence, prior)
     centre = torch.zeros(frames, 3)
-    total = ROUNDS_POSE + ROUNDS_ALL
-    minimise(
+    total = STEPS_POSE + 10 * ROUNDS_ALL
+    descend(
         [bodies.turn, bodies.body_pose, bodies.place, bodies.reach],
-        lambda: energy(bodies, centre, weight_3d=3.0)[0], ROUNDS_POSE, lambda i: report.progress(i, total, "Posing"),
+        lambda: energy(bodies, centre, weight_3d=3.0, widen=4.0)[0], STEPS_POSE, lambda i: report.progress(i, total, "Posing"),
     )  # fmt: skip
     minimise(
         bodies.parameters(), lambda: energy(bodies, centre)[0], ROUNDS_ALL,
-        lambda i: report.progress(ROUNDS_POSE + i, total, "Posing and shaping"),
+        lambda i: report.progress(STEPS_POSE + 10 * i, total, "Posing and shaping"),
     )  # fmt: skip
     return to_people(bodies, evidence, tracks)
 

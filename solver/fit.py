@@ -6,6 +6,7 @@ people are solved in one call; terms are sums of squares over physical standard 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import roma
@@ -16,11 +17,17 @@ from .prior import PosePrior
 # Standard deviations. Pixels are turned into metres at the person's depth, so that near and far people weigh the same.
 SIGMA_2D = 0.025  # m, a keypoint's error in the image plane
 SIGMA_3D = 0.12  # m, the network's 3D joints: a weak prior (PA error about 0.1 m)
-SIGMA_ACCELERATION = 18.0  # m/s^2, joints about the root
+SIGMA_ACCELERATION = 30.0  # m/s^2, joints about the root
 SIGMA_ROOT_ACCELERATION = 5.0  # m/s^2
-SIGMA_TURN = 60.0  # rad/s^2, change of turning of every joint
+SIGMA_TURN = 200.0  # rad/s^2, change of turning of every joint
 # A shape is seen through errors that repeat from frame to frame (detector, clothes), so its prior counts once per frame.
 WEIGHT_SHAPE = 0.5
+WEIGHT_PRIOR = 0.4  # of the poses' log density: a few actors' motions, for everybody's
+
+
+def trust(confidence):
+    """A detector's score as a weight: steep at first, because a joint found at 0.3 lies where it should nearly as often as one at 0.8."""
+    return confidence / (confidence + 0.25) * 1.25 * (confidence > 0.08)
 
 
 def robust(squared, scale=3.0):
@@ -52,7 +59,7 @@ class Evidence:
         kp2, kp3 = torch.as_tensor(tracks.keypoints_2d, dtype=dtype), torch.as_tensor(tracks.keypoints_3d, dtype=dtype)
         kp2, kp3 = torch.nan_to_num(kp2), torch.nan_to_num(kp3)
         return cls(
-            kp2[..., :2], kp2[..., 2] * visible[..., None], kp3[..., :3], kp3[..., 3] * visible[..., None],
+            kp2[..., :2], trust(kp2[..., 2]) * visible[..., None], kp3[..., :3], kp3[..., 3] * visible[..., None],
             (index >= first) & (index <= last), torch.as_tensor(T_w_from_cam[:, :3, :3].copy(), dtype=dtype),
             torch.as_tensor(K, dtype=dtype), fps,
         )  # fmt: skip
@@ -133,19 +140,19 @@ def pixels(points_cam, K):
     return uv[..., :2]
 
 
-def term_2d(evidence, keypoints_cam):
+def term_2d(evidence, keypoints_cam, widen=1.0):
     """Reprojection against the detected joints, robust, weighted by confidence; in units of SIGMA_2D at the person's depth."""
     residual = (pixels(keypoints_cam, evidence.K) - evidence.xy) * (evidence.metres_per_px / SIGMA_2D)[..., None, None]
-    return (evidence.confidence * robust((residual**2).sum(-1), 4.0)).sum()
+    return (evidence.confidence * robust((residual**2).sum(-1), 10.0 * widen)).sum()
 
 
-def term_3d(evidence, keypoints_cam):
+def term_3d(evidence, keypoints_cam, widen=1.0):
     """The network's 3D joints about the mid hip, as a weak prior on depth order; their size, one factor a person, says nothing."""
     about = keypoints_cam - keypoints_cam[..., 11:13, :].mean(-2, keepdim=True)
     w = evidence.confidence_3d[..., None]
     size = (w * about * evidence.xyz).sum((1, 2, 3)) / (w * about**2).sum((1, 2, 3)).clamp_min(1e-6)
     squared = ((size[:, None, None, None] * about - evidence.xyz) ** 2).sum(-1) / SIGMA_3D**2
-    return (evidence.confidence_3d * robust(squared, 3.0)).sum()
+    return (evidence.confidence_3d * robust(squared, 3.0 * widen)).sum()
 
 
 def term_smooth(evidence, joints, R, size):
@@ -182,16 +189,17 @@ class Energy:
         self.evidence = evidence
         self.prior = prior
 
-    def __call__(self, bodies: Bodies, centre, weight_3d=1.0):
+    def __call__(self, bodies: Bodies, centre, weight_3d=1.0, widen=1.0):
+        """widen: factor on the robust terms' cuts; far from the solution nothing should count as an outlier."""
         joints, keypoints, R = bodies.pose(centre)
         e = self.evidence
         cam = to_camera(keypoints, e.R_w_from_cam, centre)
         in_front = torch.relu(0.3 - cam[..., 2]).sum() * 1e3
         total = (
-            term_2d(e, cam)
-            + weight_3d * term_3d(e, cam)
+            term_2d(e, cam, widen)
+            + weight_3d * term_3d(e, cam, widen)
             + term_smooth(e, joints, R, bodies.size())
-            + (self.prior(bodies.body_pose) * e.span).sum()
+            + WEIGHT_PRIOR * (self.prior(bodies.body_pose) * e.span).sum()
             + bend_limits(bodies.body_pose)
             + (bodies.betas**2).sum() * (WEIGHT_SHAPE * len(e.K))
             + in_front
@@ -199,13 +207,35 @@ class Energy:
         return total, joints, keypoints
 
 
+@contextmanager
+def one_thread():
+    """The tensors of a fit are small: a second thread only waits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def descend(parameters, closure, steps, tick, lr=0.04):
+    """Adam with one cycle of learning rates: crosses the large distances from a rough start that L-BFGS gives up on."""
+    optimiser = torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
+    with one_thread():
+        for index in range(steps):
+            tick(index)
+            optimiser.zero_grad()
+            closure().backward()
+            optimiser.step()
+            schedule.step()
+
+
 def minimise(parameters, closure, steps, tick, history=20):
     """L-BFGS with a strong Wolfe line search; `tick(i)` is called after each outer step (progress and stops).
 
     parameters: tensors to change in place. closure: () -> scalar loss.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the tensors are small: a second thread only waits
     optimiser = torch.optim.LBFGS(parameters, lr=1.0, max_iter=10, history_size=history, line_search_fn="strong_wolfe",
                                   tolerance_change=1e-7, tolerance_grad=1e-6)  # fmt: skip
 
@@ -216,15 +246,13 @@ def minimise(parameters, closure, steps, tick, history=20):
         return loss
 
     before = None
-    try:
+    with one_thread():
         for index in range(steps):
             tick(index)
             loss = optimiser.step(step).item()
             if before is not None and before - loss < 1e-4 * abs(before):
                 break
             before = loss
-    finally:
-        torch.set_num_threads(threads)
 
 
 def root_from_2d(keypoints_cam_about_root, xy, confidence, K):
