@@ -184,23 +184,26 @@ def overlay(fitted: People, people: list[Person], ids, K, model, known: Camera |
     """S_c of the shot with the imported tracks in it.
 
     fitted: S_c of the same people by our own fit: it stays in frames that an import leaves out, and lends its build where the
-    import was solved on another body. ids: (len(people),) the fitted id of each import. K: (T, 3, 3) the shot's lens.
+    import was solved on another body. ids: for each import its number among the fitted, or one for each frame (T,), as
+    corrections may have left it; 0 for nobody. K: (T, 3, 3) the shot's lens.
     """
     out = replace(
         fitted, betas=fitted.betas.copy(), global_orient=fitted.global_orient.copy(), body_pose=fitted.body_pose.copy(),
         trans=fitted.trans.copy(), visible=fitted.visible.copy(), joint_confidence=fitted.joint_confidence.copy(),
     )  # fmt: skip
     for person, ident in zip(people, ids):
-        p = int(np.flatnonzero(fitted.ids == ident)[0])
-        f = person.frame
-        seen = in_lens(in_camera(person, known), K[f])
-        betas, trans = on_body(seen, model, fitted.betas[p])
-        if not np.array_equal(
-            betas, fitted.betas[p]
-        ):  # frames of our own fit stand on the same pelvis with the new shape
-            out.trans[p] += rest_pelvis(model.name, fitted.betas[p], model) - rest_pelvis(model.name, betas, model)
-            out.betas[p] = betas
-        out.global_orient[p, f], out.body_pose[p, f], out.trans[p, f] = seen.poses[:, 0], seen.poses[:, 1:], trans
-        out.visible[p, f] = True
-        out.joint_confidence[p, f] = np.maximum(out.joint_confidence[p, f], 0.5)
+        seen = in_lens(in_camera(person, known), K[person.frame])
+        who = np.broadcast_to(ident, len(K))[person.frame]
+        for p in np.flatnonzero(np.isin(fitted.ids, who)):
+            mine = who == fitted.ids[p]
+            f = person.frame[mine]
+            betas, trans = on_body(seen, model, out.betas[p])
+            if not np.array_equal(betas, out.betas[p]):
+                # frames of our own fit keep their pelvis when the shape becomes the import's
+                out.trans[p] += rest_pelvis(model.name, out.betas[p], model) - rest_pelvis(model.name, betas, model)
+                out.betas[p] = betas
+            out.global_orient[p, f], out.body_pose[p, f] = seen.poses[mine, 0], seen.poses[mine, 1:]
+            out.trans[p, f] = trans[mine]
+            out.visible[p, f] = True
+            out.joint_confidence[p, f] = np.maximum(out.joint_confidence[p, f], 0.5)
     return out

@@ -168,7 +168,7 @@ def add_people(tracks: Tracks, people, shot, take_dir, model, known=None, report
     out = Tracks(
         np.concatenate([tracks.ids, [ids[k] for k in new]]).astype(int), grown("boxes", np.nan), grown("score", 0),
         grown("keypoints_2d", 0), grown("keypoints_3d", 0), grown("source", 0),
-        {**tracks.provenance, "imported_people": sum(i > 0 for i in ids)},
+        {**tracks.provenance, "imported_people": list(ids)},
     )  # fmt: skip
     for k, ident in enumerate(ids):
         if not ident:

@@ -365,6 +365,10 @@ def test_overlay_keeps_the_pelvis_and_our_own_frames():
     assert same_rotation(out.poses[1, frame], poses[frame])
     assert np.array_equal(out.trans[1, [0, 3, 5]], ours_trans[[0, 3, 5]]) and np.array_equal(out.betas, fitted.betas)
     assert np.array_equal(out.trans[0], ours_trans) and np.array_equal(fitted.trans[1], ours_trans)
+    # the same after the artist said that from frame 2 on this is person 1, and nobody in frame 4
+    out = overlay(fitted, [person], [np.array([3, 3, 1, 1, 0, 0])], K, model)
+    assert same_rotation(out.poses[1, 1], poses[1]) and same_rotation(out.poses[0, 2], poses[2])
+    assert np.array_equal(out.poses[:, 4], fitted.poses[:, 4]) and np.array_equal(out.poses[1, 2], fitted.poses[1, 2])
 
 
 class Hostile:
