@@ -9,7 +9,7 @@ setup:
 	@bash tools/setup.sh $(PYTHON)
 
 demo: setup
-	@$(RUN) tools/demo.py $(if $(CLIP),"$(CLIP)") </dev/null
+	@$(RUN) -m tools.demo $(if $(CLIP),"$(CLIP)") </dev/null
 
 test: setup
 	@$(RUN) -m ruff check .

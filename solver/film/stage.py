@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 
+from ..fit import one_thread
 from ..options import Options
 from ..protocol import Reporter
 from ..records import Camera, Film, Shot, Slam, Tracks, World
 from ..world import posed
 from .chain import CameraChain
+from .clothes import fit_residual
+from .composition import Composition
+from .field import BodyField
 from .losses import CUT, SIGMA_POINT, Joints, Points, invert, triangulate
 
 STEPS_FIRST, STEPS = 60, 500
+STEPS_COMPOSITION = 120  # the last steps look at the picture too: L_c sees only a few pixels far
 LEARNING_RATE = {"chain": 2e-3, "points": 1e-3, "focal": 1e-3}
 HELD_OUT = 5  # every fifth track and joint judges and does not pull
 WIDE = 16.0  # how much wider the robust cut is at first
@@ -45,16 +52,36 @@ def run(shot: Shot, tracks: Tracks, slam: Slam, start: World, masks, model, fps:
     chain = CameraChain(T0, turning_only=slam.verdict == "rotation")
     fit = (joints.part(~joint_out), points.part(~point_out))
     focal_free = slam.focal_source != "given"
-    history, xyz, log_focal = optimise(chain, fit, K0, xyz0, focal_free, slam.focal_sigma, fps, report)
+    composition = None
+    if options.quality == "preview":
+        report.warn("Preview quality: the camera was not compared with the people's silhouettes.")
+    elif len(joints.frame):
+        report.progress(0, STEPS, "Building the people's radiance field")
+        composition = compose(start, tracks, masks, model, T0, K0, device, generator)
+    with one_thread() if composition is None else nullcontext():
+        history, xyz, log_focal = optimise(chain, fit, composition, K0, xyz0, focal_free, slam.focal_sigma, fps, report)
     with torch.no_grad():
         T, K = chain(), scaled_focal(K0, log_focal)
     before, after = heldout(held, T0, K0, xyz0), heldout(held, T, K, xyz)
+    if composition is not None and len(composition):
+        before["composition"], after["composition"] = composition.heldout(T0, K0), composition.heldout(T, K)
     if sum(after.values()) >= sum(before.values()):
         return Film(camera, start.points_world, "start", before, after, history, TERMS)
     return Film(Camera(T.cpu().numpy(), K.cpu().numpy()), xyz.cpu().numpy(), "optimised", before, after, history, TERMS)
 
 
-TERMS = ["joints", "points", "smooth", "focal"]
+TERMS = ["joints", "points", "smooth", "focal", "composition"]
+
+
+def compose(world: World, tracks: Tracks, masks, model, T, K, device, generator) -> Composition:
+    """f_D of S_w, its skin grown to the clothes that the masks show, and the pixels to compare it by."""
+    people = world.people
+    field = BodyField.from_people(model, people.betas, people.poses, people.trans, people.visible, device=device)
+    fit_residual(field, T.cpu().numpy(), K.cpu().numpy(), masks, people.ids, frames=np.flatnonzero(people.visible.any(0)))
+    joints, _, _ = posed(people, model)
+    cam = np.einsum("tji,ptj->pti", world.camera.T_world_from_cam[:, :3, :3], joints[:, :, 0] - world.camera.T_world_from_cam[:, :3, 3])
+    metres_per_px = np.clip(cam[..., 2], 0.3, None) / world.camera.K[:, 0, 0]
+    return Composition(field, masks, people.ids, people.visible, metres_per_px, generator, HELD_OUT)
 
 
 def observed_joints(tracks: Tracks, world: World, model, dtype, device) -> Joints:
@@ -75,7 +102,7 @@ def scaled_focal(K, log_focal):
     return out
 
 
-def optimise(chain: CameraChain, fit, K0, xyz0, focal_free, focal_sigma, fps, report):
+def optimise(chain: CameraChain, fit, composition, K0, xyz0, focal_free, focal_sigma, fps, report):
     """First frame alone (Eq. 5), then the whole trajectory (Eq. 8). Returns the loss history (steps, terms), points and log focal."""
     joints, points = fit
     depth = (xyz0 - chain.origin).norm(dim=-1, keepdim=True) if len(xyz0) else xyz0[:, :1]
@@ -108,7 +135,12 @@ def optimise(chain: CameraChain, fit, K0, xyz0, focal_free, focal_sigma, fps, re
             smooth(T, fps),
             (log_focal / max(focal_sigma, 1e-3)) ** 2,
         ]
-        loss = terms[0] + terms[1] + terms[2] + terms[3]
+        looked = index - (STEPS - STEPS_COMPOSITION)
+        if composition is not None and len(composition) and looked >= 0:
+            terms.append(composition.loss(T, K, 3 * looked // STEPS_COMPOSITION))
+        else:
+            terms.append(torch.zeros_like(terms[0]))
+        loss = torch.stack(terms).sum()
         loss.backward()
         optimiser.step()
         schedule.step()
