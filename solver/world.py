@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
 from .body import set_scale, to_people
-from .fit import Bodies, Energy, Evidence, minimise, robust, rotvec_to_matrix
+from .fit import Bodies, Energy, Evidence, minimise, pixels, robust, to_camera
 from .frames import compose, invert
 from .prior import PosePrior
 from .protocol import Reporter
@@ -25,6 +26,8 @@ SIGMA_SLIDE = 0.05  # m/s, a foot on the ground
 SIGMA_HEIGHT = 0.015  # m, a foot on the ground above or below it
 SIGMA_ROLL = np.deg2rad(6)  # film cameras are mostly level
 SIGMA_UP = np.deg2rad(10)  # people are mostly upright
+SIGMA_FLOOR = 0.03  # m, a background point under a standing foot
+FLOOR_POINTS = 60
 CAMERA_HEIGHT = 1.5  # m, where nobody is there to measure it by
 ROUNDS = 5
 
@@ -78,7 +81,7 @@ def run(
         up = up0 + tilt @ basis
         return up / up.norm()
 
-    def closure(contact):
+    def closure(contact, floor):
         centre = log_scale.exp() * path
         total, _, keypoints = energy(bodies, centre)
         up = plane()
@@ -86,6 +89,7 @@ def run(
         return (
             total
             + contact_terms(feet, contact, up, height, bodies.size(), evidence)
+            + floor_term(floor, log_scale.exp(), up, height)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
             + (tilt**2).sum() / SIGMA_UP**2
         )
@@ -95,7 +99,12 @@ def run(
         with torch.no_grad():
             feet = bodies.pose(log_scale.exp() * path)[1][:, :, FEET]
             contact = contacts(feet, plane(), height, evidence)
-        minimise(parameters, lambda: closure(contact), 4, lambda i: report.progress(index * 4 + i, ROUNDS * 4, "Placing people"))
+            floor = points_underfoot(feet, contact, slam, points, evidence, log_scale.exp() * path) if moving and index else points[:0]
+            floor = torch.as_tensor(floor, dtype=torch.float32)
+        minimise(
+            parameters, partial(closure, contact, floor), 4,
+            partial(lambda done, i: report.progress(done + i, ROUNDS * 4, "Placing people"), index * 4),
+        )  # fmt: skip
     with torch.no_grad():
         centre = log_scale.exp() * path
         keypoints = bodies.pose(centre)[1]
@@ -162,6 +171,26 @@ def contact_terms(feet, contact, up, height, size, evidence):
         + (contact * robust(above**2 / SIGMA_HEIGHT**2, 6.0)).sum()
         + (sunk**2).sum() / 0.01**2
     )
+
+
+def points_underfoot(feet, contact, slam: Slam, points, evidence, centre) -> np.ndarray:
+    """Background points (n, 3), in SLAM's frame and unit, that the picture shows around standing feet: most of them lie on the ground."""
+    cam = to_camera(feet, evidence.R_w_from_cam, centre)
+    xy, metres_per_px = pixels(cam, evidence.K).numpy(), evidence.metres_per_px.numpy()
+    near = np.zeros(len(points), bool)
+    for p, t, foot in zip(*np.nonzero(contact.numpy() > 0.5)):
+        seen = slam.obs_frame == t
+        offset = (slam.obs_xy[seen] - xy[p, t, foot]) * metres_per_px[p, t]
+        near[slam.obs_point[seen][(np.abs(offset[:, 0]) < 0.8) & (offset[:, 1] > -0.05) & (offset[:, 1] < 0.4)]] = True
+    return points[near]
+
+
+def floor_term(floor, scale, up, height):
+    """Points under standing feet lie on the ground, at the scale of the camera's path. Many points count as FLOOR_POINTS."""
+    if len(floor) < 4:
+        return height * 0
+    above = (scale * floor) @ up - height
+    return robust(above**2 / SIGMA_FLOOR**2, 3.0).mean() * min(len(floor), FLOOR_POINTS)
 
 
 def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bool]:
