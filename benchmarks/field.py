@@ -18,7 +18,7 @@ from solver.body_model import BodyModel
 from solver.film.clothes import fit_residual
 from solver.film.dnerf import DynamicNerf, camera_around, train
 from solver.film.field import BodyField
-from solver.film.render import mask_of, rays_from_pixels, render, render_image
+from solver.film.render import mask_of, render, render_image
 from solver.raster import instance_mask
 from solver.skeleton import colour_of
 

@@ -14,7 +14,7 @@ from .rest_shape import GRID, MARGIN_M
 SPACING_M = 0.025  # of the offset's grid
 LIMIT_M = 0.035  # clothes further out than this are not learnt; MARGIN_M of the boxes must hold them
 FIT_BETA_M = 0.008  # softer than the skin that ships: an outline must feel masks a centimetre or two away
-SMOOTH = 20.0  # weight of the squared differences between neighbours, in units of LIMIT_M
+SMOOTH = 2.0  # weight of the squared differences between neighbours, in units of LIMIT_M
 assert LIMIT_M < MARGIN_M
 
 
@@ -89,7 +89,7 @@ def fit_residual(
 
 
 def _grown(faded, offset):
-    """The atlas of rigid guesses (distance, slack) for a skin moved outwards by offset."""
+    """The atlas of rigid guesses (distance, weight of others) for a skin moved outwards by offset."""
     return torch.cat((faded[:, :1] - offset, faded[:, 1:]), 1)
 
 

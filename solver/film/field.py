@@ -18,8 +18,10 @@ from .rest_shape import GRID, LOCAL, MARGIN_M, RestShape, rest_shape
 BETA_M = 0.002  # softness of the skin
 # The 50 % line of a rendered limb lies outside its skin by about twice beta, for limbs of 5 cm radius; this takes it back.
 OFFSET_BETAS = 2.0
-# A bone's rigid guess may be wrong by this much before inverse skinning: in proportion to what other bones weigh, and at most.
-SLACK_PER_WEIGHT_M, SLACK_M = 0.15, 0.03
+# Before inverse skinning a bone's rigid guess of the distance may be wrong by about the weight of the other bones, times the
+# angle by which they have turned against it, times this lever.
+LEVER_M = 0.2
+SLACK_M = 0.03  # of that, as much is granted when places near the skin are looked for
 FAR_M = 1.0
 
 
@@ -43,11 +45,12 @@ class BodyField:
         # All boxes stand on top of each other along z, so that one grid_sample serves them all.
         self.distance = pack("distance").to(dtype).reshape(1, 1, n * GRID, GRID, GRID)
         weights = pack("weights").to(dtype).reshape(n, LOCAL, GRID, GRID, GRID).transpose(0, 1)
-        # Where a bone owns its skin alone, its rigid guess is exact.
+        # Where a bone owns its skin alone, its rigid guess is exact; elsewhere it errs with the weight of the others.
         own = (weights * (self.local.T == torch.arange(n, device=device) % self.bones)[:, :, None, None, None]).sum(0)
-        slack = (SLACK_PER_WEIGHT_M * (1 - own)).clamp(0.001, SLACK_M)
         faded = pack("faded").to(dtype).reshape(n, GRID, GRID, GRID)
-        self.faded = torch.stack((faded, slack)).reshape(1, 2, n * GRID, GRID, GRID)
+        self.faded = torch.stack((faded, 1 - own)).reshape(1, 2, n * GRID, GRID, GRID)
+        share = (weights * own).sum((2, 3, 4)).T / own.sum((1, 2, 3)).clamp_min(1e-9)[:, None]
+        self._sharers = share > 0.01  # (boxes, LOCAL), bones that pull at the box's own skin
         self.weights = weights.reshape(1, LOCAL, n * GRID, GRID, GRID)
         self.visible = torch.ones(T_world_from_rest.shape[:2], dtype=torch.bool, device=device)
         if visible is not None:
@@ -79,6 +82,10 @@ class BodyField:
         bones = torch.arange(len(self.local), device=self.local.device)[:, None] // self.bones * self.bones + self.local
         self._sharing = self.T_world_from_rest[:, bones].reshape(-1, LOCAL, 12)  # (T * boxes, LOCAL, 12)
         with torch.no_grad():
+            sharing = self._sharing.reshape(frames, -1, LOCAL, 3, 4)[..., :3]
+            cosine = ((self.T_world_from_rest[:, :, None, :, :3] * sharing).sum((-1, -2)) - 1) / 2
+            angle = torch.arccos(cosine.clamp(-1, 1)).masked_fill(~self._sharers, 0).amax(-1)
+            self._turned = (LEVER_M * angle).reshape(-1)  # (T * boxes,)
             R, t = self.T_world_from_rest[..., :3], self.T_world_from_rest[..., 3:]
             middle = self.origin + self.step * (GRID - 1) / 2
             used = (self.step[:, 0] > 0).reshape(self.people, self.bones)
@@ -105,36 +112,37 @@ class BodyField:
         edges = torch.linspace(0, 1, half + 1, device=rays_o.device, dtype=rays_o.dtype)
         edges = met.near[:, None] + (met.far - met.near)[:, None] * edges
         coarse = (edges[:, 1:] + edges[:, :-1]) / 2
-        d, bone, slack = met.nearest_skin(coarse)
+        d, bone, doubt = met.nearest_skin(coarse)
         cell = (met.far - met.near)[:, None] / half
-        hope = (d < self.cutoff_m + slack + cell / 2).any(1)
+        hope = (d < self.cutoff_m + doubt.clamp_max(SLACK_M) + cell / 2).any(1)
         met, edges, coarse, cell = met.subset(hope), edges[hope], coarse[hope], cell[hope]
-        d, bone, slack = d[hope], bone[hope], slack[hope]
+        d, bone, doubt = d[hope], bone[hope], doubt[hope]
         if len(d) == 0:
             none = torch.zeros(0, device=rays_o.device, dtype=torch.int64)
             return Samples(none, rays_o.new_zeros(0), rays_o.new_zeros(0), none)
 
         # Density of fine samples: high where the skin may cross the cell, low behind what is opaque already.
-        inside = (d < -cell - 0.01).to(d.dtype)
+        inside = (d < -cell - 0.01 - doubt).to(d.dtype)
         score = torch.exp(-2 * (d.abs() / cell - 0.5).clamp_min(0)) * 0.1 ** (inside.cumsum(1) - inside) + 1e-3
         fine = _invert_cdf(edges, score, n_samples - half)
-        d_fine, bone_fine, slack_fine = met.nearest_skin(fine)
+        d_fine, bone_fine, doubt_fine = met.nearest_skin(fine)
 
         s, order = torch.cat((coarse, fine), 1).sort(1)
         d = torch.cat((d, d_fine), 1).gather(1, order)
         bone = torch.cat((bone, bone_fine), 1).gather(1, order)
-        slack = torch.cat((slack, slack_fine), 1).gather(1, order)
+        doubt = torch.cat((doubt, doubt_fine), 1).gather(1, order)
         middle = (s[:, 1:] + s[:, :-1]) / 2
         border = torch.cat((met.near[:, None], middle, met.far[:, None]), 1)
         width = border[:, 1:] - border[:, :-1]
         # What cannot matter, by a bound that leaves room for the rigid guess to be wrong.
-        tau = self._sigma(d + slack) * width
-        keep = (d < self.cutoff_m + slack) & (torch.cumsum(tau, 1) - tau < OPAQUE)
+        tau = self._sigma(d + doubt) * width
+        keep = (d < self.cutoff_m + doubt.clamp_max(SLACK_M)) & (torch.cumsum(tau, 1) - tau < OPAQUE)
         row, column = torch.nonzero(keep, as_tuple=True)
-        ray, s, width, bone = met.ray[row], s[row, column], width[row, column], bone[row, column]
+        ray, s, width = met.ray[row], s[row, column], width[row, column]
+        box = bone[row, column]
         order = torch.argsort(s)
         order = order[torch.argsort(ray[order], stable=True)]
-        return Samples(ray[order], s[order], width[order], bone[order])
+        return Samples(ray[order], s[order], width[order], box[order])
 
     def _people_met(self, o, d, t_index):
         """Ray and person of every pair whose ray meets the person's sphere."""
@@ -226,6 +234,7 @@ class _BoxesMet:
         o_pair, d_pair = origin[row, bone], direction[row, bone]
         self.pair_start = (o_pair - field.origin[self.pair_box]) / field.step[self.pair_box]
         self.pair_slope = d_pair / field.step[self.pair_box]
+        self.pair_turned = field._turned[t_index[self.ray][self.pair_row] * len(field.local) + self.pair_box]
 
     def subset(self, keep) -> _BoxesMet:
         """Only the kept rows (H,) bool."""
@@ -233,7 +242,7 @@ class _BoxesMet:
         other.field = self.field
         other.near, other.far, other.ray = self.near[keep], self.far[keep], self.ray[keep]
         pairs = keep[self.pair_row]
-        for name in ("pair_box", "pair_near", "pair_far", "pair_start", "pair_slope"):
+        for name in ("pair_box", "pair_near", "pair_far", "pair_start", "pair_slope", "pair_turned"):
             setattr(other, name, getattr(self, name)[pairs])
         other.pair_row = (torch.cumsum(keep, 0) - 1)[self.pair_row[pairs]]
         return other
@@ -248,7 +257,7 @@ class _BoxesMet:
         at = rows[pair, column]
         index = (self.pair_start[pair] + at[:, None] * self.pair_slope[pair]).clamp(0, GRID - 1)
         box = self.pair_box[pair]
-        d, slack = self.field._look_up(self.field.faded, box, index).unbind(1)
+        d, foreign = self.field._look_up(self.field.faded, box, index).unbind(1)
         cell = self.pair_row[pair] * s.shape[1] + column
         best = torch.full((s.numel(),), FAR_M, dtype=s.dtype, device=s.device)
         best = best.scatter_reduce(0, cell, d, "amin")
@@ -256,7 +265,7 @@ class _BoxesMet:
         winner = torch.zeros(s.numel(), dtype=torch.int64, device=s.device)
         winner[cell[wins]] = box[wins]
         doubt = torch.zeros_like(best)
-        doubt[cell[wins]] = slack[wins]
+        doubt[cell[wins]] = (foreign * self.pair_turned[pair] + 0.001)[wins]
         return best.reshape(s.shape), winner.reshape(s.shape), doubt.reshape(s.shape)
 
 

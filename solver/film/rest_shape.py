@@ -57,7 +57,9 @@ def rest_shape(vertices, faces, weights) -> RestShape:
         local[b] = np.argsort(-near.sum(0), kind="stable")[:LOCAL]
         picked = near[:, local[b]] + 1e-9
         local_weights[b] = (picked / picked.sum(1, keepdims=True)).T
-    faded = distance + FADE_M * np.clip(1 - own_weight / FADE_WEIGHT, 0, 1)
+    # Where another bone owns the skin, neither that skin nor the inside behind it is this bone's.
+    foreign = np.clip(1 - own_weight / FADE_WEIGHT, 0, 1)
+    faded = (1 - foreign) * distance + foreign * (np.maximum(distance, 0) + FADE_M)
     cube = (GRID, GRID, GRID)
     return RestShape(
         origin, step, distance.reshape(bones, *cube), faded.reshape(bones, *cube), local,

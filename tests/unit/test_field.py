@@ -104,7 +104,9 @@ def test_one_call_of_mixed_frames_equals_calls_by_frame(field, vertices):
     together = render(field, o, d, frame).opacity
     for k in range(FRAMES):
         mine = frame == k
-        torch.testing.assert_close(render(field, o[mine], d[mine], frame[mine]).opacity, together[mine], atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            render(field, o[mine], d[mine], frame[mine]).opacity, together[mine], atol=1e-5, rtol=0
+        )
 
 
 def half_covered(field, vertices, n=12):
@@ -133,7 +135,10 @@ def test_gradient_to_camera_twist_and_focal_equals_finite_differences(field, ver
                                 + K * torch.tensor([[0, 0, 1], [0, 0, 1], [0, 0, 0]]))  # fmt: skip
         return render(field, o, d, frame, samples=samples).opacity
 
-    at = (torch.zeros(6, dtype=torch.float64, requires_grad=True), torch.ones((), dtype=torch.float64, requires_grad=True))
+    at = (
+        torch.zeros(6, dtype=torch.float64, requires_grad=True),
+        torch.ones((), dtype=torch.float64, requires_grad=True),
+    )
     assert torch.autograd.gradcheck(opacity, at, eps=1e-7, atol=1e-4, rtol=1e-4)
     (slope,) = torch.autograd.grad(opacity(*at).sum(), at[0])
     assert slope.abs().max() > 1  # not a comparison of zeros
