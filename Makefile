@@ -16,7 +16,7 @@ test: setup
 	@$(RUN) -m pytest -q </dev/null
 
 zip: setup
-	@$(RUN) tools/build_zip.py
+	@$(RUN) -m tools.build_zip
 
 clean:
 	rm -rf out dist .pytest_cache .hypothesis .ruff_cache

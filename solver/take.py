@@ -1,4 +1,4 @@
-"""The take folder: the contract between the solver, Blender and everything else (docs/take.md). No torch, no bpy."""
+"""The take folder: the contract between the solver, Blender and everything else (docs/conventions.md). No torch, no bpy."""
 
 from __future__ import annotations
 
