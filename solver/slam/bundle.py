@@ -175,7 +175,7 @@ def adjust(model: Model, obs: Observations, size, free: Free, priors: Priors, si
     sigma:  noise of one coordinate, px; None estimates it and lets it shrink as the fit improves.
     """
     T, N = len(model.R), len(model.d)
-    tie = _tie(T, free)
+    tie, rows = _tie(T, free), _prior_rows(T, priors, free)
     by_frame = np.argsort(obs.frame, kind="stable")
     fixed_sigma = sigma is not None
     r, y = residuals(model, obs, size)
@@ -185,7 +185,7 @@ def adjust(model: Model, obs: Observations, size, free: Free, priors: Priors, si
     system = None
     for _ in range(iterations):
         if system is None:
-            system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame)
+            system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows)
         move = _solve(system, tie, damping, obs, free, T, N)
         trial = step(model, *move) if move is not None else None
         if trial is not None:
@@ -207,7 +207,7 @@ def adjust(model: Model, obs: Observations, size, free: Free, priors: Priors, si
     error[y[:, 2] <= 1e-3] = np.inf
     focal_sigma = 0.0
     if free.focal or free.zoom:
-        system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame)
+        system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows)
         focal_sigma = _focal_sigma(system, tie, obs, free, T, N)
     return Fit(model, sigma, error, focal_sigma)
 
@@ -231,36 +231,42 @@ def _tie(T, free: Free):
     return sparse.csr_matrix((np.ones(len(single)), (single, columns)), (7 * T, n))
 
 
-def _prior_terms(model: Model, priors: Priors, free: Free):
-    """Prior residuals in camera parameters, whitened: list of (residual (K,), rows (K, 7T) sparse)."""
-    T = len(model.R)
-    terms = []
+def _prior_rows(T, priors: Priors, free: Free):
+    """(K, 7T) sparse: what `_prior_residuals` changes by with the camera parameters."""
+    blocks = [sparse.csr_matrix((0, 7 * T))]
     if free.focal or free.zoom:
-        mean = sparse.csr_matrix((np.full(T, 1 / T), (np.zeros(T, int), 7 * np.arange(T) + 6)), (1, 7 * T))
-        terms.append((np.array([model.log_f.mean() - priors.log_f]) / priors.log_f_sigma, mean / priors.log_f_sigma))
-    if T < 3 or not priors.smooth:
-        return terms
-    second = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], (T - 2, T))
+        blocks.append(sparse.csr_matrix((np.full(T, 1 / T), (np.zeros(T, int), 7 * np.arange(T) + 6)), (1, 7 * T)) / priors.log_f_sigma)
+    if T > 2 and priors.smooth:
+        second = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], (T - 2, T))
+        for wanted, sigma, first, count in (
+            (free.rotation, priors.turn, 0, 3),
+            (free.centre, priors.travel, 3, 3),
+            (free.zoom, priors.zoom, 6, 1),
+        ):
+            if wanted and sigma:
+                blocks.append(sparse.kron(second, np.eye(7)[first : first + count]) / sigma)
+    return sparse.vstack(blocks).tocsr()
 
-    def pick(first, count):
-        cols = (7 * np.arange(T)[:, None] + first + np.arange(count)).ravel()
-        return sparse.csr_matrix((np.ones(T * count), (np.arange(T * count), cols)), (T * count, 7 * T))
 
-    if free.rotation and priors.turn:
-        turn = Rotation.from_matrix(model.R[1:] @ np.swapaxes(model.R[:-1], 1, 2)).as_rotvec()
-        rows = sparse.kron(second, sparse.eye(3)) @ pick(0, 3)
-        terms.append((np.diff(turn, axis=0).ravel() / priors.turn, rows / priors.turn))
-    if free.centre and priors.travel:
-        rows = sparse.kron(second, sparse.eye(3)) @ pick(3, 3)
-        terms.append((np.diff(model.c, 2, axis=0).ravel() / priors.travel, rows / priors.travel))
-    if free.zoom and priors.zoom:
-        terms.append((np.diff(model.log_f, 2) / priors.zoom, second @ pick(6, 1) / priors.zoom))
-    return terms
+def _prior_residuals(model: Model, priors: Priors, free: Free):
+    """(K,) whitened: focal length about its prior, second differences of rotation, centre and zoom."""
+    parts = []
+    if free.focal or free.zoom:
+        parts.append(np.array([model.log_f.mean() - priors.log_f]) / priors.log_f_sigma)
+    if len(model.R) > 2 and priors.smooth:
+        if free.rotation and priors.turn:
+            turn = Rotation.from_matrix(model.R[1:] @ np.swapaxes(model.R[:-1], 1, 2)).as_rotvec()
+            parts.append(np.diff(turn, axis=0).ravel() / priors.turn)
+        if free.centre and priors.travel:
+            parts.append(np.diff(model.c, 2, axis=0).ravel() / priors.travel)
+        if free.zoom and priors.zoom:
+            parts.append(np.diff(model.log_f, 2) / priors.zoom)
+    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def _cost(model, r, sigma, priors, free):
     e = (r**2).sum(1) / (CAUCHY * sigma) ** 2
-    return CAUCHY**2 * np.log1p(e).sum() + sum((res**2).sum() for res, _ in _prior_terms(model, priors, free))
+    return CAUCHY**2 * np.log1p(e).sum() + (_prior_residuals(model, priors, free) ** 2).sum()
 
 
 def _sum_by(values, keys, count):
@@ -272,7 +278,7 @@ def _sum_by(values, keys, count):
     return out
 
 
-def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame):
+def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows):
     T, N = len(model.R), len(model.d)
     cam, point = jacobians(model, obs)
     # Behind the camera nothing can be learnt from an observation.
@@ -285,9 +291,8 @@ def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame):
     for k in range(T):
         H[7 * k : 7 * k + 7, 7 * k : 7 * k + 7] = U[k]
     g_cam = g_cam.ravel()
-    for residual, rows in _prior_terms(model, priors, free):
-        H += (rows.T @ rows).toarray()
-        g_cam += rows.T @ residual
+    H += (rows.T @ rows).toarray()
+    g_cam += rows.T @ _prior_residuals(model, priors, free)
     if not free.points:
         return H, g_cam, None, None, None
     dims = 3 if free.depth else 2
@@ -369,7 +374,7 @@ def change_origin(model: Model, index) -> Model:
     """The same scene with frame `index` as the origin; points behind infinity stay out of reach."""
     R0, c0 = model.R[index], model.c[index]
     q = model.d - model.w[:, None] * c0
-    length = np.linalg.norm(q, axis=1)
+    length = np.maximum(np.linalg.norm(q, axis=1), 1e-12)
     R = model.R @ R0.T
     c = (model.c - c0) @ R0.T
     return replace(model, R=R, c=c, d=(q / length[:, None]) @ R0.T, w=model.w / length)

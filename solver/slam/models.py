@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bundle import FOCAL_SPREAD, Fit, Free, Observations, Priors, robust_sigma
+from ..frames import focal_px_from_mm
+from .bundle import FOCAL_SPREAD, Fit, Free, Observations, Priors, focal_prior, residuals
 from .structure import errors, refine, travelling_model
 from .turning import rotation_model, static_model
 
@@ -47,11 +48,10 @@ def choose(obs: Observations, frames, points, size, focal_given, report):
     obs:          thinned tracks, each seen at least three times.
     focal_given:  px, or None where it has to be found.
     """
-    prior = Priors(np.log(focal_given) if focal_given else _log_f(35.0, size), 1e-3 if focal_given else FOCAL_SPREAD)
-    focals = [focal_given] if focal_given else [np.exp(_log_f(mm, size)) for mm in HYPOTHESES_MM]
+    prior = Priors(np.log(focal_given) if focal_given else focal_prior(size), 1e-3 if focal_given else FOCAL_SPREAD)
+    focals = [focal_given] if focal_given else [focal_px_from_mm(mm, *size) for mm in HYPOTHESES_MM]
     free_focal = focal_given is None
     floor = FLOOR * size[0] / 640
-    scale = size[0] / 640
 
     def candidate(name, fit, per_frame, per_point, shared=0):
         return Candidate(name, fit, penalty(obs, frames, points, per_frame, per_point, shared))
@@ -60,13 +60,9 @@ def choose(obs: Observations, frames, points, size, focal_given, report):
     error = errors(model, obs, size)
     static = Fit(model, max(np.median(error) / 1.1774, 0.02), error, FOCAL_SPREAD)
     found = [candidate("static", static, 0, 2)]
-    kappa = 1.0
 
-    def judge():
-        nonlocal kappa
+    def judge(kappa=1.0):
         sigma = max(floor, min(c.fit.sigma for c in found))
-        best = min(found, key=lambda c: np.minimum(c.fit.error**2 / sigma**2, CAP).sum())
-        kappa = repeat(best.fit, obs, size)
         for c in found:
             c.score = float(np.minimum(c.fit.error**2 / sigma**2, CAP).sum() / kappa + c.parameters)
         return min(found, key=lambda c: c.score)
@@ -79,22 +75,27 @@ def choose(obs: Observations, frames, points, size, focal_given, report):
         fit = rotation_model(obs, frames, points, size, prior, focals, False, free_focal)
         found.append(candidate("rotation", fit, 3, 2, 1))
         if not focal_given and worth(4, 2):
-            fit = rotation_model(obs, frames, points, size, prior, [np.exp(_log_f(35.0, size))], True)
+            fit = rotation_model(obs, frames, points, size, prior, [np.exp(focal_prior(size))], True)
             found.append(candidate("rotation+zoom", fit, 4, 2))
-    if worth(6, 3):
+    best = judge()
+    # Where what is left is no more than a tracked point's own wander, a path would only be fitted to that.
+    quiet = best.fit.sigma <= floor
+    if worth(6, 3) and not (quiet and best.name == "static"):
         report.progress(1, 3, "Trying a camera that travels")
+        if quiet and free_focal:
+            focals = [float(best.fit.model.focal.mean())]
         fit = travelling_model(obs, frames, points, size, prior, focals, free_focal, report)
         if fit is not None:
             found.append(candidate("full", fit, 6, 3, 1))
-            zooms = {c.name: c.score for c in found}
             judge()
-            zooms = {c.name: c.score for c in found}
-            if zooms.get("rotation+zoom", np.inf) < zooms["rotation"] and worth(7, 3):
+            now = {c.name: c.score for c in found}
+            if now.get("rotation+zoom", np.inf) < now["rotation"] and worth(7, 3):
                 priors = Priors(prior.log_f, prior.log_f_sigma, travel=_travel(fit))
                 fit = refine(fit.model, obs, size, Free(zoom=True), priors, report, rounds=2, triangulated=True)
                 if fit is not None:
                     found.append(candidate("full+zoom", fit, 7, 3))
-    best = judge()
+    kappa = repeat(min(found, key=lambda c: c.fit.sigma).fit, obs, size)
+    best = judge(kappa)
     scores = {c.name: round(c.score, 1) for c in found}
     scores |= {
         "chosen": best.name,
@@ -103,7 +104,6 @@ def choose(obs: Observations, frames, points, size, focal_given, report):
         "kappa": round(kappa, 2),
         "median_error_px": {c.name: round(float(np.median(c.fit.error)), 3) for c in found},
     }
-    del scale
     return best, scores, kappa
 
 
@@ -117,8 +117,6 @@ def penalty(obs, frames, points, per_frame, per_point, shared):
 
 def repeat(fit: Fit, obs, size):
     """kappa: how many neighbouring errors along a track say the same thing."""
-    from .bundle import residuals
-
     r, _ = residuals(fit.model, obs, size)
     inside = fit.error < 4 * max(fit.sigma, 0.05)
     pair = np.flatnonzero((np.diff(obs.point) == 0) & inside[1:] & inside[:-1])
@@ -126,15 +124,9 @@ def repeat(fit: Fit, obs, size):
         return 1.0
     a, b = r[pair], r[pair + 1]
     rho = float((a * b).sum() / max(np.sqrt((a**2).sum() * (b**2).sum()), 1e-12))
-    rho = np.clip(rho, 0.0, 0.9)
+    rho = np.clip(rho, 0.0, 0.6)  # more than that is a model that does not fit
     return float((1 + rho) / (1 - rho))
 
 
 def _travel(fit):
     return float(max(np.median(np.linalg.norm(np.diff(fit.model.c, axis=0), axis=1)), 1e-6))
-
-
-def _log_f(mm, size):
-    from ..frames import focal_px_from_mm
-
-    return float(np.log(focal_px_from_mm(mm, *size)))

@@ -19,7 +19,7 @@ def keyframes(obs: Observations, frames, size):
     first = np.searchsorted(obs.frame[np.argsort(obs.frame, kind="stable")], np.arange(frames + 1))
     by_frame = np.argsort(obs.frame, kind="stable")
     seen = [by_frame[first[t] : first[t + 1]] for t in range(frames)]
-    distance = 0.03 * size[0]
+    distance = 0.02 * size[0]
     while True:
         chosen = [0]
         for t in range(1, frames):
@@ -75,20 +75,31 @@ def travelling_model(obs: Observations, frames, points, size, prior: Priors, foc
     if len(keys) < 2:
         return None
     key_obs, _ = obs.of_frames(keys)
-    best = None
+    starts = []
     for step, focal in enumerate(focals):
         report.progress(step, len(focals), "Finding the camera's path")
-        for pair in _pairs(key_obs, len(keys), size, focal)[:2]:
-            fit = _grow(key_obs, len(keys), points, size, focal, pair, prior, free_focal)
-            if fit is None:
-                continue
-            if best is None or fit[0] < best[0]:
-                best = fit
-    if best is None or best[2].sum() < max(2, 0.3 * len(keys)):
-        return None
-    _, model, posed, solid = best
-    model = Model(model.R[posed], model.c[posed], model.log_f[posed], model.d, model.w)
-    return _all_frames(obs, frames, points, size, model, solid, keys[posed], prior, free_focal, report)
+        grown = [_grow(key_obs, len(keys), points, size, focal, p, prior, free_focal) for p in _pairs(key_obs, len(keys), size, focal)[:2]]
+        starts += [start for start in grown if start is not None and start[2].sum() >= max(2, 0.3 * len(keys))]
+    best = None
+    for score, model, posed, solid in _different(sorted(starts, key=lambda start: start[0])):
+        model = Model(model.R[posed], model.c[posed], model.log_f[posed], model.d, model.w)
+        fit = _all_frames(obs, frames, points, size, model, solid, keys[posed], prior, free_focal, report)
+        if fit is None:
+            continue
+        loss = np.minimum(fit.error, 3 * size[0] / 640).sum()
+        if best is None or loss < best[0]:
+            best = loss, fit
+    return best[1] if best else None
+
+
+def _different(starts):
+    """The best start, and those nearly as good that found another focal length: a search can end in a wrong valley."""
+    kept = []
+    for start in starts:
+        log_f = start[1].log_f[0]
+        if start[0] < 1.4 * starts[0][0] and all(abs(log_f - other[1].log_f[0]) > 0.05 for other in kept):
+            kept.append(start)
+    return kept
 
 
 def _common(obs, a, b):
@@ -170,8 +181,13 @@ def _grow(obs, count, points, size, focal, pair, prior, free_focal):
             model, solid = _polish(model, obs, posed, solid, size, prior, free_focal and posed.sum() >= 4, 5)
             failed[:] = False
     model, solid = _polish(model, obs, posed, solid, size, prior, free_focal, 15)
-    r, y = residuals(model, obs, size)
-    error = np.where(posed[obs.frame] & solid[obs.point] & (y[:, 2] > 0), np.linalg.norm(r, axis=1), np.inf)
+    # Once more with every point that now finds a place: which points count must not depend on how the search went.
+    placed = obs.only(posed[obs.frame])
+    solid = _renew(model, placed, size, points, limit)
+    model, solid = _polish(model, obs, posed, solid, size, prior, free_focal, 15)
+    d, w = triangulate(model, placed, size, points)
+    model.d[~solid], model.w[~solid] = d[~solid], w[~solid]
+    error = np.where(posed[obs.frame], errors(model, obs, size), np.inf)
     return float(np.minimum(error, 2 * limit).sum()), model, posed, solid
 
 
