@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 import threading
 from pathlib import Path
@@ -34,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--seed", type=int, default=0)
     extract.add_argument("--until", metavar="STAGE", help="stop after this stage")
     extract.add_argument("--restart", action="store_true", help="forget finished stages")
-    extract.add_argument("--json", action="store_true", help="progress as JSON lines on stdout; closing stdin stops")
+    extract.add_argument("--json", action="store_true", help="progress as JSON lines also at a terminal; closing a piped stdin stops")
     extract.add_argument("--debug", action="store_true", help="show tracebacks")
     commands.add_parser("check", help="say whether everything the solver needs is here")
     return parser
@@ -68,10 +69,12 @@ def main(argv: list[str] | None = None) -> int:
         from .check import check
 
         return check()
-    as_json = arguments.json or not sys.stderr.isatty()
-    report = JsonLines(stdin=sys.stdin if arguments.json else None) if as_json else Terminal()
-    if arguments.json:
+    if arguments.json or not sys.stdout.isatty():
+        # A pipe on stdin belongs to whoever started us: closing it means stop.
+        report = JsonLines(stdin=sys.stdin if _is_pipe(sys.stdin) else None)
         threading.Thread(target=_leave_when_stopped, args=(report,), daemon=True).start()
+    else:
+        report = Terminal()
     values = {k: v for k, v in vars(arguments).items() if k not in ("command", "out", "json", "debug")}
     try:
         from .pipeline import extract
@@ -91,6 +94,14 @@ def main(argv: list[str] | None = None) -> int:
         report.error(f"The solver failed: {type(error).__name__}: {error}".replace("\n", " "), "Run again with --debug and report it.")
         return 1
     return 0
+
+
+def _is_pipe(stream) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _leave_when_stopped(report) -> None:

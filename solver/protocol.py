@@ -91,6 +91,10 @@ class JsonLines(Reporter):
         self._last = (self.stage, now)
         self._say("progress", stage=self.stage, done=done, total=total, text=text)
 
+    def error(self, message: str, fix: str) -> None:
+        super().error(message, fix)
+        print(f"error: {message} {fix}".rstrip(), file=sys.stderr)
+
     def _say(self, kind: str, **fields) -> None:
         try:
             print(json.dumps({"type": kind, **fields}), file=self._out, flush=True)
