@@ -36,7 +36,7 @@ def run(
     size, count = (shot.width, shot.height), shot.frames
     given = focal_given(options, size)
     followed = follow(frames, count, size, masks, report)
-    return solve(followed.obs, followed.colours, count, size, given, report)
+    return solve(followed.obs, followed.colours, count, size, given, report, followed.noise)
 
 
 def focal_given(options, size) -> float | None:
@@ -48,8 +48,13 @@ def focal_given(options, size) -> float | None:
     return None
 
 
-def solve(obs: Observations, colours, count, size, given, report) -> Slam:
-    """The start camera from tracks. colours: (N, 3) uint8; given: focal length in px, or None."""
+def solve(obs: Observations, colours, count, size, given, report, noise=0.0) -> Slam:
+    """The start camera from tracks.
+
+    colours:  (N, 3) uint8.
+    given:    focal length in px, or None.
+    noise:    px by which one step of a track strays, where it was measured.
+    """
     points = len(colours)
     used, chosen = thin(obs, points, count, size)
     if count < 3 or len(chosen) < 12 or len(used) < 40:
@@ -59,7 +64,7 @@ def solve(obs: Observations, colours, count, size, given, report) -> Slam:
                 "A shot with more texture behind the people, or masks that leave more of it, would help."
             )
         return _plain(obs, colours, points, count, size, given)
-    best, scores, kappa = models.choose(used, count, len(chosen), size, given, report)
+    best, scores, kappa = models.choose(used, count, len(chosen), size, given, noise, report)
     fit, verdict = best.fit, best.verdict
     limit = max(3.5 * fit.sigma, 0.8 * size[0] / 640)
     inlier = fit.error < limit

@@ -13,6 +13,7 @@ picture's centre and there is no lens distortion.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy import linalg, sparse
@@ -317,7 +318,7 @@ def _eliminate(system, damping, obs, T, N):
     b = np.einsum("nij,nj->ni", L_inv, g_point)
     S, g = H.copy(), g_cam.copy()
     bounds = np.searchsorted(obs.point, np.arange(0, N + GROUP, GROUP))
-    for k, (lo, hi) in enumerate(zip(bounds[:-1], bounds[1:])):
+    for k, (lo, hi) in enumerate(pairwise(bounds)):
         if lo == hi:
             continue
         frame, local = obs.frame[lo:hi], obs.point[lo:hi] - k * GROUP

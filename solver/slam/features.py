@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .bundle import Observations
 
 WIDTH = 960  # widest picture that is tracked on
 ALIVE = 480  # points followed at a time
 MASK_MARGIN = 0.02  # of the picture's width: masks miss hair, motion blur and shadows at the feet
+HOLD = 8  # frames for which a point is compared with the same picture of itself; tracking from frame to frame drifts
 PATIENCE = 6  # frames that may be unusable in a row before the tracks are given up
 
 
@@ -29,7 +31,8 @@ class Look:
     spacing: int  # px between points
 
 
-LOOKS = (Look(0.6, 15, 5, 8), Look(1.5, 25, 9, 10), Look(3.0, 41, 15, 14))  # for 640 px width
+LOOKS = (Look(0.6, 15, 5, 8), Look(1.5, 35, 9, 10), Look(2.5, 51, 13, 12))  # for 640 px width
+LEVELS = 3  # of the pyramid above the picture itself
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Followed:
     obs: Observations
     colours: np.ndarray  # (N, 3) uint8, where each point was first seen
     look: Look
+    noise: float  # px of the solved frames: how far one step of a point strays from those of its neighbours
 
 
 class Pictures:
@@ -107,23 +111,32 @@ class Pictures:
             cv2.cornerSubPix(grey, points, (block // 2,) * 2, (-1, -1), (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 10, 0.02))
         return points
 
-    def flow(self, before, after, points, guess):
-        """Lucas-Kanade there and back. Returns (n, 2) positions, (n,) bool, (n,) px by which the way back misses."""
+    def _window(self):
+        return (self._px(self.look.window) | 1,) * 2
+
+    def find(self, before, after, points, guess, levels=LEVELS):
+        """Lucas-Kanade between two grey pictures: (n, 2) positions and (n,) bool."""
         if not len(points):
-            return points, np.zeros(0, bool), np.zeros(0)
-        settings = dict(
-            winSize=(self._px(self.look.window) | 1,) * 2,
-            maxLevel=3,
+            return points, np.zeros(0, bool)
+        there, ok, _ = cv2.calcOpticalFlowPyrLK(
+            before,
+            after,
+            points.astype(np.float32),
+            guess.astype(np.float32).copy(),
+            winSize=self._window(),
+            maxLevel=levels,
             criteria=(cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 30, 0.005),
             flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
             minEigThreshold=1e-5,
         )
-        there, ok, _ = cv2.calcOpticalFlowPyrLK(before, after, points, guess.astype(np.float32).copy(), **settings)
-        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, (points + (there - guess)).astype(np.float32), **settings)
-        miss = np.linalg.norm(back - points, axis=1)
-        w, h = self.size
-        inside = (there >= 2).all(1) & (there[:, 0] < w - 2) & (there[:, 1] < h - 2)
-        return there, (ok[:, 0] > 0) & (ok_back[:, 0] > 0) & inside & (miss < 0.5 * w / 640), miss
+        inside = (there >= 2).all(1) & (there[:, 0] < self.size[0] - 2) & (there[:, 1] < self.size[1] - 2)
+        return there, (ok[:, 0] > 0) & inside
+
+    def flow(self, before, after, points, guess):
+        """Lucas-Kanade there and back: (n, 2) positions and (n,) bool, False where the way back ends elsewhere."""
+        there, ok = self.find(before, after, points, guess)
+        back, ok_back = self.find(after, before, there, points + (there - guess))
+        return there, ok & ok_back & (np.linalg.norm(back - points, axis=1) < 0.5 * self.size[0] / 640)
 
 
 def follow(frames, count, size, masks, report, alive=ALIVE) -> Followed:
@@ -132,69 +145,103 @@ def follow(frames, count, size, masks, report, alive=ALIVE) -> Followed:
     frames:  `read(i)` gives RGB uint8 (H, W, 3).
     masks:   index to instance mask (H, W), or None.
     """
-    look = choose_look(frames, count, size, masks)
+    look, noise = choose_look(frames, count, size, masks)
     pictures = Pictures(size, masks, look)
-    rows, colours = [], []
+    rows, colours, total = [], [], 0
     points, ids = np.zeros((0, 2), np.float32), np.zeros(0, int)
-    before, motion, missed = None, np.eye(3), 0
+    anchor, anchor_at = np.zeros(0, int), np.zeros((0, 2), np.float32)  # frame that a point is compared with, and where it was
+    album = {}  # those frames
+    last, motion, missed = None, np.eye(3), 0
     for index in range(count):
         report.progress(index, count, "Following the background")
         rgb = frames.read(index)
         grey, background = pictures.grey(rgb), pictures.background(index)
-        if before is not None and len(points):
-            there, ok, motion_now = _carry(pictures, before, grey, points, motion, missed)
+        album[index] = grey
+        if last is not None and len(points):
+            there, ok, motion_now = _carry(pictures, album[last], album[index], points, motion if not missed else np.eye(3))
             if ok.sum() < 0.2 * len(points) and missed < PATIENCE and index + 1 < count:
                 missed += 1  # motion blur, a flash, something in front: look again from the last good picture
+                del album[index]
                 continue
             motion, missed = (motion_now if missed == 0 else np.eye(3)), 0
             at = np.clip(np.round(there).astype(int), 0, np.array(pictures.size) - 1)
             ok &= background[at[:, 1], at[:, 0]] > 0
-            points, ids = there[ok], ids[ok]
-            points, ids = _thin(points, ids, pictures._px(look.spacing) * 0.4)
+            points, ids, anchor, anchor_at = there[ok], ids[ok], anchor[ok], anchor_at[ok]
+            points = _hold(pictures, album, index, points, anchor, anchor_at)
+            keep = _apart(points, ids, pictures._px(look.spacing) * 0.4)
+            points, ids, anchor, anchor_at = points[keep], ids[keep], anchor[keep], anchor_at[keep]
+            old = index - anchor >= HOLD
+            anchor[old], anchor_at[old] = index, points[old]
         fresh = pictures.detect(grey, background, points, alive)
         if len(fresh):
             at = np.clip(((fresh + 0.5) / pictures.scale).astype(int), 0, np.array(size) - 1)
             colours.append(rgb[at[:, 1], at[:, 0]])
-            start = sum(map(len, colours[:-1]))
             points = np.concatenate([points, fresh])
-            ids = np.concatenate([ids, np.arange(start, start + len(fresh))])
+            ids = np.concatenate([ids, np.arange(total, total + len(fresh))])
+            anchor, anchor_at = np.concatenate([anchor, np.full(len(fresh), index)]), np.concatenate([anchor_at, fresh])
+            total += len(fresh)
         rows.append((np.full(len(ids), index), ids, (points + 0.5) / pictures.scale))
-        before = grey
+        last = index
+        album = {k: v for k, v in album.items() if k == index or (anchor == k).any()}
     frame, point, xy = (np.concatenate(parts) for parts in zip(*rows)) if rows else (np.zeros(0, int),) * 2 + (np.zeros((0, 2)),)
     order = np.lexsort((frame, point))
     obs = Observations(frame[order], point[order], np.asarray(xy, float)[order].reshape(-1, 2))
-    return Followed(obs, np.concatenate(colours) if colours else np.zeros((0, 3), np.uint8), look)
+    return Followed(obs, np.concatenate(colours) if colours else np.zeros((0, 3), np.uint8), look, noise)
 
 
-def choose_look(frames, count, size, masks) -> Look:
-    """The look under which most points come back to where they started, tried on three pairs of frames."""
+def choose_look(frames, count, size, masks) -> tuple[Look, float]:
+    """The look that measures motion best, tried on three pairs of frames, and its noise of one coordinate (px).
+
+    Noise is what parts a point's step from the median step of its neighbours.
+    """
     if count < 2:
-        return LOOKS[0]
-    scores = []
+        return LOOKS[0], 0.0
+    worth, noises = [], []
     for look in LOOKS:
         pictures = Pictures(size, masks, look)
-        good = total = 0
+        good, off = 0, []
         for index in sorted({int(f * (count - 2)) for f in (0.15, 0.5, 0.85)}):
             a, b = pictures.grey(frames.read(index)), pictures.grey(frames.read(index + 1))
             points = pictures.detect(a, pictures.background(index), np.zeros((0, 2)), ALIVE)
-            _, ok, motion = _carry(pictures, a, b, points, np.eye(3), 0)
-            good, total = good + ok.sum(), total + len(points)
-        scores.append((good, good / max(total, 1)))
-    for look, (good, ratio) in zip(LOOKS, scores):
-        if good >= 360 and ratio > 0.75:
-            return look
-    return LOOKS[int(np.argmax([good * ratio for good, ratio in scores]))]
+            there, ok, _ = _carry(pictures, a, b, points, np.eye(3))
+            if ok.sum() < 8:
+                continue
+            good += int(ok.sum())
+            _, near = cKDTree(points[ok]).query(points[ok], 6)
+            step = (there - points)[ok]
+            off.append(np.linalg.norm(step - np.median(step[near[:, 1:]], axis=1), axis=1))
+        noises.append(np.median(np.concatenate(off)) / 1.1774 / pictures.scale if off else np.inf)
+        worth.append(good / (noises[-1] ** 2 + (0.15 * size[0] / 640) ** 2))
+    # Small windows see depth edges better, so the others must be clearly better.
+    best = int(np.argmax(np.array(worth) / [1.0, 1.5, 2.5]))
+    return LOOKS[best], float(noises[best]) if np.isfinite(noises[best]) else 0.0
 
 
-def _carry(pictures, before, after, points, motion, missed):
-    """Points into the next picture. Tries the last motion first, then a shift, then matched features as first guess."""
+def _hold(pictures, album, index, points, anchor, anchor_at):
+    """Positions refined against the picture that each point is anchored in; those that disagree stay as they are."""
+    points = points.copy()
+    for frame in np.unique(anchor):
+        group = np.flatnonzero(anchor == frame)
+        if frame >= index - 1:
+            continue
+        there, ok = pictures.find(album[frame], album[index], anchor_at[group], points[group], levels=0)
+        ok &= np.linalg.norm(there - points[group], axis=1) < 1.5 * pictures.size[0] / 640
+        points[group[ok]] = there[ok]
+    return points
+
+
+def _carry(pictures, before, after, points, motion):
+    """Points into the next picture: (n, 2), (n,) bool, affine motion (3, 3).
+
+    Tries the last motion first, then a shift, then matched features as first guess.
+    """
     best = None
-    for guess_of in (lambda: motion if missed == 0 else np.eye(3), lambda: _shift(before, after), lambda: _matched(before, after)):
+    for guess_of in (lambda: motion, lambda: _shift(before, after), lambda: _matched(before, after)):
         A = guess_of()
         if A is None:
             continue
         guess = cv2.perspectiveTransform(points[None].astype(np.float64), A)[0]
-        there, ok, _ = pictures.flow(before, after, points, guess)
+        there, ok = pictures.flow(before, after, points, guess)
         ok &= _agreeing(points, there, ok, pictures.size[0])
         if best is None or ok.sum() > best[1].sum():
             best = there, ok
@@ -240,15 +287,10 @@ def _matched(before, after):
     return H if H is not None and inliers.sum() >= 10 else None
 
 
-def _thin(points, ids, distance):
-    """Drop the younger of two points that have run together."""
-    if len(points) < 2:
-        return points, ids
-    from scipy.spatial import cKDTree
-
-    close = cKDTree(points).query_pairs(distance, output_type="ndarray")
+def _apart(points, ids, distance):
+    """(n,) bool, False for the younger of two points that have run together."""
     keep = np.ones(len(points), bool)
-    if len(close):
-        younger = np.where(ids[close[:, 0]] > ids[close[:, 1]], close[:, 0], close[:, 1])
-        keep[younger] = False
-    return points[keep], ids[keep]
+    if len(points) > 1:
+        close = cKDTree(points).query_pairs(distance, output_type="ndarray")
+        keep[np.where(ids[close[:, 0]] > ids[close[:, 1]], close[:, 0], close[:, 1])] = False
+    return keep

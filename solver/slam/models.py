@@ -4,10 +4,11 @@ Every model is fitted to the same tracks and judged by one criterion, a Bayesian
 
     sum over observations of min(e^2 / sigma^2, CAP) / kappa  +  sum over parameters of log(numbers that inform it)
 
-- sigma, the noise of one coordinate, is the smallest robust noise that any model reaches, and never less than `FLOOR`: what a
-  tracked point wanders by itself cannot speak for a moving camera.
-- kappa, by which neighbouring errors repeat each other ((1 + rho) / (1 - rho) of their correlation rho from frame to frame along
-  the tracks), turns the number of observations into that of independent ones.
+- sigma, the noise of one coordinate, is the smallest robust noise that any model reaches, and never less than `FLOOR` or than
+  what the tracker's steps were seen to stray: what a point wanders by itself cannot speak for a moving camera.
+- kappa, by which errors along a track repeat each other (1 + 2 sum of their autocorrelation), turns the number of observations
+  into that of independent ones. It is taken from the best camera that does not travel: a drifting track looks much like
+  parallax, so what speaks for travelling must stand out from what drifts.
 - a point costs two parameters as a direction and three with its depth, each informed by its own track; a camera costs none,
   three or six a frame, one more with a zoom, each informed by what is seen in that frame.
 
@@ -27,6 +28,7 @@ from .turning import rotation_model, static_model
 
 FLOOR = 0.3  # px at 640 px width
 CAP = 12.0  # an outlier's share; the chance that noise exceeds it is 0.2 %
+LAGS, KAPPA = 15, 10.0
 HYPOTHESES_MM = (24.0, 35.0, 55.0)  # lenses that the search starts from, 36 mm wide sensor
 
 
@@ -42,16 +44,17 @@ class Candidate:
         return self.name.split("+")[0]
 
 
-def choose(obs: Observations, frames, points, size, focal_given, report):
+def choose(obs: Observations, frames, points, size, focal_given, noise, report):
     """Fit the models and choose. Returns (Candidate, scores: dict, kappa).
 
     obs:          thinned tracks, each seen at least three times.
     focal_given:  px, or None where it has to be found.
+    noise:        px by which one step of a track strays; 0 where it is not known.
     """
     prior = Priors(np.log(focal_given) if focal_given else focal_prior(size), 1e-3 if focal_given else FOCAL_SPREAD)
     focals = [focal_given] if focal_given else [focal_px_from_mm(mm, *size) for mm in HYPOTHESES_MM]
     free_focal = focal_given is None
-    floor = FLOOR * size[0] / 640
+    floor = float(np.clip(noise, FLOOR * size[0] / 640, 1.5 * size[0] / 640))
 
     def candidate(name, fit, per_frame, per_point, shared=0):
         return Candidate(name, fit, penalty(obs, frames, points, per_frame, per_point, shared))
@@ -94,7 +97,7 @@ def choose(obs: Observations, frames, points, size, focal_given, report):
                 fit = refine(fit.model, obs, size, Free(zoom=True), priors, report, rounds=2, triangulated=True)
                 if fit is not None:
                     found.append(candidate("full+zoom", fit, 7, 3))
-    kappa = repeat(min(found, key=lambda c: c.fit.sigma).fit, obs, size)
+    kappa = repeat(min((c for c in found if c.verdict != "full"), key=lambda c: c.score).fit, obs, size)
     best = judge(kappa)
     scores = {c.name: round(c.score, 1) for c in found}
     scores |= {
@@ -116,16 +119,20 @@ def penalty(obs, frames, points, per_frame, per_point, shared):
 
 
 def repeat(fit: Fit, obs, size):
-    """kappa: how many neighbouring errors along a track say the same thing."""
+    """kappa: how many errors along a track say the same thing (1 + 2 sum of the autocorrelation, at most KAPPA)."""
     r, _ = residuals(fit.model, obs, size)
-    inside = fit.error < 4 * max(fit.sigma, 0.05)
-    pair = np.flatnonzero((np.diff(obs.point) == 0) & inside[1:] & inside[:-1])
-    if len(pair) < 50:
-        return 1.0
-    a, b = r[pair], r[pair + 1]
-    rho = float((a * b).sum() / max(np.sqrt((a**2).sum() * (b**2).sum()), 1e-12))
-    rho = np.clip(rho, 0.0, 0.6)  # more than that is a model that does not fit
-    return float((1 + rho) / (1 - rho))
+    inside = fit.error < max(4 * fit.sigma, 1.0 * size[0] / 640)
+    total = 0.0
+    for lag in range(1, LAGS + 1):
+        pair = np.flatnonzero((obs.point[lag:] == obs.point[:-lag]) & inside[lag:] & inside[:-lag])
+        if len(pair) < 200:
+            break
+        a, b = r[pair], r[pair + lag]
+        rho = float((a * b).sum() / max(np.sqrt((a**2).sum() * (b**2).sum()), 1e-12))
+        if rho < 0.05:
+            break
+        total += rho * (1 - lag / (LAGS + 1))
+    return min(1 + 2 * total, KAPPA)
 
 
 def _travel(fit):

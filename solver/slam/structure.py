@@ -78,8 +78,12 @@ def travelling_model(obs: Observations, frames, points, size, prior: Priors, foc
     starts = []
     for step, focal in enumerate(focals):
         report.progress(step, len(focals), "Finding the camera's path")
-        grown = [_grow(key_obs, len(keys), points, size, focal, p, prior, free_focal) for p in _pairs(key_obs, len(keys), size, focal)[:2]]
-        starts += [start for start in grown if start is not None and start[2].sum() >= max(2, 0.3 * len(keys))]
+        for pair in _pairs(key_obs, len(keys), size, focal)[:3]:
+            start = _grow(key_obs, len(keys), points, size, focal, pair, prior, free_focal)
+            if start is not None and start[2].sum() >= max(2, 0.3 * len(keys)):
+                starts.append(start)
+                if start[2].mean() > 0.9:
+                    break
     best = None
     for score, model, posed, solid in _different(sorted(starts, key=lambda start: start[0])):
         model = Model(model.R[posed], model.c[posed], model.log_f[posed], model.d, model.w)
