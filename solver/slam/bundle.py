@@ -23,7 +23,7 @@ from .. import frames as fr
 
 CAUCHY = 2.5  # width of the robust loss, in noise sigmas
 GROUP = 192  # points eliminated together
-FOCAL_SPREAD = 0.35  # prior of log focal length about a 35 mm lens (24-50 mm is one sigma)
+FOCAL_SPREAD = 0.28  # prior of log focal length about a 35 mm lens: 26-46 mm is one sigma
 
 
 @dataclass

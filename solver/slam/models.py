@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..frames import focal_px_from_mm
-from .bundle import FOCAL_SPREAD, Fit, Free, Observations, Priors, focal_prior, residuals
+from .bundle import FOCAL_SPREAD, Fit, Free, Observations, Priors, adjust, focal_prior, residuals
 from .structure import errors, refine, travelling_model
 from .turning import rotation_model, static_model
 
@@ -81,12 +81,15 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
             fit = rotation_model(obs, frames, points, size, prior, [np.exp(focal_prior(size))], True)
             found.append(candidate("rotation+zoom", fit, 4, 2))
     best = judge()
+    kappa = repeat(best.fit, obs, size)
     # Where what is left is no more than a tracked point's own wander, a path would only be fitted to that.
     quiet = best.fit.sigma <= floor
     if worth(6, 3) and not (quiet and best.name == "static"):
         report.progress(1, 3, "Trying a camera that travels")
         if quiet and free_focal:
             focals = [float(best.fit.model.focal.mean())]
+        # Weighed against independent observations: errors that repeat must not outvote what is known of lenses.
+        prior = Priors(prior.log_f, prior.log_f_sigma / np.sqrt(kappa))
         fit = travelling_model(obs, frames, points, size, prior, focals, free_focal, report)
         if fit is not None:
             found.append(candidate("full", fit, 6, 3, 1))
@@ -97,8 +100,9 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
                 fit = refine(fit.model, obs, size, Free(zoom=True), priors, report, rounds=2, triangulated=True)
                 if fit is not None:
                     found.append(candidate("full+zoom", fit, 7, 3))
-    kappa = repeat(min((c for c in found if c.verdict != "full"), key=lambda c: c.score).fit, obs, size)
     best = judge(kappa)
+    if free_focal and best.verdict == "rotation":
+        best.fit = _settle(best, obs, size, kappa)
     scores = {c.name: round(c.score, 1) for c in found}
     scores |= {
         "chosen": best.name,
@@ -108,6 +112,12 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
         "median_error_px": {c.name: round(float(np.median(c.fit.error)), 3) for c in found},
     }
     return best, scores, kappa
+
+
+def _settle(best: Candidate, obs, size, kappa):
+    """A turning camera once more, with the focal prior weighed against independent observations."""
+    free = Free(centre=False, depth=False, zoom=best.name.endswith("zoom"))
+    return adjust(best.fit.model, obs, size, free, Priors(focal_prior(size), FOCAL_SPREAD / np.sqrt(kappa)), iterations=20)
 
 
 def penalty(obs, frames, points, per_frame, per_point, shared):

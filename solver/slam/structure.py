@@ -84,16 +84,21 @@ def travelling_model(obs: Observations, frames, points, size, prior: Priors, foc
                 starts.append(start)
                 if start[2].mean() > 0.9:
                     break
-    best = None
-    for score, model, posed, solid in _different(sorted(starts, key=lambda start: start[0])):
+    fits = []
+    for _, model, posed, solid in _different(sorted(starts, key=lambda start: start[0])):
         model = Model(model.R[posed], model.c[posed], model.log_f[posed], model.d, model.w)
         fit = _all_frames(obs, frames, points, size, model, solid, keys[posed], prior, free_focal, report)
-        if fit is None:
-            continue
-        loss = np.minimum(fit.error, 3 * size[0] / 640).sum()
-        if best is None or loss < best[0]:
-            best = loss, fit
-    return best[1] if best else None
+        if fit is not None:
+            fits.append(fit)
+    if not fits:
+        return None
+    sigma = max(min(fit.sigma for fit in fits), 0.3 * size[0] / 640)
+
+    def loss(fit):
+        off = (fit.model.log_f[0] - prior.log_f) / prior.log_f_sigma
+        return np.minimum(fit.error**2 / sigma**2, 12.0).sum() + off**2
+
+    return min(fits, key=loss)
 
 
 def _different(starts):
