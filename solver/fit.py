@@ -16,13 +16,13 @@ from .prior import PosePrior
 
 # Standard deviations. Pixels are turned into metres at the person's depth, so that near and far people weigh the same.
 SIGMA_2D = 0.025  # m, a keypoint's error in the image plane
-SIGMA_3D = 0.12  # m, the network's 3D joints: a weak prior (PA error about 0.1 m)
+SIGMA_3D = 0.2  # m, the network's 3D joints: a weak prior (PA error about 0.1 m, and wrong for long stretches)
 SIGMA_ACCELERATION = 30.0  # m/s^2, joints about the root
 SIGMA_ROOT_ACCELERATION = 5.0  # m/s^2
+SIGMA_SPEED = 4.0  # rad/s, joints against their parents: what nobody sees keeps still and does not run on
 SIGMA_TURN = 200.0  # rad/s^2, change of turning of every joint
 # A shape is seen through errors that repeat from frame to frame (detector, clothes), so its prior counts once per frame.
 WEIGHT_SHAPE = 0.5
-WEIGHT_PRIOR = 0.4  # of the poses' log density: a few actors' motions, for everybody's
 
 
 def trust(confidence):
@@ -105,6 +105,10 @@ class Bodies:
         root = rotvec_to_matrix(self.turn) @ self.R_root
         return torch.cat([root[:, :, None], rotvec_to_matrix(self.body_pose)], 2)
 
+    def forward(self):
+        """Where the pelvis faces (P, T, 3), in W: SMPL's +z."""
+        return (rotvec_to_matrix(self.turn) @ self.R_root)[..., 2]
+
     def pose(self, centre):
         """Joints (P, T, 24, 3), keypoints (P, T, K, 3), rotations (P, T, 24, 3, 3), all in W; centre (T, 3) of the camera in W."""
         R = self.rotations()
@@ -175,6 +179,13 @@ def term_smooth(evidence, joints, R, size):
     )
 
 
+def term_quiet(evidence, body_pose):
+    """Speed of every joint against its parent, (P, T, 23, 3) rotvec."""
+    both = (evidence.span[:, 1:] & evidence.span[:, :-1]).to(body_pose.dtype)
+    speed = (body_pose[:, 1:] - body_pose[:, :-1]) * (evidence.fps / SIGMA_SPEED)
+    return 0.5 * (both[..., None] * robust((speed**2).sum(-1), 3.0)).sum()
+
+
 def bend_limits(body_pose):
     """Knees do not bend forward, elbows not backward: squared radians past the limit, in units of 0.1 rad."""
     knees = torch.relu(-body_pose[:, :, [3, 4], 0] - 0.05)
@@ -199,7 +210,8 @@ class Energy:
             term_2d(e, cam, widen)
             + weight_3d * term_3d(e, cam, widen)
             + term_smooth(e, joints, R, bodies.size())
-            + WEIGHT_PRIOR * (self.prior(bodies.body_pose) * e.span).sum()
+            + (self.prior(bodies.body_pose) * e.span).sum()
+            + term_quiet(e, bodies.body_pose)
             + bend_limits(bodies.body_pose)
             + (bodies.betas**2).sum() * (WEIGHT_SHAPE * len(e.K))
             + in_front

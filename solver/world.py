@@ -28,6 +28,8 @@ SIGMA_ROLL = np.deg2rad(6)  # film cameras are mostly level
 SIGMA_UP = np.deg2rad(10)  # people are mostly upright
 SIGMA_FLOOR = 0.03  # m, a background point under a standing foot
 FLOOR_POINTS = 60
+SIGMA_HEADING = np.deg2rad(12)  # pelvis against the course of walking
+HEADING_WEIGHT = 5.0
 CAMERA_HEIGHT = 1.5  # m, where nobody is there to measure it by
 ROUNDS = 5
 
@@ -83,12 +85,13 @@ def run(
 
     def closure(contact, floor):
         centre = log_scale.exp() * path
-        total, _, keypoints = energy(bodies, centre)
+        total, joints, keypoints = energy(bodies, centre)
         up = plane()
         feet = keypoints[:, :, FEET]
         return (
             total
             + contact_terms(feet, contact, up, height, bodies.size(), evidence)
+            + heading_term(joints, bodies.forward(), up, evidence)
             + floor_term(floor, log_scale.exp(), up, height)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
             + (tilt**2).sum() / SIGMA_UP**2
@@ -183,6 +186,20 @@ def points_underfoot(feet, contact, slam: Slam, points, evidence, centre) -> np.
         offset = (slam.obs_xy[seen] - xy[p, t, foot]) * metres_per_px[p, t]
         near[slam.obs_point[seen][(np.abs(offset[:, 0]) < 0.8) & (offset[:, 1] > -0.05) & (offset[:, 1] < 0.4)]] = True
     return points[near]
+
+
+def heading_term(joints, forward, up, evidence):
+    """People mostly face where they walk: hips against the root's course, the faster the surer; who walks otherwise is an outlier.
+
+    joints (P, T, 24, 3), forward (P, T, 3) of the pelvis, both in W.
+    """
+    course = foot_velocity(joints[:, :, :1], evidence.fps)[:, :, 0]
+    course = course - (course @ up)[..., None] * up
+    ahead = forward - (forward @ up)[..., None] * up
+    speed = course.norm(dim=-1)
+    cosine = (course * ahead).sum(-1) / (speed * ahead.norm(dim=-1)).clamp_min(1e-3)
+    sure = torch.sigmoid((speed.detach() - 0.6) / 0.1) * evidence.span
+    return HEADING_WEIGHT * (sure * robust(2 * (1 - cosine) / SIGMA_HEADING**2, 3.0)).sum()
 
 
 def floor_term(floor, scale, up, height):

@@ -8,10 +8,10 @@ import torch
 
 from .render import rays_from_pixels, render
 
-BETAS_M = (0.02, 0.008, 0.004)  # softness of the bodies' skin, coarse to fine
+BETAS_M = (0.012, 0.008, 0.004)  # softness of the bodies' skin, coarse to fine
 BAND_M = (0.12, 0.08, 0.05)  # how far from a mask's outline pixels are drawn, at the person's depth
 SIGMA = 0.3  # of a pixel's class: masks are soft and clothes stand out
-RAYS = 1200  # a step
+RAYS = 800  # a step
 
 
 class Composition:

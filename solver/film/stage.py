@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import numpy as np
 import torch
 
@@ -13,13 +11,12 @@ from ..protocol import Reporter
 from ..records import Camera, Film, Shot, Slam, Tracks, World
 from ..world import posed
 from .chain import CameraChain
-from .clothes import fit_residual
 from .composition import Composition
 from .field import BodyField
 from .losses import CUT, SIGMA_POINT, Joints, Points, invert, triangulate
 
 STEPS_FIRST, STEPS = 60, 500
-STEPS_COMPOSITION = 120  # the last steps look at the picture too: L_c sees only a few pixels far
+STEPS_COMPOSITION = 60  # the last steps look at the picture too: L_c sees only a few pixels far
 LEARNING_RATE = {"chain": 2e-3, "points": 1e-3, "focal": 1e-3}
 HELD_OUT = 5  # every fifth track and joint judges and does not pull
 WIDE = 16.0  # how much wider the robust cut is at first
@@ -57,8 +54,8 @@ def run(shot: Shot, tracks: Tracks, slam: Slam, start: World, masks, model, fps:
         report.warn("Preview quality: the camera was not compared with the people's silhouettes.")
     elif len(joints.frame):
         report.progress(0, STEPS, "Building the people's radiance field")
-        composition = compose(start, tracks, masks, model, T0, K0, device, generator)
-    with one_thread() if composition is None else nullcontext():
+        composition = compose(start, masks, model, device, generator)
+    with one_thread():
         history, xyz, log_focal = optimise(chain, fit, composition, K0, xyz0, focal_free, slam.focal_sigma, fps, report)
     with torch.no_grad():
         T, K = chain(), scaled_focal(K0, log_focal)
@@ -73,11 +70,10 @@ def run(shot: Shot, tracks: Tracks, slam: Slam, start: World, masks, model, fps:
 TERMS = ["joints", "points", "smooth", "focal", "composition"]
 
 
-def compose(world: World, tracks: Tracks, masks, model, T, K, device, generator) -> Composition:
-    """f_D of S_w, its skin grown to the clothes that the masks show, and the pixels to compare it by."""
+def compose(world: World, masks, model, device, generator) -> Composition:
+    """f_D of S_w and the pixels to compare it by."""
     people = world.people
     field = BodyField.from_people(model, people.betas, people.poses, people.trans, people.visible, device=device)
-    fit_residual(field, T.cpu().numpy(), K.cpu().numpy(), masks, people.ids, frames=np.flatnonzero(people.visible.any(0)))
     joints, _, _ = posed(people, model)
     cam = np.einsum("tji,ptj->pti", world.camera.T_world_from_cam[:, :3, :3], joints[:, :, 0] - world.camera.T_world_from_cam[:, :3, 3])
     metres_per_px = np.clip(cam[..., 2], 0.3, None) / world.camera.K[:, 0, 0]
