@@ -77,8 +77,8 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0) -> 
     spread = float(min(fit.focal_sigma * np.sqrt(kappa), FOCAL_SPREAD))
     if given:
         source, spread = "given", 0.0
-    elif verdict == "static" or spread > 0.5 * FOCAL_SPREAD:
-        source, spread = "prior", max(spread, 0.5 * FOCAL_SPREAD)
+    elif verdict == "static" or spread > models.VAGUE:
+        source = "prior"
     else:
         source, spread = "estimated", max(spread, 0.002)
     model = fit.model

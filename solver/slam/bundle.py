@@ -311,7 +311,7 @@ def _eliminate(system, damping, obs, T, N):
     eye = np.eye(dims, dtype=bool)
     diagonal = V[:, eye]
     V = V.copy()
-    V[:, eye] = diagonal * (1 + damping) + 1e-9 * diagonal.max(1, keepdims=True) + 1e-12
+    V[:, eye] = diagonal * (1 + damping) + 1e-12 * diagonal.max(1, keepdims=True) + 1e-12
     L = np.linalg.cholesky(V)
     L_inv = np.linalg.inv(L)
     E = W @ np.swapaxes(L_inv, 1, 2)[obs.point]  # (M, 7, dims), so that S = H - sum E E^T
@@ -361,7 +361,7 @@ def _focal_sigma(system, tie, obs, free, T, N):
     """1 sigma of the mean log focal, everything else marginalised."""
     S = _eliminate(system, 0, obs, T, N)[0] if free.points else system[0]
     A = tie.T @ (tie.T @ S).T
-    A[np.diag_indices(len(A))] += 1e-8 * np.abs(A.diagonal()).max() * 1e-3 + 1e-9 * A.diagonal()
+    A[np.diag_indices(len(A))] += 1e-12 * np.abs(A.diagonal()).max()  # the scale of the scene is free
     mean = np.zeros(7 * T)
     mean[6::7] = 1 / T
     v = tie.T @ mean

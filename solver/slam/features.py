@@ -203,6 +203,8 @@ def choose_look(frames, count, size, masks) -> tuple[Look, float]:
         for index in sorted({int(f * (count - 2)) for f in (0.15, 0.5, 0.85)}):
             a, b = pictures.grey(frames.read(index)), pictures.grey(frames.read(index + 1))
             points = pictures.detect(a, pictures.background(index), np.zeros((0, 2)), ALIVE)
+            if len(points) < 8:
+                continue
             there, ok, _ = _carry(pictures, a, b, points, np.eye(3))
             if ok.sum() < 8:
                 continue

@@ -29,11 +29,14 @@ from .turning import rotation_model, static_model
 FLOOR = 0.3  # px at 640 px width
 CAP = 12.0  # an outlier's share; the chance that noise exceeds it is 0.2 %
 LAGS, KAPPA = 15, 10.0
+VAGUE = 0.5 * FOCAL_SPREAD  # of log focal: the data do not carry the lens
 HYPOTHESES_MM = (24.0, 35.0, 55.0)  # lenses that the search starts from, 36 mm wide sensor
 
 
 @dataclass
 class Candidate:
+    """A camera model fitted to the tracks."""
+
     name: str  # "static", "rotation", "rotation+zoom", "full", "full+zoom"
     fit: Fit
     parameters: float  # what the parameters cost
@@ -103,6 +106,13 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
     best = judge(kappa)
     if free_focal and best.verdict == "rotation":
         best.fit = _settle(best, obs, size, kappa)
+    elif free_focal and best.name == "full" and best.fit.focal_sigma * np.sqrt(kappa) > VAGUE:
+        # So weak a trace of the lens is more likely a bias of the tracks: keep to the usual lens, and say so.
+        priors = Priors(prior.log_f, 1e-3, travel=_travel(best.fit))
+        pinned = refine(best.fit.model, obs, size, Free(), priors, report, rounds=2, triangulated=True)
+        if pinned is not None:
+            pinned.focal_sigma = FOCAL_SPREAD
+            best.fit = pinned
     scores = {c.name: round(c.score, 1) for c in found}
     scores |= {
         "chosen": best.name,

@@ -1,0 +1,176 @@
+"""The start camera: the right model chosen, and how exact it is, on tracks with truth and on rendered pictures."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from solver import slam
+from solver.frames import intrinsics
+from solver.options import Options
+from solver.protocol import Reporter
+from solver.records import Shot, Slam, load_record, save_record
+from solver.slam.bundle import Observations
+from tests.slam_scenes import SIZE, compare, scene
+
+
+def solve(shot, given=None, report=None):
+    return slam.solve(shot.obs, shot.colours, len(shot.focal), SIZE, given, report or Reporter())
+
+
+@pytest.mark.parametrize("move, verdict", [("dolly", "full"), ("arc", "full"), ("follow", "full"), ("handheld", "full")])
+def test_travelling_cameras(move, verdict):
+    shot = scene(move, seed=3)
+    result = solve(shot)
+    ate, turn = compare(result.camera.T_world_from_cam, shot.T_world_from_cam)
+    assert result.verdict == verdict
+    assert ate < 0.7 and turn < 0.3
+    off = abs(np.log(result.camera.K[0, 0, 0] / shot.focal[0]))
+    assert off < max(0.05, 3 * result.focal_sigma)
+    if move in ("arc", "handheld"):  # the camera turns while it travels: the lens shows
+        assert off < 0.02 and result.focal_source == "estimated"
+    assert result.measured.all()
+    assert np.allclose(result.camera.T_world_from_cam[0], np.eye(4))
+
+
+def test_pan_is_a_rotation():
+    shot = scene("pan", seed=3)
+    result = solve(shot)
+    assert result.verdict == "rotation" and result.verdict_scores["chosen"] == "rotation"
+    assert compare(result.camera.T_world_from_cam, shot.T_world_from_cam)[1] < 0.05
+    assert np.abs(result.camera.K[:, 0, 0] / shot.focal - 1).max() < 0.02
+    assert np.array_equal(result.camera.T_world_from_cam[:, :3, 3], np.zeros((60, 3)))
+    assert np.allclose(np.linalg.norm(result.points_world, axis=1), slam.SPHERE)
+
+
+def test_zoom_is_no_dolly():
+    shot = scene("zoom", seed=3)
+    result = solve(shot)
+    assert result.verdict == "rotation" and result.verdict_scores["chosen"] == "rotation+zoom"
+    assert np.abs(result.camera.K[:, 0, 0] / shot.focal - 1).max() < 0.05
+
+
+def test_static_is_exactly_static():
+    result = solve(scene("static", seed=3))
+    assert result.verdict == "static"
+    assert np.array_equal(result.camera.T_world_from_cam, np.tile(np.eye(4), (60, 1, 1)))
+    assert result.focal_source == "prior" and result.focal_sigma > 0.2
+
+
+def test_given_lens_is_kept():
+    shot = scene("arc", seed=3)
+    result = solve(shot, given=float(shot.focal[0]))
+    assert result.focal_source == "given" and result.focal_sigma == 0
+    assert np.allclose(result.camera.K[:, 0, 0], shot.focal, rtol=1e-3)
+    assert compare(result.camera.T_world_from_cam, shot.T_world_from_cam)[0] < 0.5
+
+
+def test_observations_are_inliers_of_the_answer(tmp_path):
+    result = solve(scene("arc", seed=4))
+    T, K = result.camera.T_world_from_cam, result.camera.K
+    y = np.einsum("mji,mj->mi", T[result.obs_frame, :3, :3], result.points_world[result.obs_point] - T[result.obs_frame, :3, 3])
+    pixels = y[:, :2] / y[:, 2:] * K[result.obs_frame, 0, 0, None] + np.array(SIZE) / 2
+    off = np.linalg.norm(pixels - result.obs_xy, axis=1)
+    assert (y[:, 2] > 0).all() and np.median(off) < 0.5 and off.max() < 3
+    assert len(result.points_world) <= slam.OUT_POINTS and len(result.colours) == len(result.points_world)
+    assert np.isclose(np.median(np.linalg.norm(result.points_world, axis=1)), slam.DISTANCE, rtol=0.3)
+    save_record(tmp_path / "slam.npz", result)
+    assert load_record(tmp_path / "slam.npz", Slam).verdict == "full"
+
+
+def test_frames_without_tracks_are_bridged():
+    shot = scene("arc", seed=5)
+    gone = (shot.obs.frame >= 30) & (shot.obs.frame < 33)
+    shot.obs = shot.obs.only(~gone)
+    report = Reporter()
+    result = solve(shot, report=report)
+    assert list(np.flatnonzero(~result.measured)) == [30, 31, 32]
+    assert sum("bridged" in warning for warning in report.warnings) == 1
+    assert compare(result.camera.T_world_from_cam, shot.T_world_from_cam)[0] < 1.0
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_nothing_to_follow_is_static(count):
+    report = Reporter()
+    empty = Observations(np.zeros(0, int), np.zeros(0, int), np.zeros((0, 2)))
+    result = slam.solve(empty, np.zeros((0, 3), np.uint8), count, SIZE, None, report)
+    assert result.verdict == "static" and result.camera.K.shape == (count, 3, 3)
+    assert len(report.warnings) == (count > 2)
+
+
+# Rendered pictures: two textured planes seen through homographies.
+
+
+class Drawn:
+    """Frames drawn on demand: a far wall and a nearer board in front of it, and a person-shaped blob that moves by itself."""
+
+    def __init__(self, T, K):
+        random = np.random.default_rng(0)
+        self.T, self.K = T, K
+        self.textures = [self._texture(random, n) for n in (1400, 500)]
+
+    @staticmethod
+    def _texture(random, size):
+        noise = sum(cv2.resize(random.normal(0, 1, (size // k, size // k)), (size, size), interpolation=cv2.INTER_CUBIC) * k**0.3 for k in (4, 12, 40))
+        grey = np.clip(128 + 35 * noise / noise.std(), 0, 255).astype(np.uint8)
+        return np.stack([grey, np.roll(grey, 3, 0), grey], 2)
+
+    def read(self, index):
+        image = None
+        for texture, z, width, x in zip(self.textures, (9.0, 5.0), (16.0, 3.0), (-8.0, -0.2)):
+            scale = width / len(texture)
+            plane = np.array([[scale, 0, x], [0, scale, -width / 2], [0, 0, z]])  # texture pixel to world, on z = const
+            H = self.K @ self.T[index, :3, :3].T @ (plane - np.outer(self.T[index, :3, 3], [0, 0, 1]))
+            half = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+            warped = cv2.warpPerspective(texture, half @ H @ np.linalg.inv(half), SIZE, flags=cv2.INTER_AREA)
+            if image is None:
+                image = warped
+            else:
+                image = np.where(warped.any(2, keepdims=True), warped, image)
+        person = self.mask(index) > 0
+        stripes = (np.indices(person.shape).sum(0) // 6 % 2 * 200).astype(np.uint8)
+        return np.where(person[..., None], stripes[..., None], image)
+
+    def mask(self, index):
+        out = np.zeros(SIZE[::-1], np.uint8)
+        cv2.ellipse(out, (200 + 5 * index, 220), (45, 110), 0, 0, 360, 1, -1)
+        return out
+
+
+def drawn_shot(move, frames=24):
+    K = intrinsics(600.0, *SIZE)
+    T = np.tile(np.eye(4), (frames, 1, 1))
+    s = np.linspace(0, 1, frames)
+    if move == "pan":
+        T[:, 0, 0] = T[:, 2, 2] = np.cos(0.25 * s)
+        T[:, 0, 2], T[:, 2, 0] = np.sin(0.25 * s), -np.sin(0.25 * s)
+    elif move == "dolly":
+        T[:, 0, 3], T[:, 2, 3] = 0.6 * s, 1.5 * s
+    shot = Shot("", "", "24/1", *SIZE, *SIZE, 0, frames, [[0, frames]], np.arange(frames) / 24)
+    return shot, Drawn(T, K), T
+
+
+@pytest.mark.parametrize("move, verdict", [("pan", "rotation"), ("dolly", "full"), ("still", "static")])
+def test_from_pictures(move, verdict):
+    shot, frames, T = drawn_shot(move)
+    options = Options(source="", take="", focal_mm=600 * 36 / 640)
+    result = slam.run(shot, frames, None, frames.mask, options, Reporter())
+    assert result.verdict == verdict and result.focal_source == "given"
+    ate, turn = compare(result.camera.T_world_from_cam, T)
+    assert turn < 0.1
+    if move == "dolly":
+        assert ate < 1.0
+    inside = [frames.mask(f)[int(y), int(x)] for f, (x, y) in zip(result.obs_frame, result.obs_xy)]
+    assert not np.any(inside)
+
+
+def test_a_frame_of_grey_is_bridged():
+    """A flash, or a wipe in front of the lens: one picture shows nothing, the camera goes on."""
+    shot, frames, T = drawn_shot("dolly")
+    read = frames.read
+    frames.read = lambda index: np.full((*SIZE[::-1], 3), 128, np.uint8) if index == 11 else read(index)
+    report = Reporter()
+    result = slam.run(shot, frames, None, frames.mask, Options(source="", take="", focal_mm=600 * 36 / 640), report)
+    assert list(np.flatnonzero(~result.measured)) == [11]
+    assert compare(result.camera.T_world_from_cam, T)[0] < 1.5
