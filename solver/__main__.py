@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from . import __version__
+from . import __version__, corrections_cli
 from .options import Options
 from .protocol import JsonLines, ShotError, Stopped, Terminal
 
@@ -29,6 +29,10 @@ def _parser() -> argparse.ArgumentParser:
     lens.add_argument("--focal-mm", type=float, metavar="MM", help="known focal length on a 36 mm sensor")
     lens.add_argument("--fov", type=float, metavar="DEG", help="known horizontal field of view")
     extract.add_argument("--smpl", type=Path, metavar="FOLDER", help="folder with your licensed SMPL_NEUTRAL file")
+    extract.add_argument("--people", type=Path, nargs="+", default=(), metavar="FILE", help="SMPL tracks of other programs (docs/imports.md)")
+    extract.add_argument("--masks", type=Path, metavar="FOLDER", help="instance masks of the people")
+    extract.add_argument("--joints", type=Path, metavar="FILE", help="2D joints of another program")
+    extract.add_argument("--camera", type=Path, metavar="FILE", help="known camera: COLMAP text folder, .chan, npz, json")
     extract.add_argument("--quality", choices=("preview", "final"), default="final", help="preview skips differentiable filming")
     extract.add_argument("--no-plate", dest="plate", action="store_false", help="do not build the clean plate")
     extract.add_argument("--device", default="cpu", help="torch device for differentiable filming: cpu, cuda")
@@ -37,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--restart", action="store_true", help="forget finished stages")
     extract.add_argument("--json", action="store_true", help="progress as JSON lines also at a terminal; closing a piped stdin stops")
     extract.add_argument("--debug", action="store_true", help="show tracebacks")
+    corrections_cli.add_parser(commands)
     commands.add_parser("check", help="say whether everything the solver needs is here")
     return parser
 
@@ -69,6 +74,8 @@ def main(argv: list[str] | None = None) -> int:
         from .check import check
 
         return check()
+    if arguments.command == "take":
+        return corrections_cli.run(arguments)
     if arguments.json or not sys.stdout.isatty():
         # A pipe on stdin belongs to whoever started us: closing it means stop.
         report = JsonLines(stdin=sys.stdin if _is_pipe(sys.stdin) else None)

@@ -16,8 +16,10 @@ STEPS_POSE = 160  # of Adam, far from the solution
 ROUNDS_ALL = 16  # of L-BFGS, ten steps each
 
 
-def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter) -> People:
+def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter, heights=None) -> People:
     """Fit the body to the detections of every frame at once.
+
+    heights: (P,) m that the artist gave, NaN where none.
 
     Smoothness is asked for in a frame that does not turn with the camera (SLAM's rotations undone), so that a pan or a shaking hand
     is not taken for the person's motion. The result is in camera coordinates.
@@ -30,7 +32,7 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter) -> Peop
     evidence = Evidence.of(tracks, compose(R, np.zeros(3)), slam.camera.K, fps)
     prior = PosePrior()
     bodies = initial(evidence, model, prior)
-    energy = Energy(evidence, prior)
+    energy = Energy(evidence, prior, heights)
     centre = torch.zeros(frames, 3)
     total = STEPS_POSE + 10 * ROUNDS_ALL
     descend(

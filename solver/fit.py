@@ -19,6 +19,7 @@ SIGMA_2D = 0.025  # m, a keypoint's error in the image plane
 SIGMA_3D = 0.2  # m, the network's 3D joints: a weak prior (PA error about 0.1 m, and wrong for long stretches)
 SIGMA_ACCELERATION = 30.0  # m/s^2, joints about the root
 SIGMA_ROOT_ACCELERATION = 5.0  # m/s^2
+SIGMA_HEIGHT = 0.01  # m, standing height given by the artist
 SIGMA_SPEED = 4.0  # rad/s, joints against their parents: what nobody sees keeps still and does not run on
 SIGMA_TURN = 200.0  # rad/s^2, change of turning of every joint
 # A shape is seen through errors that repeat from frame to frame (detector, clothes), so its prior counts once per frame.
@@ -196,9 +197,11 @@ def bend_limits(body_pose):
 class Energy:
     """Sum of the terms that hold in any frame W. Call it with the camera centres (T, 3) in W."""
 
-    def __init__(self, evidence: Evidence, prior: PosePrior):
+    def __init__(self, evidence: Evidence, prior: PosePrior, heights=None):
+        """heights: (P,) m, standing heights that the artist gave, NaN where none; or None."""
         self.evidence = evidence
         self.prior = prior
+        self.heights = torch.as_tensor(heights if heights is not None else [], dtype=torch.float32)
 
     def __call__(self, bodies: Bodies, centre, weight_3d=1.0, widen=1.0):
         """widen: factor on the robust terms' cuts; far from the solution nothing should count as an outlier."""
@@ -215,8 +218,17 @@ class Energy:
             + bend_limits(bodies.body_pose)
             + (bodies.betas**2).sum() * (WEIGHT_SHAPE * len(e.K))
             + in_front
+            + self.term_height(bodies)
         )
         return total, joints, keypoints
+
+    def term_height(self, bodies):
+        """A height that was given holds to SIGMA_HEIGHT, as often as there are frames."""
+        known = torch.isfinite(self.heights)
+        if not known.any():
+            return 0.0
+        off = bodies.model.height_m(bodies.betas[known]) - self.heights[known]
+        return ((off / SIGMA_HEIGHT) ** 2).sum() * len(self.evidence.K)
 
 
 @contextmanager

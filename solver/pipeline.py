@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from . import records
+from . import corrections, records
 from .frames import invert
 from .options import Options
 from .protocol import Reporter, ShotError, Stopped
@@ -22,7 +23,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 1, "slam": 1, "body": 1, "world_start": 1, "film": 1, "world": 1, "plate": 1, "report": 1}
+STAGE_VERSION = {"shot": 1, "track": 1, "edits": 1, "slam": 1, "body": 1, "world_start": 1, "film": 1, "world": 1, "plate": 1, "report": 1}
 
 
 class Run:
@@ -38,18 +39,32 @@ class Run:
     def extract(self) -> Path:
         """Run what is not done yet. Raises ShotError, Stopped. Returns the take folder."""
         self._check_folder()
-        shot = self._open_shot()
         from .body_model import BodyModel
+        from .imports import digest
         from .shot import Frames
 
-        frames = Frames(shot)
+        corrected = self.corrections = corrections.load(self.options.take)
+        if corrected.focal_mm and not (self.options.focal_mm or self.options.fov):
+            self.options = replace(self.options, focal_mm=corrected.focal_mm)
         o = self.options
         model = BodyModel.load(o.smpl)
+        shot = self._open_shot(model)
+        frames = Frames(shot)
+        files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera),) if key]
         try:
-            tracks = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames))
-            slam = self._stage("slam", Slam, ("shot", "track"), lambda: self._slam(shot, frames, tracks), o.focal_mm, o.fov)
-            body = self._stage("body", People, ("track", "slam"), lambda: self._body(shot, tracks, slam, model), model.name)
-            start = self._stage("world_start", World, ("body",), lambda: self._world(shot, tracks, slam, body, model))
+            raw = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames, model), *files)
+            edited, labels = corrections.apply_to_tracks(raw, corrected)
+            tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(edited, labels), corrected.key("edits"))
+            slam = self._stage(
+                "slam", Slam, ("shot", "edits"), lambda: self._slam(shot, frames, tracks), o.focal_mm, o.fov, digest(o.camera)
+            )
+            body = self._stage(
+                "body", People, ("edits", "slam"), lambda: self._body(shot, tracks, slam, model, raw, labels), model.name,
+                corrected.key("body"),
+            )  # fmt: skip
+            start = self._stage(
+                "world_start", World, ("body",), lambda: self._world(shot, tracks, slam, body, model), corrected.key("world")
+            )
             film = self._stage(
                 "film", Film, ("world_start",), lambda: self._film(shot, tracks, slam, start, model), o.quality, o.seed
             )
@@ -69,7 +84,7 @@ class Run:
 
     # -- stages
 
-    def _open_shot(self) -> Shot:
+    def _open_shot(self, model) -> Shot:
         """The shot is read before anything is written, so that bad input leaves nothing behind."""
         from . import shot as stage
 
@@ -77,6 +92,7 @@ class Run:
         begun = time.monotonic()
         self.report.begin("shot")
         fresh = stage.run(o.source, o, self.report)
+        self._read_imports(fresh, model)
         self.take.stages.mkdir(parents=True, exist_ok=True)
         self.state = {} if o.restart or not self.take.shot_json.exists() else self.take.read()
         self.state.update(
@@ -102,26 +118,54 @@ class Run:
         self._done("shot", time.monotonic() - begun)
         return fresh
 
-    def _track(self, shot, frames) -> Tracks:
-        from . import track
+    def _read_imports(self, shot, model) -> None:
+        from . import imports
 
+        o = self.options
+        self.masks = imports.read_masks(o.masks, shot) if o.masks else None
+        self.joints = imports.read_joints(o.joints, shot) if o.joints else None
+        self.known = imports.read_camera(o.camera, shot, o, self.report) if o.camera else None
+        self.people = imports.read_people(o.people, shot, model, self.report) if o.people else []
+
+    def _track(self, shot, frames, model) -> Tracks:
+        from . import imports, track
+
+        corrections.forget_masks(self.take)
         (self.take.folder / "masks").mkdir(exist_ok=True)
-        return track.run(shot, frames, self.take.folder, self.options, self.report)
+        if self.masks is not None or self.joints is not None:
+            tracks = imports.tracks_from_imports(shot, frames, self.take.folder, self.masks, self.joints, self.report)
+        else:
+            tracks = track.run(shot, frames, self.take.folder, self.options, self.report)
+        if self.people:
+            known = self.known.camera if self.known else None
+            tracks, _ = imports.add_people(tracks, self.people, shot, self.take.folder, model, known, self.report)
+        return tracks
+
+    def _edit(self, edited, labels) -> Tracks:
+        corrections.relabel_masks(self.take, labels)
+        return edited
 
     def _slam(self, shot, frames, tracks) -> Slam:
-        from . import slam
+        from . import imports, slam
 
+        if self.known is not None:
+            return imports.slam_from_camera(self.known, shot, frames, self.mask, self.report)
         return slam.run(shot, frames, tracks, self.mask, self.options, self.report)
 
-    def _body(self, shot, tracks, slam, model) -> People:
-        from . import body
+    def _body(self, shot, tracks, slam, model, raw, labels) -> People:
+        from . import body, imports
 
-        return body.run(tracks, slam, model, _fps(shot), self.report)
+        fitted = body.run(tracks, slam, model, _fps(shot), self.report, self.corrections.height_prior(tracks.ids))
+        if not self.people:
+            return fitted
+        # corrections speak of tracks: the imported bodies go where their tracks went
+        ids = [labels[:, i] for i in raw.provenance["imported_people"]]
+        return imports.overlay(fitted, self.people, ids, slam.camera.K, model, self.known.camera if self.known else None)
 
     def _world(self, shot, tracks, slam, body, model) -> World:
         from . import world
 
-        return world.run(tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.report)
+        return world.run(tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.report, corrected=self.corrections)
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
         from .film import stage as film
@@ -132,7 +176,7 @@ class Run:
         from . import world
 
         camera, points = world.to_slam(film.camera, film.points_world, start)
-        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.report, start=start)
+        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.report, start, self.corrections)
         self._publish(shot, tracks, slam, start, final, model)
         return final
 

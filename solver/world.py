@@ -44,13 +44,14 @@ class Ground:
 
 
 def run(
-    tracks: Tracks, slam: Slam, body: People, camera: Camera, points, model, fps: float, report: Reporter, start: World | None = None
+    tracks: Tracks, slam: Slam, body: People, camera: Camera, points, model, fps: float, report: Reporter, start: World | None = None, corrected=None
 ) -> World:
     """Put S_c and a camera into one metric world.
 
     camera:  in SLAM's frame and unit: the start camera, or C* brought back there.
     points:  (N, 3) static background points in the same frame.
     start:   the world of the first call; the second goes on from its people.
+    corrected: solver.corrections.Corrections, or None: given heights, a locked ground.
     """
     T_w_from_cam = camera.T_world_from_cam
     if len(body.ids) == 0:
@@ -62,7 +63,8 @@ def run(
     path = torch.as_tensor(T_w_from_cam[:, :3, 3].copy(), dtype=torch.float32)
     bodies = from_people(body, T_w_from_cam[:, :3, :3], model)
     set_scale(evidence, bodies)
-    moving = slam.verdict == "full"
+    metric = bool(slam.verdict_scores.get("metric"))  # a known camera in metres
+    moving = slam.verdict == "full" and not metric
     scale = start.scale if start is not None else 1.0
     if moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
@@ -70,13 +72,14 @@ def run(
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
     with torch.no_grad():
         _, keypoints, _ = bodies.pose(scale * path)
-    ground = ground_from_bodies(keypoints, evidence)
+    locked = corrected.ground if corrected else None
+    ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence)
     up0 = torch.as_tensor(ground.up, dtype=torch.float32)
     tilt = torch.zeros(2, requires_grad=True)
     height = torch.tensor(float(ground.height), requires_grad=True)
     log_scale = torch.tensor(float(np.log(scale)), requires_grad=True)
     basis = torch.as_tensor(_orthogonal(ground.up), dtype=torch.float32)
-    energy = Energy(evidence, prior)
+    energy = Energy(evidence, prior, corrected.height_prior(tracks.ids) if corrected else None)
     level = evidence.R_w_from_cam[:, :, 0]  # the camera's x axis in W
 
     def plane():
@@ -97,7 +100,7 @@ def run(
             + (tilt**2).sum() / SIGMA_UP**2
         )
 
-    parameters = bodies.parameters() + [tilt, height] + ([log_scale] if moving else [])
+    parameters = bodies.parameters() + ([] if locked else [tilt, height]) + ([log_scale] if moving else [])
     for index in range(ROUNDS):
         with torch.no_grad():
             feet = bodies.pose(log_scale.exp() * path)[1][:, :, FEET]
@@ -112,7 +115,7 @@ def run(
         centre = log_scale.exp() * path
         keypoints = bodies.pose(centre)[1]
         contact = contacts(keypoints[:, :, FEET], plane(), height, evidence)
-        source = "contacts" if float(contact.sum()) > 3 else "bodies"
+        source = "locked" if locked else "contacts" if float(contact.sum()) > 3 else "bodies"
         if source == "bodies":
             report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
         final = Ground(plane().numpy().astype(float), float(height), source)
