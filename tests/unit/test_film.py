@@ -1,0 +1,178 @@
+"""The camera chain and its losses: the maths exactly, and a tiny film solve that must mend a bent camera."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import expm
+from tests.synthetic import FPS, WIDTH, shot
+
+from solver import body, world
+from solver.body_model import BodyModel
+from solver.film import stage
+from solver.film.chain import CameraChain, se3_exp, skew
+from solver.film.losses import Joints, Points, invert, triangulate
+from solver.frames import fit_similarity
+from solver.options import Options
+from solver.protocol import Reporter
+from solver.records import Camera
+
+torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-9, 1e-4, 0.3, 3.0])
+def test_exponential_is_the_matrix_exponential(size):
+    w, v = torch.randn(2, 3, dtype=torch.float64)
+    S = torch.zeros(4, 4, dtype=torch.float64)
+    S[:3, :3], S[:3, 3] = skew(w), v
+    assert np.allclose(se3_exp(w, v, size).numpy(), expm(S.numpy() * size), atol=1e-10)
+
+
+def test_exponential_of_a_unit_screw_is_eq_4_put_right():
+    w = torch.nn.functional.normalize(torch.randn(3, dtype=torch.float64), dim=0)
+    v, a = torch.randn(3, dtype=torch.float64), 0.7
+    W, eye = skew(w), torch.eye(3, dtype=torch.float64)
+    G = eye * a + (1 - np.cos(a)) * W + (a - np.sin(a)) * W @ W
+    T = se3_exp(w, v, a)
+    assert torch.allclose(T[:3, :3], eye + np.sin(a) * W + (1 - np.cos(a)) * W @ W)
+    assert torch.allclose(T[:3, 3], G @ v)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3, 0.8])
+def test_exponential_gradient(size):
+    w, v = (size * torch.randn(2, 3, dtype=torch.float64)).requires_grad_().unbind(0)
+    theta = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(se3_exp, (w.detach().requires_grad_(), v.detach().requires_grad_(), theta))
+
+
+def poses(frames=12):
+    steps = se3_exp(torch.randn(frames, 3, dtype=torch.float64) * 0.05, torch.randn(frames, 3, dtype=torch.float64) * 0.1, 1.0)
+    out = [torch.eye(4, dtype=torch.float64)]
+    for step in steps[1:]:
+        out.append(step @ out[-1])
+    return torch.stack(out)
+
+
+def test_chain_begins_at_the_start_camera_and_stays_rigid():
+    start = poses()
+    assert torch.allclose(CameraChain(start)(), start, atol=1e-5)
+    paper = CameraChain(start, follow_start=False)()
+    assert torch.allclose(paper, start[:1].expand_as(paper), atol=1e-4)  # A_t = I: the first camera, held
+    R = CameraChain(start)()[:, :3, :3]
+    assert torch.allclose(R @ R.mT, torch.eye(3, dtype=torch.float64).expand_as(R), atol=1e-12)
+
+
+def test_turning_chain_keeps_its_centre():
+    start = poses()
+    start[:, :3, 3] = start[0, :3, 3]
+    chain = CameraChain(start, turning_only=True)
+    for p in chain.parameters():
+        p.data.add_(0.1 * torch.randn_like(p))
+    assert torch.allclose(chain()[:, :3, 3], start[:, :3, 3], atol=1e-12)
+
+
+def test_losses_gradient():
+    T = invert(poses(4))
+    K = torch.eye(3, dtype=torch.float64).repeat(4, 1, 1)
+    K[:, 0, 0] = K[:, 1, 1] = 500.0
+    xyz = torch.randn(6, 3, dtype=torch.float64) + torch.tensor([0, 0, 6.0])
+    frame = torch.tensor([0, 1, 2, 3, 0, 1])
+    xy = torch.randn(6, 2, dtype=torch.float64) * 100
+    points = Points(frame, torch.arange(6), xy, 40.0)
+    assert torch.autograd.gradcheck(lambda T, X: points.loss(T, K, X), (T.requires_grad_(), xyz.requires_grad_()), atol=1e-5)
+    joints = Joints(frame, xyz.detach(), xy, torch.ones(6, dtype=torch.float64))
+    moved = T.detach().clone().requires_grad_()
+    joints.loss(moved, K).backward()
+    assert moved.grad.abs().sum() > 0
+
+
+def test_triangulation_finds_exact_points():
+    T_cam = invert(poses(6))
+    K = torch.eye(3, dtype=torch.float64).repeat(6, 1, 1)
+    K[:, 0, 0] = K[:, 1, 1] = 500.0
+    true = torch.randn(20, 3, dtype=torch.float64) + torch.tensor([0, 0, 6.0])
+    frame, point = torch.meshgrid(torch.arange(6), torch.arange(20), indexing="ij")
+    frame, point = frame.reshape(-1), point.reshape(-1)
+    cam = (T_cam[frame, :3, :3] @ true[point][..., None])[..., 0] + T_cam[frame, :3, 3]
+    points = Points(frame, point, cam[:, :2] / cam[:, 2:] * 500.0, 1.0)
+    found = triangulate(points, T_cam, K, true + 0.03 * torch.randn_like(true), steps=30)
+    assert (found - true).norm(dim=1).max() < 1e-3
+
+
+class Frame:
+    width = WIDTH
+
+
+@pytest.fixture(scope="module")
+def bent():
+    """A shot whose start camera drifts by a few percent of its path, and its first world."""
+    model = BodyModel.load()
+    truth = shot(model, "arc", frames=24, slam_noise=0.03)
+    people = body.run(truth.tracks, truth.slam, model, FPS, Reporter())
+    start = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, model, FPS, Reporter())
+    return model, truth, start
+
+
+def ate(camera, true):
+    a, b = camera.T_world_from_cam[:, :3, 3], true.T_world_from_cam[:, :3, 3]
+    s, R, t = fit_similarity(a, b)
+    return np.linalg.norm(s * a @ R.T + t - b, axis=1).mean()
+
+
+def test_film_mends_a_bent_camera(bent):
+    model, truth, start = bent
+    report = Reporter()
+    options = Options("clip", "take", quality="preview")
+    film = stage.run(Frame, truth.tracks, truth.slam, start, None, model, FPS, options, report)
+    assert film.used == "optimised"
+    assert sum(film.heldout_final.values()) < sum(film.heldout_start.values())
+    assert ate(film.camera, truth.camera) < 0.6 * ate(start.camera, truth.camera)
+    assert any("Preview" in w for w in report.warnings)
+
+
+def test_guard_keeps_a_start_camera_that_is_better(bent, monkeypatch):
+    model, truth, start = bent
+
+    def spoil(chain, fit, composition, K0, xyz0, *_):
+        chain.w1.data.add_(0.2)
+        return np.zeros((1, 5)), xyz0, torch.zeros((), dtype=torch.float64)
+
+    monkeypatch.setattr(stage, "optimise", spoil)
+    film = stage.run(Frame, truth.tracks, truth.slam, start, None, model, FPS, Options("c", "t", quality="preview"), Reporter())
+    assert film.used == "start" and np.array_equal(film.camera.T_world_from_cam, start.camera.T_world_from_cam)
+    assert sum(film.heldout_final.values()) > sum(film.heldout_start.values())
+
+
+def test_composition_pulls_the_camera_back(bent):
+    """L_c alone: turned a little off the masks' people, its gradient points back."""
+    from solver.film.composition import Composition
+    from solver.film.field import BodyField
+    from solver.raster import instance_mask
+
+    model, truth, _ = bent
+    people, camera = truth.people, truth.camera
+    _, _, vertices = world.posed(people, model)
+    keep = [0, 12]
+    T, K = torch.as_tensor(camera.T_world_from_cam), torch.as_tensor(camera.K)
+    seen = {
+        t: instance_mask([vertices(0, t)], model.faces.numpy(), [1], camera.T_world_from_cam[t], camera.K[t], WIDTH, 360) for t in keep
+    }
+    visible = np.zeros_like(people.visible)
+    visible[:, keep] = True
+    field = BodyField.from_people(model, people.betas, people.poses, people.trans, visible)
+    generator = torch.Generator().manual_seed(0)
+    composition = Composition(field, lambda t: seen[t], people.ids, visible, np.full(visible.shape, 0.0075), generator, 5)
+    exact = composition.heldout(T, K)
+    turn = torch.zeros(3, dtype=torch.float64).requires_grad_()
+    turn.data[1] = 0.004  # about 2.5 px
+    turned = T @ se3_exp(turn, torch.zeros(3, dtype=torch.float64), 1.0)
+    assert composition.heldout(turned.detach(), K) > 1.5 * exact
+    composition.loss(turned, K, 0).backward()
+    assert turn.grad[1] > 0
+
+
+def test_a_camera_that_was_optimised_goes_back_to_slams_frame(bent):
+    _, truth, start = bent
+    camera, points = world.to_slam(start.camera, start.points_world, start)
+    assert np.allclose(camera.T_world_from_cam, truth.slam.camera.T_world_from_cam, atol=1e-6)
+    assert np.allclose(points, truth.slam.points_world, atol=1e-6)
+    assert isinstance(camera, Camera)
