@@ -85,6 +85,7 @@ class Priors:
     turn: float = 0.03  # rad/frame^2
     travel: float = 0.0  # distance units/frame^2; 0 = off
     zoom: float = 0.01  # log focal/frame^2
+    depth: float = 0.0  # inverse distance about 1 (the scene is scaled so that this is the usual one); 0 = off
 
 
 @dataclass
@@ -180,6 +181,7 @@ def adjust(model: Model, obs: Observations, size, free: Free, priors: Priors, si
     by_frame = np.argsort(obs.frame, kind="stable")
     fixed_sigma = sigma is not None
     r, y = residuals(model, obs, size)
+    priors = replace(priors, depth=priors.depth if free.points and free.depth else 0.0)
     if not fixed_sigma:
         sigma = robust_sigma(r)
     damping, cost = 1e-3, _cost(model, r, sigma, priors, free)
@@ -267,7 +269,8 @@ def _prior_residuals(model: Model, priors: Priors, free: Free):
 
 def _cost(model, r, sigma, priors, free):
     e = (r**2).sum(1) / (CAUCHY * sigma) ** 2
-    return CAUCHY**2 * np.log1p(e).sum() + (_prior_residuals(model, priors, free) ** 2).sum()
+    depth = (((model.w - 1) / priors.depth) ** 2).sum() if priors.depth else 0.0
+    return CAUCHY**2 * np.log1p(e).sum() + (_prior_residuals(model, priors, free) ** 2).sum() + depth
 
 
 def _sum_by(values, keys, count):
@@ -300,6 +303,9 @@ def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows):
     point = point[:, :, :dims]
     V = _sum_by(np.swapaxes(point * weight[:, None, None], 1, 2) @ point, obs.point, N)
     g_point = _sum_by(np.einsum("mij,mi->mj", point * weight[:, None, None], r), obs.point, N)
+    if priors.depth:
+        V[:, 2, 2] += 1 / priors.depth**2
+        g_point[:, 2] += (model.w - 1) / priors.depth**2
     W = np.swapaxes(cam_w, 1, 2) @ point
     return H, g_cam, V, g_point, W
 

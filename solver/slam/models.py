@@ -17,7 +17,7 @@ The lowest sum wins. A model whose parameters alone cost more than the best sum 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from .turning import rotation_model, static_model
 FLOOR = 0.3  # px at 640 px width
 CAP = 12.0  # an outlier's share; the chance that noise exceeds it is 0.2 %
 LAGS, KAPPA = 15, 10.0
+DEPTH_SPREAD = 2.0  # of inverse distance about the usual one
 VAGUE = 0.5 * FOCAL_SPREAD  # of log focal: the data do not carry the lens
 HYPOTHESES_MM = (24.0, 35.0, 55.0)  # lenses that the search starts from, 36 mm wide sensor
 
@@ -92,14 +93,14 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
         if quiet and free_focal:
             focals = [float(best.fit.model.focal.mean())]
         # Weighed against independent observations: errors that repeat must not outvote what is known of lenses.
-        prior = Priors(prior.log_f, prior.log_f_sigma / np.sqrt(kappa))
+        prior = Priors(prior.log_f, prior.log_f_sigma / np.sqrt(kappa), depth=DEPTH_SPREAD / np.sqrt(kappa))
         fit = travelling_model(obs, frames, points, size, prior, focals, free_focal, report)
         if fit is not None:
             found.append(candidate("full", fit, 6, 3, 1))
             judge()
             now = {c.name: c.score for c in found}
             if now.get("rotation+zoom", np.inf) < now["rotation"] and worth(7, 3):
-                priors = Priors(prior.log_f, prior.log_f_sigma, travel=_travel(fit))
+                priors = replace(prior, travel=_travel(fit))
                 fit = refine(fit.model, obs, size, Free(zoom=True), priors, report, rounds=2, triangulated=True)
                 if fit is not None:
                     found.append(candidate("full+zoom", fit, 7, 3))
@@ -108,7 +109,7 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
         best.fit = _settle(best, obs, size, kappa)
     elif free_focal and best.name == "full" and best.fit.focal_sigma * np.sqrt(kappa) > VAGUE:
         # So weak a trace of the lens is more likely a bias of the tracks: keep to the usual lens, and say so.
-        priors = Priors(prior.log_f, 1e-3, travel=_travel(best.fit))
+        priors = replace(prior, log_f_sigma=1e-3, travel=_travel(best.fit))
         pinned = refine(best.fit.model, obs, size, Free(), priors, report, rounds=2, triangulated=True)
         if pinned is not None:
             pinned.focal_sigma = FOCAL_SPREAD

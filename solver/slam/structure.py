@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
@@ -241,7 +243,7 @@ def _all_frames(obs, frames, points, size, key_model, solid, keys, prior, free_f
     model = Model(R, c, np.full(frames, key_model.log_f[0]), key_model.d, key_model.w)
     model = change_origin(model, 0)
     model = rescale(model, np.median(model.w[solid]))
-    priors = Priors(prior.log_f, prior.log_f_sigma, travel=_step(model.c))
+    priors = replace(prior, travel=_step(model.c))
     held, chosen = _subset(obs, solid)
     points_held = Model(model.R, model.c, model.log_f, model.d[chosen], model.w[chosen])
     fit = adjust(points_held, held, size, Free(focal=False, points=False), priors, iterations=15)
