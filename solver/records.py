@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -163,7 +164,7 @@ def load_record(path: Path, cls):
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop("meta_json")))
         return _build(cls, "", arrays, meta)
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile) as error:
         raise ShotError(
             f"{Path(path).name} in the take cannot be read ({error}).", "Run Extract Shot again with Restart."
         ) from error

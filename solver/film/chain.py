@@ -85,7 +85,7 @@ class CameraChain(nn.Module):
         self.register_buffer("t", torch.linspace(0, 1, len(start), dtype=start.dtype))
         self.turning_only = turning_only
         self.theta = nn.Parameter(torch.tensor(theta, dtype=start.dtype))
-        normal = lambda: nn.Parameter(torch.randn(3, dtype=start.dtype) * INIT_SIGMA)  # noqa: E731
+        normal = lambda: nn.Parameter(torch.randn(3, dtype=start.dtype) * INIT_SIGMA)
         self.w_first, self.v_first = normal(), normal()  # Eq. 5: ĉ_1 to c_1
         self.w1, self.v1 = normal(), normal()  # Eq. 7
         self.f_w, self.f_v = TimeMLP().to(start.dtype), TimeMLP().to(start.dtype)

@@ -85,7 +85,7 @@ def observed_joints(tracks: Tracks, world: World, model, dtype, device) -> Joint
     _, keypoints, _ = posed(world.people, model)
     confidence = tracks.keypoints_2d[..., 2] * tracks.visible[..., None]
     p, t, k = np.nonzero(confidence > 0.1)
-    pick = lambda a: torch.as_tensor(a, dtype=dtype, device=device)  # noqa: E731
+    pick = lambda a: torch.as_tensor(a, dtype=dtype, device=device)
     return Joints(
         torch.as_tensor(t, device=device), pick(keypoints[p, t, k]), pick(tracks.keypoints_2d[p, t, k, :2]), pick(confidence[p, t, k])
     )

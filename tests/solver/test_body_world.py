@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tests.synthetic import FPS, shot
 
 from solver import body, world
 from solver.body_model import BodyModel
 from solver.frames import apply, fit_similarity, invert
 from solver.protocol import Reporter
+from tests.synthetic import FPS, shot
 
 MODEL = BodyModel.load()
 

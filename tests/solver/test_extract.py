@@ -18,7 +18,9 @@ EXAMPLE = ROOT / "examples" / "shot.mp4"
 
 def extract(*arguments, **kwargs):
     command = [sys.executable, "-m", "solver", "extract", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600, **kwargs)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600, check=False, **kwargs
+    )
 
 
 def write_movie(path, pictures):

@@ -51,7 +51,7 @@ def test_a_body_follows_another(scale):
     """The landmarks of one body's walk, in any unit, put another of the same build where the first one was."""
     body = stick_figure()
     path = motions.Path((0, 0), 0.4)
-    R, positions = motions.solve(body, motions.gait(body, TIMES, np.random.default_rng(0), path, 1.3))
+    _, positions = motions.solve(body, motions.gait(body, TIMES, np.random.default_rng(0), path, 1.3))
     bone = {"pelvis": "Hips", "neck": "Neck"} | {
         f"{s.lower()}_{k}": s + v
         for s in motions.SIDES

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import expm
-from tests.synthetic import FPS, WIDTH, shot
 
 from solver import body, world
 from solver.body_model import BodyModel
@@ -15,6 +14,7 @@ from solver.frames import fit_similarity
 from solver.options import Options
 from solver.protocol import Reporter
 from solver.records import Camera
+from tests.synthetic import FPS, WIDTH, shot
 
 torch.manual_seed(0)
 
