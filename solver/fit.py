@@ -37,6 +37,12 @@ def robust(squared, scale=3.0):
     return squared * s2 / (squared + s2)
 
 
+def huber(squared, scale):
+    """Pseudo-Huber on squared normalised residuals: as the square below `scale` sigmas, then a line. It never lets go: a body may
+    not jump about in depth, however unsure its depth is."""
+    return 2 * scale**2 * (torch.sqrt(1 + squared / scale**2) - 1)
+
+
 @dataclass
 class Evidence:
     """What the pictures say, as tensors. P people, T frames, K keypoints."""
@@ -175,7 +181,7 @@ def term_smooth(evidence, joints, R, size):
     turning = (R[:, 2:] - 2 * R[:, 1:-1] + R[:, :-2]) * (fps2 / SIGMA_TURN)
     return (
         (both[..., None] * robust((acceleration**2).sum(-1), 4.0)).sum()
-        + (both * robust((root_acceleration**2).sum(-1), 4.0)).sum() * 3
+        + (both * huber((root_acceleration**2).sum(-1), 4.0)).sum() * 3
         + 0.5 * (both[..., None] * (turning**2).sum((-1, -2))).sum()
     )
 
