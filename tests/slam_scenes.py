@@ -50,6 +50,9 @@ def path(move, frames, random):
     elif move == "zoom":
         focal = 640 * np.exp(np.linspace(np.log(28), np.log(50), frames)) / 36
         at = start + np.concatenate([np.sin(0.25 * s), np.cos(0.25 * s), np.full_like(s, -0.1)], 1)
+    elif move == "dolly zoom":
+        position = start + s * [0.4, 2.5, 0]
+        focal = 640 * 45 / 36 * (1 - 0.3 * s[:, 0])
     elif move == "handheld":
         position = start + s * [0.8, 0, 0] + gaussian_filter1d(random.normal(0, 0.25, (frames, 3)), 6, axis=0)
         at = target + gaussian_filter1d(random.normal(0, 0.8, (frames, 3)), 5, axis=0)

@@ -25,11 +25,10 @@ DISTANCE = 5.0  # median distance of the points, in units of the answer
 SPHERE = 10.0  # distance of directions without depth
 
 
-def run(
-    shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.ndarray] | None, options, report
-) -> Slam:
-    """Ĉ: poses, focal length and background points of a shot.
+def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.ndarray] | None, options, report) -> Slam:
+    """Ĉ: poses, focal length and background points of a shot. One or two frames, or nothing to follow, give a static camera.
 
+    tracks:  not used so far: the masks say where people are.
     frames:  `read(i)` gives RGB uint8 at Shot.width x Shot.height.
     masks:   index to instance mask (H, W), or None.
     """
@@ -79,6 +78,7 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0) -> 
         source, spread = "given", 0.0
     elif verdict == "static" or spread > models.VAGUE:
         source = "prior"
+        report.warn("The picture does not tell which lens was used; a 35 mm lens is assumed. Enter the focal length if you know it.")
     else:
         source, spread = "estimated", max(spread, 0.002)
     model = fit.model

@@ -170,10 +170,13 @@ def robust_sigma(r, floor=0.05):
     return max(float(np.sqrt(np.median((r**2).sum(1)) / 1.386)), floor) if len(r) else floor
 
 
-def adjust(model: Model, obs: Observations, size, free: Free, priors: Priors, sigma=None, iterations=20, tolerance=1e-4) -> Fit:
+def adjust(
+    model: Model, obs: Observations, size, free: Free, priors: Priors, tick=None, sigma=None, iterations=20, tolerance=1e-4
+) -> Fit:
     """Robust bundle adjustment (Levenberg-Marquardt, Cauchy loss). Frame 0 keeps its pose.
 
     size:   (width, height) px.
+    tick:   called before every iteration; may raise to stop.
     sigma:  noise of one coordinate, px; None estimates it and lets it shrink as the fit improves.
     """
     T, N = len(model.R), len(model.d)
@@ -184,9 +187,11 @@ def adjust(model: Model, obs: Observations, size, free: Free, priors: Priors, si
     priors = replace(priors, depth=priors.depth if free.points and free.depth else 0.0)
     if not fixed_sigma:
         sigma = robust_sigma(r)
-    damping, cost = 1e-3, _cost(model, r, sigma, priors, free)
+    damping, cost = 1e-5, _cost(model, r, sigma, priors, free)
     system = None
     for _ in range(iterations):
+        if tick:
+            tick()
         if system is None:
             system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows)
         move = _solve(system, tie, damping, obs, free, T, N)
@@ -200,7 +205,7 @@ def adjust(model: Model, obs: Observations, size, free: Free, priors: Priors, si
                 break
             continue
         gain = (cost - cost_new) / cost
-        model, r, y, system, damping = trial, r_new, y_new, None, max(damping / 5, 1e-8)
+        model, r, y, system, damping = trial, r_new, y_new, None, max(damping / 10, 1e-9)
         if not fixed_sigma:
             sigma = min(sigma, robust_sigma(r))
         cost = _cost(model, r, sigma, priors, free)

@@ -18,6 +18,7 @@ The lowest sum wins. A model whose parameters alone cost more than the best sum 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -30,7 +31,7 @@ FLOOR = 0.3  # px at 640 px width
 CAP = 12.0  # an outlier's share; the chance that noise exceeds it is 0.2 %
 LAGS, KAPPA = 15, 10.0
 DEPTH_SPREAD = 2.0  # of inverse distance about the usual one
-VAGUE = 0.5 * FOCAL_SPREAD  # of log focal: the data do not carry the lens
+VAGUE = 0.1  # sigma of log focal from which on the data do not carry the lens
 HYPOTHESES_MM = (24.0, 35.0, 55.0)  # lenses that the search starts from, 36 mm wide sensor
 
 
@@ -78,39 +79,40 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
         return penalty(obs, frames, points, per_frame, per_point, 1) < judge().score
 
     if worth(3, 2):
-        report.progress(0, 3, "Trying a camera that turns")
-        fit = rotation_model(obs, frames, points, size, prior, focals, False, free_focal)
+        tick = partial(report.progress, 0, 3, "Trying a camera that turns")
+        fit = rotation_model(obs, frames, points, size, prior, focals, False, free_focal, tick)
         found.append(candidate("rotation", fit, 3, 2, 1))
         if not focal_given and worth(4, 2):
-            fit = rotation_model(obs, frames, points, size, prior, [np.exp(focal_prior(size))], True)
+            fit = rotation_model(obs, frames, points, size, prior, [np.exp(focal_prior(size))], True, True, tick)
             found.append(candidate("rotation+zoom", fit, 4, 2))
     best = judge()
     kappa = repeat(best.fit, obs, size)
     # Where what is left is no more than a tracked point's own wander, a path would only be fitted to that.
     quiet = best.fit.sigma <= floor
     if worth(6, 3) and not (quiet and best.name == "static"):
-        report.progress(1, 3, "Trying a camera that travels")
+        tick = partial(report.progress, 1, 3, "Trying a camera that travels")
         if quiet and free_focal:
             focals = [float(best.fit.model.focal.mean())]
         # Weighed against independent observations: errors that repeat must not outvote what is known of lenses.
         prior = Priors(prior.log_f, prior.log_f_sigma / np.sqrt(kappa), depth=DEPTH_SPREAD / np.sqrt(kappa))
-        fit = travelling_model(obs, frames, points, size, prior, focals, free_focal, report)
+        fit = travelling_model(obs, frames, points, size, prior, focals, free_focal, tick)
         if fit is not None:
             found.append(candidate("full", fit, 6, 3, 1))
             judge()
             now = {c.name: c.score for c in found}
             if now.get("rotation+zoom", np.inf) < now["rotation"] and worth(7, 3):
                 priors = replace(prior, travel=_travel(fit))
-                fit = refine(fit.model, obs, size, Free(zoom=True), priors, report, rounds=2, triangulated=True)
+                fit = refine(fit.model, obs, size, Free(zoom=True), priors, tick, rounds=2, triangulated=True)
                 if fit is not None:
                     found.append(candidate("full+zoom", fit, 7, 3))
     best = judge(kappa)
+    tick = partial(report.progress, 2, 3, "Settling the lens")
     if free_focal and best.verdict == "rotation":
-        best.fit = _settle(best, obs, size, kappa)
+        best.fit = _settle(best, obs, size, kappa, tick)
     elif free_focal and best.name == "full" and best.fit.focal_sigma * np.sqrt(kappa) > VAGUE:
         # So weak a trace of the lens is more likely a bias of the tracks: keep to the usual lens, and say so.
         priors = replace(prior, log_f_sigma=1e-3, travel=_travel(best.fit))
-        pinned = refine(best.fit.model, obs, size, Free(), priors, report, rounds=2, triangulated=True)
+        pinned = refine(best.fit.model, obs, size, Free(), priors, tick, rounds=2, triangulated=True)
         if pinned is not None:
             pinned.focal_sigma = FOCAL_SPREAD
             best.fit = pinned
@@ -125,10 +127,10 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
     return best, scores, kappa
 
 
-def _settle(best: Candidate, obs, size, kappa):
+def _settle(best: Candidate, obs, size, kappa, tick):
     """A turning camera once more, with the focal prior weighed against independent observations."""
     free = Free(centre=False, depth=False, zoom=best.name.endswith("zoom"))
-    return adjust(best.fit.model, obs, size, free, Priors(focal_prior(size), FOCAL_SPREAD / np.sqrt(kappa)), iterations=20)
+    return adjust(best.fit.model, obs, size, free, Priors(focal_prior(size), FOCAL_SPREAD / np.sqrt(kappa)), tick)
 
 
 def penalty(obs, frames, points, per_frame, per_point, shared):

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from .bundle import Fit, Free, Model, Observations, Priors, _sum_by, adjust, change_origin, rescale, residuals, unit
 from .turning import rays
 
-KEYFRAMES = 32  # at most
+KEYFRAMES = 32  # at most, or every fourth frame of a long shot
 ENOUGH = 12  # points that hold a frame
 MIN_ANGLE = np.deg2rad(0.8)  # between two rays that give a depth
 
@@ -37,7 +37,7 @@ def keyframes(obs: Observations, frames, size):
                 chosen.append(t)
         if chosen[-1] != frames - 1 and len(seen[-1]) >= ENOUGH:
             chosen.append(frames - 1)
-        if len(chosen) <= KEYFRAMES or distance > size[0]:
+        if len(chosen) <= max(KEYFRAMES, frames // 4) or distance > 0.2 * size[0]:
             return np.array(chosen)
         distance *= 1.3
 
@@ -68,7 +68,7 @@ def angles(model: Model, obs: Observations, size, points):
     return 2 * out
 
 
-def travelling_model(obs: Observations, frames, points, size, prior: Priors, focals, free_focal, report) -> Fit | None:
+def travelling_model(obs: Observations, frames, points, size, prior: Priors, focals, free_focal, tick) -> Fit | None:
     """Poses, points and focal length of a camera that travels, or None where no start is found.
 
     focals:  focal lengths to try, px; the one that ends with least error is kept.
@@ -78,10 +78,9 @@ def travelling_model(obs: Observations, frames, points, size, prior: Priors, foc
         return None
     key_obs, _ = obs.of_frames(keys)
     starts = []
-    for step, focal in enumerate(focals):
-        report.progress(step, len(focals), "Finding the camera's path")
+    for focal in focals:
         for pair in _pairs(key_obs, len(keys), size, focal)[:3]:
-            start = _grow(key_obs, len(keys), points, size, focal, pair, prior, free_focal)
+            start = _grow(key_obs, len(keys), points, size, focal, pair, prior, free_focal, tick)
             if start is not None and start[2].sum() >= max(2, 0.3 * len(keys)):
                 starts.append(start)
                 if start[2].mean() > 0.9:
@@ -89,7 +88,7 @@ def travelling_model(obs: Observations, frames, points, size, prior: Priors, foc
     fits = []
     for _, model, posed, solid in _different(sorted(starts, key=lambda start: start[0])):
         model = Model(model.R[posed], model.c[posed], model.log_f[posed], model.d, model.w)
-        fit = _all_frames(obs, frames, points, size, model, solid, keys[posed], prior, free_focal, report)
+        fit = _all_frames(obs, frames, points, size, model, solid, keys[posed], prior, free_focal, tick)
         if fit is not None:
             fits.append(fit)
     if not fits:
@@ -97,8 +96,9 @@ def travelling_model(obs: Observations, frames, points, size, prior: Priors, foc
     sigma = max(min(fit.sigma for fit in fits), 0.3 * size[0] / 640)
 
     def loss(fit):
+        # Capped low: what moves by itself can be bent into almost any focal length, and must not vote.
         off = (fit.model.log_f[0] - prior.log_f) / prior.log_f_sigma
-        return np.minimum(fit.error**2 / sigma**2, 12.0).sum() + off**2
+        return np.minimum(fit.error**2 / sigma**2, 4.0).sum() + off**2
 
     return min(fits, key=loss)
 
@@ -141,7 +141,7 @@ def _pairs(obs, count, size, focal):
     return sorted(found, key=lambda item: -item[0])
 
 
-def _grow(obs, count, points, size, focal, pair, prior, free_focal):
+def _grow(obs, count, points, size, focal, pair, prior, free_focal, tick):
     """Keyframes posed one by one from a first pair.
 
     Returns (score, Model in which unposed frames mean nothing, posed (K,), solid points (N,)), or None.
@@ -188,14 +188,14 @@ def _grow(obs, count, points, size, focal, pair, prior, free_focal):
         model.log_f[k] = model.log_f[near]
         posed[k] = True
         solid = _renew(model, obs.only(posed[obs.frame]), size, points, limit)
-        if posed.sum() % 3 == 0 or posed.sum() <= 4:
-            model, solid = _polish(model, obs, posed, solid, size, prior, free_focal and posed.sum() >= 4, 5)
+        if posed.sum() % max(3, posed.sum() // 6) == 0 or posed.sum() <= 4:
+            model, solid = _polish(model, obs, posed, solid, size, prior, free_focal and posed.sum() >= 4, 5, tick)
             failed[:] = False
-    model, solid = _polish(model, obs, posed, solid, size, prior, free_focal, 15)
+    model, solid = _polish(model, obs, posed, solid, size, prior, free_focal, 15, tick)
     # Once more with every point that now finds a place: which points count must not depend on how the search went.
     placed = obs.only(posed[obs.frame])
     solid = _renew(model, placed, size, points, limit)
-    model, solid = _polish(model, obs, posed, solid, size, prior, free_focal, 15)
+    model, solid = _polish(model, obs, posed, solid, size, prior, free_focal, 15, tick)
     d, w = triangulate(model, placed, size, points)
     model.d[~solid], model.w[~solid] = d[~solid], w[~solid]
     error = np.where(posed[obs.frame], errors(model, obs, size), np.inf)
@@ -214,7 +214,7 @@ def _renew(model, obs, size, points, limit):
     return solid
 
 
-def _polish(model, obs, posed, solid, size, prior, free_focal, iterations):
+def _polish(model, obs, posed, solid, size, prior, free_focal, iterations, tick):
     """Bundle adjustment of the posed keyframes over the solid points."""
     chosen, points = np.flatnonzero(posed), np.flatnonzero(solid)
     part, _ = obs.only(solid[obs.point]).of_frames(chosen)
@@ -225,7 +225,7 @@ def _polish(model, obs, posed, solid, size, prior, free_focal, iterations):
     part = Observations(part.frame, number[part.point], part.xy)
     small = Model(model.R[chosen], model.c[chosen], model.log_f[chosen], model.d[points], model.w[points])
     priors = Priors(prior.log_f, prior.log_f_sigma, smooth=False)
-    fit = adjust(small, part, size, Free(focal=free_focal), priors, iterations=iterations)
+    fit = adjust(small, part, size, Free(focal=free_focal), priors, tick, iterations=iterations)
     model.R[chosen], model.c[chosen], model.log_f[:] = fit.model.R, fit.model.c, fit.model.log_f[0]
     model.d[points], model.w[points] = fit.model.d, fit.model.w
     limit = max(4 * fit.sigma, 1.5 * size[0] / 640)
@@ -235,7 +235,7 @@ def _polish(model, obs, posed, solid, size, prior, free_focal, iterations):
     return model, solid
 
 
-def _all_frames(obs, frames, points, size, key_model, solid, keys, prior, free_focal, report):
+def _all_frames(obs, frames, points, size, key_model, solid, keys, prior, free_focal, tick):
     """From posed keyframes to every frame and every point: place the other frames, triangulate, adjust, drop outliers."""
     t = np.clip(np.arange(frames), keys[0], keys[-1])
     R = Slerp(keys, Rotation.from_matrix(key_model.R))(t).as_matrix()
@@ -246,9 +246,9 @@ def _all_frames(obs, frames, points, size, key_model, solid, keys, prior, free_f
     priors = replace(prior, travel=_step(model.c))
     held, chosen = _subset(obs, solid)
     points_held = Model(model.R, model.c, model.log_f, model.d[chosen], model.w[chosen])
-    fit = adjust(points_held, held, size, Free(focal=False, points=False), priors, iterations=15)
+    fit = adjust(points_held, held, size, Free(focal=False, points=False), priors, tick, iterations=15)
     model = Model(fit.model.R, fit.model.c, fit.model.log_f, model.d, model.w)
-    return refine(model, obs, size, Free(focal=free_focal), priors, report)
+    return refine(model, obs, size, Free(focal=free_focal), priors, tick)
 
 
 def _step(c):
@@ -263,15 +263,14 @@ def _subset(obs, keep):
     return Observations(part.frame, number[part.point], part.xy), chosen
 
 
-def refine(model: Model, obs: Observations, size, free: Free, priors: Priors, report, rounds=3, triangulated=False) -> Fit:
-    """Bundle adjustment over all frames, with observations dropped and taken back between rounds.
+def refine(model: Model, obs: Observations, size, free: Free, priors: Priors, tick, rounds=8, triangulated=False) -> Fit | None:
+    """Bundle adjustment over all frames, with observations dropped and taken back between rounds until no more come back.
 
     Returns a Fit whose errors (M,) cover every observation given; inf where its point has no place.
     """
     points, limit = len(model.d), 6.0 * size[0] / 640
-    fit = None
+    fit, before = None, 0
     for step in range(rounds):
-        report.progress(step, rounds, "Adjusting the camera's path")
         if fit is None and not triangulated:
             d, w = triangulate(model, obs, size, points)
             model = Model(model.R, model.c, model.log_f, d, w)
@@ -282,13 +281,16 @@ def refine(model: Model, obs: Observations, size, free: Free, priors: Priors, re
         if len(used) < 50:
             return None
         small = Model(model.R, model.c, model.log_f, model.d[chosen], model.w[chosen])
-        fit = adjust(small, used, size, free, priors, iterations=(12, 12, 20)[min(step, 2)])
+        fit = adjust(small, used, size, free, priors, tick, iterations=(12, 12, 20)[min(step, 2)])
         model = Model(fit.model.R, fit.model.c, fit.model.log_f, model.d.copy(), model.w.copy())
         # What was left out is seen anew from the better cameras.
         d, w = triangulate(model, obs, size, points)
         model.d[:], model.w[:] = d, w
         model.d[chosen], model.w[chosen] = fit.model.d, fit.model.w
-        limit = max(4 * fit.sigma, 1.0 * size[0] / 640)
+        floor = max(4 * fit.sigma, 1.0 * size[0] / 640)
+        if step > 0 and limit < 1.1 * floor and len(used) < 1.01 * before:
+            break
+        limit, before = max(floor, limit / 3), len(used)
     error = errors(model, obs, size)
     return Fit(model, fit.sigma, error, fit.focal_sigma)
 

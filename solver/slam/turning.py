@@ -41,7 +41,7 @@ def links(obs: Observations, frames):
     return out
 
 
-def rotation_model(obs: Observations, frames, points, size, prior: Priors, focals, zoom, free_focal=True, sigma=None):
+def rotation_model(obs: Observations, frames, points, size, prior: Priors, focals, zoom, free_focal, tick):
     """Rotations, directions and focal length of a camera on the spot; the best of several focal hypotheses.
 
     focals:  focal lengths to start from, px.
@@ -59,13 +59,13 @@ def rotation_model(obs: Observations, frames, points, size, prior: Priors, focal
         d = np.where(length > 1e-9, d / np.maximum(length, 1e-9), [0.0, 0.0, 1.0])
         model = Model(R, np.zeros((frames, 3)), log_f, d, np.zeros(points))
         free = Free(centre=False, depth=False, focal=free_focal and not zoom, zoom=zoom)
-        fit = adjust(model, obs, size, free, prior, sigma, iterations=25 if len(focals) == 1 else 12)
+        fit = adjust(model, obs, size, free, prior, tick, iterations=25 if len(focals) == 1 else 12)
         score = np.minimum(fit.error, 4 * size[0] / 640).sum()
         if best is None or score < best[0]:
             best = score, fit, free
     fit, free = best[1:]
     if len(focals) > 1:
-        fit = adjust(fit.model, obs, size, free, prior, sigma, iterations=25)
+        fit = adjust(fit.model, obs, size, free, prior, tick, iterations=25)
     return fit
 
 
