@@ -105,6 +105,10 @@ def run(
         with torch.no_grad():
             feet = bodies.pose(log_scale.exp() * path)[1][:, :, FEET]
             contact = contacts(feet, plane(), height, evidence)
+            if float(contact.sum()) <= 3 and not locked:
+                # nothing ties the ground to anybody: it stays under the lowest feet, however it was tilted
+                height.copy_(_lowest(feet, plane(), evidence))
+                contact = contacts(feet, plane(), height, evidence)
             floor = points_underfoot(feet, contact, slam, points, evidence, log_scale.exp() * path) if moving and index else points[:0]
             floor = torch.as_tensor(floor, dtype=torch.float32)
         minimise(
@@ -117,6 +121,7 @@ def run(
         contact = contacts(keypoints[:, :, FEET], plane(), height, evidence)
         source = "locked" if locked else "contacts" if float(contact.sum()) > 3 else "bodies"
         if source == "bodies":
+            height.copy_(_lowest(keypoints[:, :, FEET], plane(), evidence))
             report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
         final = Ground(plane().numpy().astype(float), float(height), source)
     people = to_people(bodies, evidence, tracks, centre)
@@ -256,8 +261,12 @@ def ground_from_bodies(keypoints, evidence) -> Ground:
         weight = (length * span) ** 4  # straight bodies are long
         up = (axis / length[..., None] * weight[..., None]).sum((0, 1))
         up = up / up.norm()
-        feet = (keypoints[:, :, FEET] @ up)[span].amin(-1)
-        return Ground(up.numpy().astype(float), float(feet.quantile(0.2)), "bodies")
+        return Ground(up.numpy().astype(float), float(_lowest(keypoints[:, :, FEET], up, evidence)), "bodies")
+
+
+def _lowest(feet, up, evidence):
+    """Height along `up` that four fifths of the frames' lowest feet (P, T, 4, 3) stand above."""
+    return (feet @ up)[evidence.span].amin(-1).quantile(0.2)
 
 
 def without_people(points, camera: Camera, body: People) -> World:
