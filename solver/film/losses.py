@@ -70,20 +70,19 @@ class Points:
         return Points(self.frame[keep], self.point[keep], self.xy[keep], self.sigma)
 
 
-def triangulate(points: Points, T_cam_from_world, K, xyz, steps=5):
-    """Points (N, 3) moved to their best place for fixed cameras: damped Gauss-Newton, every point at once, robustly weighted.
-
-    A new place must beat the old one, else the old one stays.
+def triangulate(points: Points, T_cam_from_world, K, xyz, steps=8):
+    """Points (N, 3) moved to their best place for fixed cameras: Levenberg-Marquardt, every point at once with a damping of its own,
+    robustly weighted. A new place must beat the old one, else the old one stays.
     """
-    best, best_cost = xyz.clone(), _cost(points, T_cam_from_world, K, xyz)
-    current = xyz.clone()
+    best, best_cost = xyz, _cost(points, T_cam_from_world, K, xyz)
     R, f = T_cam_from_world[points.frame, :3, :3], K[points.frame, 0, 0]
+    damping = torch.full_like(best_cost, 1e-4)
     for _ in range(steps):
-        cam = transform(T_cam_from_world[points.frame], current[points.point])
+        cam = transform(T_cam_from_world[points.frame], best[points.point])
         z = cam[:, 2:].clamp_min(0.05)
         residual = (project(cam, K[points.frame]) - points.xy) / points.sigma
         squared = (residual**2).sum(-1)
-        weight = (16.0 / (squared + 16.0)) ** 2
+        weight = (CUT**2 / (squared + CUT**2)) ** 2
         dproj = torch.zeros(len(cam), 2, 3, dtype=cam.dtype, device=cam.device)
         dproj[:, 0, 0] = dproj[:, 1, 1] = f / z[:, 0]
         dproj[:, :, 2] = -cam[:, :2] / z**2 * f[:, None]
@@ -92,12 +91,13 @@ def triangulate(points: Points, T_cam_from_world, K, xyz, steps=5):
         g = torch.zeros(len(xyz), 3, dtype=cam.dtype, device=cam.device)
         H.index_add_(0, points.point, weight[:, None, None] * (J.mT @ J))
         g.index_add_(0, points.point, weight[:, None] * (J.mT @ residual[..., None])[..., 0])
-        damp = 1e-3 * torch.diagonal(H, dim1=-2, dim2=-1).amax(-1) + 1e-9
-        current = current - torch.linalg.solve(H + damp[:, None, None] * torch.eye(3, dtype=cam.dtype, device=cam.device), g)
-        cost = _cost(points, T_cam_from_world, K, current)
+        damp = damping * torch.diagonal(H, dim1=-2, dim2=-1).amax(-1) + 1e-9
+        moved = best - torch.linalg.solve(H + damp[:, None, None] * torch.eye(3, dtype=cam.dtype, device=cam.device), g)
+        cost = _cost(points, T_cam_from_world, K, moved)
         better = cost < best_cost
-        best = torch.where(better[:, None], current, best)
+        best = torch.where(better[:, None], moved, best)
         best_cost = torch.where(better, cost, best_cost)
+        damping = damping * torch.where(better, 0.1, 10.0).to(damping)
     return best
 
 
@@ -105,4 +105,4 @@ def _cost(points, T_cam_from_world, K, xyz):
     cam = transform(T_cam_from_world[points.frame], xyz[points.point])
     residual = (project(cam, K[points.frame]) - points.xy) / points.sigma
     cost = torch.zeros(len(xyz), dtype=xyz.dtype, device=xyz.device)
-    return cost.index_add_(0, points.point, robust((residual**2).sum(-1), 4.0) + 1e3 * (cam[:, 2] < 0.05))
+    return cost.index_add_(0, points.point, robust((residual**2).sum(-1), CUT) + 1e3 * (cam[:, 2] < 0.05))
