@@ -36,6 +36,8 @@ KINDS = {
     "unlock": {},
 }
 IDENTITY = ("merge", "split", "delete", "swap")
+# where the solver goes on after a correction; an identity is applied after the stage that it names
+NEXT_STAGE = {**dict.fromkeys(IDENTITY, "track"), "focal": "slam", "height": "body", "ground": "world", "unlock": "world"}
 FEEDS = {"edits": IDENTITY, "slam": ("focal",), "body": ("height",), "world": ("height", "ground", "unlock")}
 
 
@@ -156,17 +158,17 @@ def save(folder: Path, corrections: Corrections) -> None:
 # -- on tracks
 
 
-def apply_to_tracks(tracks: Tracks, corrections: Corrections) -> tuple[Tracks, np.ndarray]:
+def apply_to_tracks(tracks: Tracks, corrections: Corrections, first_frame: int = 0) -> tuple[Tracks, np.ndarray]:
     """Tracks after merges, splits, deletions and swaps; and how the masks' numbers change, (T, 256) uint8.
 
     Numbers stay as they are: a deleted one is not used again, a split gives the later part the number that the correction
-    carries. Pure. Raises ShotError where a correction does not fit these tracks.
+    carries. first_frame: what errors call frame 0 of the take. Pure. Raises ShotError where a correction does not fit.
     """
     T = tracks.boxes.shape[1]
     labels = np.repeat(np.arange(256, dtype=np.uint8)[None], T, 0)
     for item in corrections.items:
         if item["do"] in IDENTITY:
-            tracks, labels = _APPLY[item["do"]](tracks, labels, item)
+            tracks, labels = _APPLY[item["do"]](tracks, labels, item, first_frame)
     return tracks, labels
 
 
@@ -200,7 +202,7 @@ def _relabelled(labels, pairs, first=0):
     return out
 
 
-def _merge(tracks, labels, item):
+def _merge(tracks, labels, item, _first):
     keep, other = _row(tracks, item["keep"]), _row(tracks, item["other"])
     out = _copied(tracks)
     # where both were found, the surer one is believed
@@ -210,13 +212,13 @@ def _merge(tracks, labels, item):
     return _without(out, other), _relabelled(labels, [(item["other"], item["keep"])])
 
 
-def _split(tracks, labels, item):
+def _split(tracks, labels, item, first):
     row, frame = _row(tracks, item["person"]), item["frame"]
     seen = np.flatnonzero(tracks.visible[row])
     if not len(seen) or not seen[0] < frame <= seen[-1]:
         raise ShotError(
-            f"Person {item['person']} cannot be split at frame {frame}.",
-            f"Name a frame from {seen[0] + 1} to {seen[-1]}, in which the person is in the picture."
+            f"Person {item['person']} cannot be split at frame {frame + first}.",
+            f"Name a frame from {seen[0] + 1 + first} to {seen[-1] + first}, in which the person is in the picture."
             if len(seen) > 1
             else "",
         )
@@ -232,21 +234,22 @@ def _split(tracks, labels, item):
     return out, _relabelled(labels, [(item["person"], item["new"])], frame)
 
 
-def _delete(tracks, labels, item):
+def _delete(tracks, labels, item, _first):
     return _without(tracks, _row(tracks, item["person"])), _relabelled(labels, [(item["person"], 0)])
 
 
-def _swap(tracks, labels, item):
+def _swap(tracks, labels, item, first):
     a, b, frame = _row(tracks, item["a"]), _row(tracks, item["b"]), item["frame"]
     if not 0 <= frame < tracks.boxes.shape[1]:
-        raise ShotError(f"The shot has no frame {frame}.", f"Name a frame from 0 to {tracks.boxes.shape[1] - 1}.")
+        last = first + tracks.boxes.shape[1] - 1
+        raise ShotError(f"The shot has no frame {frame + first}.", f"Name a frame from {first} to {last}.")
     out = _copied(tracks)
     for name in _ROWS:
         values = getattr(tracks, name)
         getattr(out, name)[[a, b], frame:] = values[[b, a], frame:]
     if not out.visible[[a, b]].any(1).all():
         raise ShotError(
-            f"Swapped from frame {frame} on, one of the two is never seen.", "Merge them, or name a later frame."
+            f"Swapped from frame {frame + first} on, one of the two is never seen.", "Merge them, or name a later frame."
         )
     return out, _relabelled(labels, [(item["a"], item["b"]), (item["b"], item["a"])], frame)
 
@@ -293,3 +296,55 @@ def ground_of(take: Take) -> tuple[list, float]:
         raise ShotError("The take has no ground yet.", "Run Extract Shot first.")
     T = load_record(path, World).T_world_from_slam
     return T[2, :3].tolist(), float(-T[2, 3])
+
+
+def correct(take: Take, do: str, first_frame: int = 0, **values) -> dict:
+    """Try one more correction on the take's tracks and write it down; returns it. Raises ShotError where it does not fit.
+
+    values: those of KINDS; a split finds its own new number, and "ground" is the ground that the take was solved with.
+    first_frame: what errors call frame 0 of the take.
+    """
+    take.read()
+    corrections = load(take.folder)
+    if do == "ground":
+        values["up"], values["height"] = ground_of(take)
+    if do in (*IDENTITY, "height"):
+        if not take.stage("track").exists():
+            raise ShotError("The take has no people yet.", "Run Extract Shot first.")
+        tracks = load_record(take.stage("track"), Tracks)
+        if do == "split":
+            values["new"] = next_number(tracks, corrections)
+        more = corrections.with_item(do, **values)
+        there, _ = apply_to_tracks(tracks, more, first_frame)
+        if do == "height" and values["person"] not in there.ids:
+            apply_to_tracks(tracks, corrections.with_item("delete", person=values["person"]))  # says who there is
+    else:
+        more = corrections.with_item(do, **values)
+    save(take.folder, more)
+    return more.items[-1]
+
+
+def undo(take: Take) -> dict:
+    """Take the last correction back; returns it. Raises ShotError where there is none."""
+    take.read()
+    corrections = load(take.folder)
+    if not corrections.items:
+        raise ShotError("There is no correction to undo.")
+    save(take.folder, Corrections(corrections.items[:-1]))
+    return corrections.items[-1]
+
+
+def describe(item, first_frame: int = 0) -> str:
+    """One correction in an artist's words. first_frame: what to call frame 0 of the take."""
+    shown = {**item, "frame": item.get("frame", 0) + first_frame}
+    return {
+        "merge": "{other} is person {keep}.", "split": "From frame {frame} on person {person} is somebody else: {new}.",
+        "delete": "Person {person} is left out.", "swap": "Persons {a} and {b} change numbers from frame {frame} on.",
+        "height": "Person {person} is {metres} m tall.", "focal": "The lens is {mm} mm.", "ground": "The ground is locked.",
+        "unlock": "The ground is free.",
+    }[item["do"]].format(**shown)  # fmt: skip
+
+
+def goes_on(item) -> str:
+    """Where the solver goes on because of a correction, made or undone: "after track" or "from slam"."""
+    return f"{'after' if item['do'] in IDENTITY else 'from'} {NEXT_STAGE[item['do']]}"

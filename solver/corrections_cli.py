@@ -6,14 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from .corrections import IDENTITY, Corrections, apply_to_tracks, ground_of, load, next_number, save
+from .corrections import correct, describe, goes_on, load, undo
 from .protocol import ShotError
-from .records import Tracks, load_record
 from .take import Take
 
-_NEXT = {
-    "merge": "track", "split": "track", "delete": "track", "swap": "track", "focal": "slam", "height": "body", "ground": "world",
-    "unlock": "world",
+# what of each correction stands in the command line
+_GIVEN = {
+    "merge": ("keep", "other"), "split": ("person", "frame"), "delete": ("person",), "swap": ("a", "b", "frame"),
+    "height": ("person", "metres"), "focal": ("mm",),
 }  # fmt: skip
 
 
@@ -57,63 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments) -> str:
     take = Take(arguments.take)
-    take.read()
-    corrections = load(take.folder)
-    if arguments.action == "show":
-        return "\n".join(describe(item) for item in corrections.items) or "No corrections."
-    if arguments.action == "undo":
-        if not corrections.items:
-            raise ShotError("There is no correction to undo.")
-        last = corrections.items[-1]
-        save(take.folder, Corrections(corrections.items[:-1]))
-        return f"Undone: {describe(last)} {_then(last['do'])}"
-    corrections = correct(take, corrections, arguments)
-    save(take.folder, corrections)
-    return f"{describe(corrections.items[-1])} {_then(corrections.items[-1]['do'])}"
+    do = arguments.action
+    if do == "show":
+        take.read()
+        return "\n".join(describe(item) for item in load(take.folder).items) or "No corrections."
+    if do == "undo":
+        last = undo(take)
+        return f"Undone: {describe(last)} {_then(last)}"
+    if do == "ground" and arguments.ground == "unlock":
+        do = "unlock"
+    item = correct(take, do, **{name: getattr(arguments, name) for name in _GIVEN.get(do, ())})
+    return f"{describe(item)} {_then(item)}"
 
 
-def correct(take: Take, corrections: Corrections, arguments) -> Corrections:
-    """The corrections with one more, tried on the take's tracks. Raises ShotError where it does not fit."""
-    do, values = arguments.action, {}
-    if do == "ground":
-        if arguments.ground == "lock":
-            up, height = ground_of(take)
-            values = {"up": up, "height": height}
-        else:
-            do = "unlock"
-    elif do == "focal":
-        values = {"mm": arguments.mm}
-    else:
-        if not take.stage("track").exists():
-            raise ShotError("The take has no people yet.", "Run Extract Shot first.")
-        tracks = load_record(take.stage("track"), Tracks)
-        names = {"merge": ("keep", "other"), "split": ("person", "frame"), "delete": ("person",), "swap": ("a", "b", "frame"),
-                 "height": ("person", "metres")}[do]  # fmt: skip
-        values = {name: getattr(arguments, name) for name in names}
-        if do == "split":
-            values["new"] = next_number(tracks, corrections)
-        more = corrections.with_item(do, **values)
-        there, _ = apply_to_tracks(tracks, more)
-        if do == "height" and values["person"] not in there.ids:
-            apply_to_tracks(tracks, corrections.with_item("delete", person=values["person"]))  # says who there is
-        return more
-    return corrections.with_item(do, **values)
-
-
-def describe(item) -> str:
-    """One correction in an artist's words."""
-    return {
-        "merge": "{other} is person {keep}.", "split": "From frame {frame} on person {person} is somebody else: {new}.",
-        "delete": "Person {person} is left out.", "swap": "Persons {a} and {b} change numbers from frame {frame} on.",
-        "height": "Person {person} is {metres} m tall.", "focal": "The lens is {mm} mm.", "ground": "The ground is locked.",
-        "unlock": "The ground is free.",
-    }[item["do"]].format(**item)  # fmt: skip
-
-
-def _then(kind) -> str:
-    stage = _NEXT[kind]
-    return (
-        f"Run extract again: it goes on after {stage}."
-        if kind in IDENTITY
-        else f"Run extract again: it goes on from {stage}."
-    )
+def _then(item) -> str:
+    return f"Run extract again: it goes on {goes_on(item)}."

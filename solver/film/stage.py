@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import torch
 
@@ -21,6 +23,34 @@ LEARNING_RATE = {"chain": 2e-3, "points": 1e-3, "focal": 1e-3}
 HELD_OUT = 5  # every fifth track and joint judges and does not pull
 WIDE = 16.0  # how much wider the robust cut is at first
 SIGMA_JERK = 3.0  # m/s^2 and rad/s^2 from frame to frame: only what no film camera does is held back
+TERMS = ["joints", "points", "smooth", "focal", "composition"]
+
+
+@dataclass
+class Problem:
+    """A start camera and the evidence that may move it. Tensors on the device of the solve; the camera in float64."""
+
+    T0: torch.Tensor  # (T, 4, 4) Ĉ, world from camera
+    K0: torch.Tensor  # (T, 3, 3) px
+    xyz0: torch.Tensor  # (N, 3) m, background points
+    joints: Joints
+    points: Points
+    heldout_joints: Joints
+    heldout_points: Points
+    composition: Composition | None
+    turning_only: bool
+    focal_sigma: float  # of the log focal length; 0 where it was given
+    fps: float
+
+
+@dataclass
+class Solution:
+    """A camera that was found, its points, and how the loss fell."""
+
+    T: torch.Tensor
+    K: torch.Tensor
+    xyz: torch.Tensor
+    history: np.ndarray = field(default_factory=lambda: np.zeros((0, len(TERMS))))
 
 
 def run(shot: Shot, tracks: Tracks, slam: Slam, start: World, masks, model, fps: float, options: Options, report: Reporter) -> Film:
@@ -28,46 +58,52 @@ def run(shot: Shot, tracks: Tracks, slam: Slam, start: World, masks, model, fps:
 
     masks: index -> (H, W) instance mask of the video.
     """
+    problem = pose_problem(shot, tracks, slam, start, masks, model, fps, options, report)
+    if slam.verdict == "static" or (len(problem.joints.frame) == 0 and len(problem.points.frame) == 0):
+        return judge(problem, None, start)
+    chain = CameraChain(problem.T0, turning_only=problem.turning_only)
+    with one_thread():
+        solution = optimise(problem, chain, report)
+    return judge(problem, solution, start)
+
+
+def pose_problem(shot, tracks, slam, start, masks, model, fps, options, report) -> Problem:
+    """Gather the evidence, a fifth of it put aside to judge."""
     torch.manual_seed(options.seed)
     device, dtype = torch.device(options.device), torch.float64
-    camera = start.camera
-    T0 = torch.as_tensor(camera.T_world_from_cam, dtype=dtype, device=device)
-    K0 = torch.as_tensor(camera.K, dtype=dtype, device=device)
-    xyz0 = torch.as_tensor(start.points_world, dtype=dtype, device=device)
+    pick = lambda a: torch.as_tensor(a, dtype=dtype, device=device)
     joints = observed_joints(tracks, start, model, dtype, device)
     points = Points(
         torch.as_tensor(slam.obs_frame, device=device).long(), torch.as_tensor(slam.obs_point, device=device).long(),
-        torch.as_tensor(slam.obs_xy, dtype=dtype, device=device), SIGMA_POINT * shot.width / 640,
+        pick(slam.obs_xy), SIGMA_POINT * shot.width / 640,
     )  # fmt: skip
     generator = torch.Generator().manual_seed(options.seed)
     joint_out = (torch.randint(HELD_OUT, (len(joints.frame),), generator=generator) == 0).to(device)
-    point_out = (torch.randint(HELD_OUT, (len(xyz0),), generator=generator) == 0).to(device)[points.point]
-    held = (joints.part(joint_out), points.part(point_out))
-    if slam.verdict == "static" or (len(joints.frame) == 0 and len(points.frame) == 0):
-        reason = heldout(held, T0, K0, xyz0)
-        return Film(camera, start.points_world, "start", reason, reason, np.zeros((0, 0)), [])
-    chain = CameraChain(T0, turning_only=slam.verdict == "rotation")
-    fit = (joints.part(~joint_out), points.part(~point_out))
-    focal_free = slam.focal_source != "given"
+    point_out = (torch.randint(HELD_OUT, (len(start.points_world),), generator=generator) == 0).to(device)[points.point]
     composition = None
-    if options.quality == "preview":
-        report.warn("Preview quality: the camera was not compared with the people's silhouettes.")
-    elif len(joints.frame):
-        report.progress(0, STEPS, "Building the people's radiance field")
-        composition = compose(start, masks, model, device, generator)
-    with one_thread():
-        history, xyz, log_focal = optimise(chain, fit, composition, K0, xyz0, focal_free, slam.focal_sigma, fps, report)
-    with torch.no_grad():
-        T, K = chain(), scaled_focal(K0, log_focal)
-    before, after = heldout(held, T0, K0, xyz0), heldout(held, T, K, xyz)
-    if composition is not None and len(composition):
-        before["composition"], after["composition"] = composition.heldout(T0, K0), composition.heldout(T, K)
+    if slam.verdict != "static" and len(joints.frame):
+        if options.quality == "preview":
+            report.warn("Preview quality: the camera was not compared with the people's silhouettes.")
+        else:
+            report.progress(0, STEPS, "Building the people's radiance field")
+            composition = compose(start, masks, model, device, generator)
+    return Problem(
+        pick(start.camera.T_world_from_cam), pick(start.camera.K), pick(start.points_world),
+        joints.part(~joint_out), points.part(~point_out), joints.part(joint_out), points.part(point_out),
+        composition, slam.verdict == "rotation", 0.0 if slam.focal_source == "given" else max(slam.focal_sigma, 1e-3), fps,
+    )  # fmt: skip
+
+
+def judge(problem: Problem, solution: Solution | None, start: World) -> Film:
+    """C*, or Ĉ where the held-out evidence does not prefer C*."""
+    before = heldout(problem, problem.T0, problem.K0, problem.xyz0)
+    if solution is None:
+        return Film(start.camera, start.points_world, "start", before, before, np.zeros((0, 0)), [])
+    after = heldout(problem, solution.T, solution.K, solution.xyz)
     if sum(after.values()) >= sum(before.values()):
-        return Film(camera, start.points_world, "start", before, after, history, TERMS)
-    return Film(Camera(T.cpu().numpy(), K.cpu().numpy()), xyz.cpu().numpy(), "optimised", before, after, history, TERMS)
-
-
-TERMS = ["joints", "points", "smooth", "focal", "composition"]
+        return Film(start.camera, start.points_world, "start", before, after, solution.history, TERMS)
+    camera = Camera(solution.T.cpu().numpy(), solution.K.cpu().numpy())
+    return Film(camera, solution.xyz.cpu().numpy(), "optimised", before, after, solution.history, TERMS)
 
 
 def compose(world: World, masks, model, device, generator) -> Composition:
@@ -98,9 +134,10 @@ def scaled_focal(K, log_focal):
     return out
 
 
-def optimise(chain: CameraChain, fit, composition, K0, xyz0, focal_free, focal_sigma, fps, report):
-    """First frame alone (Eq. 5), then the whole trajectory (Eq. 8). Returns the loss history (steps, terms), points and log focal."""
-    joints, points = fit
+def optimise(problem: Problem, chain: CameraChain, report: Reporter) -> Solution:
+    """First frame alone (Eq. 5), then the whole trajectory (Eq. 8)."""
+    joints, points, composition = problem.joints, problem.points, problem.composition
+    K0, xyz0 = problem.K0, problem.xyz0
     depth = (xyz0 - chain.origin).norm(dim=-1, keepdim=True) if len(xyz0) else xyz0[:, :1]
     move = torch.zeros_like(xyz0).requires_grad_()
     log_focal = torch.zeros((), dtype=K0.dtype, device=K0.device, requires_grad=True)
@@ -115,10 +152,11 @@ def optimise(chain: CameraChain, fit, composition, K0, xyz0, focal_free, focal_s
     groups = [
         {"params": chain.parameters(), "lr": LEARNING_RATE["chain"]},
         {"params": [move], "lr": LEARNING_RATE["points"]},
-        {"params": [log_focal] if focal_free else [], "lr": LEARNING_RATE["focal"]},
+        {"params": [log_focal] if problem.focal_sigma else [], "lr": LEARNING_RATE["focal"]},
     ]
-    optimiser = torch.optim.Adam([g for g in groups if g["params"]], betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [g["lr"] for g in groups if g["params"]], total_steps=STEPS, pct_start=0.2)
+    groups = [g for g in groups if g["params"]]
+    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [g["lr"] for g in groups], total_steps=STEPS, pct_start=0.2)
     history = []
     for index in range(STEPS):
         optimiser.zero_grad()
@@ -128,8 +166,8 @@ def optimise(chain: CameraChain, fit, composition, K0, xyz0, focal_free, focal_s
         terms = [
             joints.loss(T_cam, K, cut),
             points.loss(T_cam, K, xyz0 + move * depth, cut),
-            smooth(T, fps),
-            (log_focal / max(focal_sigma, 1e-3)) ** 2,
+            smooth(T, problem.fps),
+            (log_focal / max(problem.focal_sigma, 1e-3)) ** 2,
         ]
         looked = index - (STEPS - STEPS_COMPOSITION)
         if composition is not None and len(composition) and looked >= 0:
@@ -143,7 +181,7 @@ def optimise(chain: CameraChain, fit, composition, K0, xyz0, focal_free, focal_s
         history.append([t.item() for t in terms])
         report.progress(index, STEPS, f"loss {loss.item():.0f}")
     with torch.no_grad():
-        return np.array(history), xyz0 + move * depth, log_focal.detach()
+        return Solution(chain(), scaled_focal(K0, log_focal), xyz0 + move * depth, np.array(history))
 
 
 def _shift(chain):
@@ -160,9 +198,10 @@ def smooth(T, fps):
     return (jerk**2).sum() / 2
 
 
-def heldout(held, T_world_from_cam, K, xyz) -> dict:
-    """Mean robust residual of evidence that did not pull, in sigma^2: joints against S_w, points after their own triangulation."""
-    joints, points = held
+def heldout(problem: Problem, T_world_from_cam, K, xyz) -> dict:
+    """Mean robust residual of evidence that did not pull, in sigma^2: joints against S_w, points after their own triangulation,
+    pixels against the render."""
+    joints, points, composition = problem.heldout_joints, problem.heldout_points, problem.composition
     T_cam = invert(T_world_from_cam)
     out = {}
     with torch.no_grad():
@@ -170,4 +209,6 @@ def heldout(held, T_world_from_cam, K, xyz) -> dict:
             out["joints"] = float(joints.loss(T_cam, K) / len(joints.frame))
         if len(points.frame):
             out["points"] = float(points.loss(T_cam, K, triangulate(points, T_cam, K, xyz)) / len(points.frame))
+        if composition is not None and len(composition):
+            out["composition"] = composition.heldout(T_world_from_cam, K)
     return out

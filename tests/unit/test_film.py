@@ -132,9 +132,10 @@ def test_film_mends_a_bent_camera(bent):
 def test_guard_keeps_a_start_camera_that_is_better(bent, monkeypatch):
     model, truth, start = bent
 
-    def spoil(chain, fit, composition, K0, xyz0, *_):
+    def spoil(problem, chain, report):
         chain.w1.data.add_(0.2)
-        return np.zeros((1, 5)), xyz0, torch.zeros((), dtype=torch.float64)
+        with torch.no_grad():
+            return stage.Solution(chain(), problem.K0, problem.xyz0)
 
     monkeypatch.setattr(stage, "optimise", spoil)
     film = stage.run(Frame, truth.tracks, truth.slam, start, None, model, FPS, Options("c", "t", quality="preview"), Reporter())
