@@ -37,7 +37,13 @@ KINDS = {
 }
 IDENTITY = ("merge", "split", "delete", "swap")
 # where the solver goes on after a correction; an identity is applied after the stage that it names
-NEXT_STAGE = {**dict.fromkeys(IDENTITY, "track"), "focal": "slam", "height": "body", "ground": "world", "unlock": "world"}
+NEXT_STAGE = {
+    **dict.fromkeys(IDENTITY, "track"),
+    "focal": "slam",
+    "height": "body",
+    "ground": "world",
+    "unlock": "world",
+}
 FEEDS = {"edits": IDENTITY, "slam": ("focal",), "body": ("height",), "world": ("height", "ground", "unlock")}
 
 
@@ -249,7 +255,8 @@ def _swap(tracks, labels, item, first):
         getattr(out, name)[[a, b], frame:] = values[[b, a], frame:]
     if not out.visible[[a, b]].any(1).all():
         raise ShotError(
-            f"Swapped from frame {frame + first} on, one of the two is never seen.", "Merge them, or name a later frame."
+            f"Swapped from frame {frame + first} on, one of the two is never seen.",
+            "Merge them, or name a later frame.",
         )
     return out, _relabelled(labels, [(item["a"], item["b"]), (item["b"], item["a"])], frame)
 
