@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..skeleton import BLAZEPOSE_OF_KEYPOINT, KEYPOINT_MIRROR
-from .backend import SURE
+from .backend import HIPS, SURE
 
 ARMS = ((5, 6), (7, 8), (9, 10))
 LEGS = ((11, 12), (13, 14), (15, 16))
 # The COCO joint that must be seen for a foot or hand keypoint (17..24) to be believed.
 _CARRIER = (15, 16, 15, 16, 9, 10, 9, 10)
+KNEES, ANKLES = slice(13, 15), slice(15, 17)
+RIM = 0.04  # of a person's size, two cells of the first network: what is nearer to the picture's edge may as well lie beyond it
 _BLAZE = np.array(BLAZEPOSE_OF_KEYPOINT)
 # Landmarks of BlazePose, left and right, that go with each group.
 _BLAZE_ARMS = ((11, 12), (13, 14), (15, 16), (17, 18), (19, 20), (21, 22))
@@ -142,12 +144,18 @@ def join(joints, landmarks, world, presence, size, width, height):
     carrier = list(_CARRIER)
     trust = np.clip((first[:, carrier, 2] - SURE) / 0.3, 0, 1) * np.exp(-((apart[:, carrier] / 0.06) ** 2))
     two[:, 17:, 2] = 0.5 * body[:, 17:] * trust
-    inside = (two[..., 0] >= 0) & (two[..., 0] <= width) & (two[..., 1] >= 0) & (two[..., 1] <= height)
+    # What lies outside the picture is pinned to its edge, and an ankle below such a knee somewhere near it.
+    margin = np.minimum(two[..., :2], [width, height] - two[..., :2]).min(-1)
+    inside = margin > RIM * scale
+    inside[:, ANKLES] &= inside[:, KNEES]
+    inside[:, 17:] &= inside[:, carrier]
     two[..., 2] *= inside & seen[:, None]
     two[..., 2][two[..., 2] < 0.1] = 0
     three[..., :3] = np.nan_to_num(world[:, _BLAZE])
     three[:, :17, 3] = body[:, :17] * np.clip(two[:, :17, 2] / 0.3, 0, 1)
     three[:, 17:, 3] = body[:, 17:] * (two[:, 17:, 2] > 0)
+    # They are counted from the hips: the second network folds a bust up so that its hips come into the picture.
+    three[..., 3] *= (two[:, HIPS, 2] > 0).any(1)[:, None]
     return two, three
 
 
