@@ -166,3 +166,10 @@ def use_nodes(datablock) -> None:
     """Switch a material or world to nodes, which 5.0 and later always are."""
     if bpy.app.version < (5, 0):
         datablock.use_nodes = True
+
+
+def operator_properties(group: str, name: str) -> set[str] | None:
+    """What an operator of Blender takes; None where this Blender, or an add-on that is switched off, does not have it."""
+    if name not in dir(getattr(bpy.ops, group)):
+        return None
+    return set(getattr(getattr(bpy.ops, group), name).get_rna_type().properties.keys())

@@ -20,6 +20,16 @@ QUALITY = (
     ("final", "Final", "Everything the solver can do"),
 )
 
+EXPORT_FORMATS = (
+    ("NPZ", "AMASS (.npz)", "Write each person and the camera as arrays, as they were solved"),
+    ("BVH", "BVH (.bvh)", "Write the motion of each person"),
+    ("FBX", "FBX (.fbx)", "Write the camera and the people with their bodies"),
+    ("GLTF", "glTF (.glb)", "Write the camera and the people with their bodies"),
+    ("USD", "USD (.usdc)", "Write the camera and the people with their bodies"),
+    ("ABC", "Alembic (.abc)", "Write the camera and the bodies as moving meshes"),
+    ("CHAN", "Nuke Camera (.chan)", "Write the camera alone"),
+)
+
 
 def _is_take(_settings, collection):
     return TAKE_KEY in collection
@@ -73,6 +83,50 @@ class ReshootSettings(bpy.types.PropertyGroup):
     plate: BoolProperty(name="Clean Plate", description="Build the background without people", default=True)
     match_scene: BoolProperty(
         name="Match Scene to Shot", description="Give this scene the size, frame rate and range of the shot"
+    )
+    people_files: StringProperty(
+        name="People",
+        description="Take the people from files of other programs. Several are parted by semicolons. Empty: find them",
+        subtype="FILE_PATH",
+        options=compat.PATH,
+    )
+    masks_dir: StringProperty(
+        name="Masks",
+        description="Take the people's masks from this folder. Empty: draw them",
+        subtype="DIR_PATH",
+        options=compat.PATH,
+    )
+    joints_file: StringProperty(
+        name="Joints",
+        description="Take the joints in the picture from this file. Empty: find them",
+        subtype="FILE_PATH",
+        options=compat.PATH,
+    )
+    camera_file: StringProperty(
+        name="Camera",
+        description="Take the camera from this file: COLMAP, .chan, npz or json. Empty: find it",
+        subtype="FILE_PATH",
+        options=compat.PATH,
+    )
+    correct_person: IntProperty(
+        name="Person", description="Choose the person to correct, by number", default=1, min=1, max=255
+    )
+    correct_other: IntProperty(
+        name="Other", description="Choose the other person, by number", default=2, min=1, max=255
+    )
+    height: FloatProperty(
+        name="Height", description="Set how tall the person is", default=1.75, min=0.3, max=2.6, unit="LENGTH"
+    )
+    lens: FloatProperty(
+        name="Lens",
+        description="Set the focal length of the film camera on a 36 mm sensor",
+        default=35.0,
+        min=4.0,
+        max=2000.0,
+        unit="CAMERA",
+    )
+    export_format: EnumProperty(
+        name="Format", description="Choose the format of the file", items=EXPORT_FORMATS, default="FBX"
     )
     take: PointerProperty(
         name="Loaded Take", description="Choose the take to work with", type=bpy.types.Collection, poll=_is_take

@@ -5,7 +5,18 @@ from __future__ import annotations
 import bpy
 
 from . import jobs, preferences, properties
-from .operators import bake_camera, extract, files, load_take, retarget, setup_composite, setup_scene
+from .operators import (
+    bake_camera,
+    correct,
+    export,
+    extract,
+    files,
+    load_take,
+    resolve,
+    retarget,
+    setup_composite,
+    setup_scene,
+)
 from .panels import sidebar
 
 CLASSES = (
@@ -13,10 +24,13 @@ CLASSES = (
     *properties.CLASSES,
     *extract.CLASSES,
     *load_take.CLASSES,
+    *correct.CLASSES,
+    *resolve.CLASSES,
     *bake_camera.CLASSES,
     *retarget.CLASSES,
     *setup_composite.CLASSES,
     *setup_scene.CLASSES,
+    *export.CLASSES,
     *files.CLASSES,
     *sidebar.CLASSES,
 )

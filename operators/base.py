@@ -41,6 +41,15 @@ def absolute(path: str, what: str) -> Path:
     return Path(bpy.path.abspath(path)).resolve()
 
 
+def absolute_list(paths: str, what: str) -> list[str]:
+    """Absolute paths of files or folders that are there, from one text with semicolons between. Raises ShotError."""
+    found = [absolute(path.strip(), what) for path in paths.split(";") if path.strip()]
+    for path in found:
+        if not path.exists():
+            raise ShotError(f"The {what} {path} was not found.", "Choose another, or leave it empty.")
+    return [str(path) for path in found]
+
+
 def has_take(cls, context) -> bool:
     """Poll: there is a take in this file."""
     if scene_take.take_collections():
@@ -89,3 +98,11 @@ def show_scene(context, scene) -> None:
     scene.reshoot.take = context.scene.reshoot.take
     if context.window is not None and not bpy.app.background:
         context.window.scene = scene
+
+
+def redraw(context) -> None:
+    """Let the panels show what has changed."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()

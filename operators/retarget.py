@@ -18,8 +18,12 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
     bl_description = "Give a character the motion of a person of the take, as a new action"
     bl_options = {"REGISTER", "UNDO"}
 
-    person: bpy.props.IntProperty(name="Person", description="Choose the person of the take, by number", default=1, min=1)
-    armature: bpy.props.StringProperty(name="Rig", description="Name the character's armature. Empty: the active object")
+    person: bpy.props.IntProperty(
+        name="Person", description="Choose the person of the take, by number", default=1, min=1
+    )
+    armature: bpy.props.StringProperty(
+        name="Rig", description="Name the character's armature. Empty: the active object"
+    )
     take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
     take_dir: bpy.props.StringProperty(
         name="Take Folder", description="Read this take folder instead of one that is loaded", subtype="DIR_PATH"
@@ -57,7 +61,9 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
             root = scene_take.part(collection, "world")
             world = np.array(root.matrix_world) if root else None
             if armature in collection.all_objects[:]:
-                raise ShotError("This armature is a solved person of the take itself.", "Choose your character's armature.")
+                raise ShotError(
+                    "This armature is a solved person of the take itself.", "Choose your character's armature."
+                )
         name = f"{label} Person {self.person} on {armature.name}"
         track = load_track(folder, self.person)
         action, _, _, mapping = actions.retarget(
@@ -66,7 +72,9 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
         said = f"{armature.name} now moves as person {self.person}, in the action {action.name}"
         warnings = []
         if mapping.source == "structure":
-            warnings.append(f"The bones of {armature.name} were told apart by their shape, not by name: look the result over.")
+            warnings.append(
+                f"The bones of {armature.name} were told apart by their shape, not by name: look the result over."
+            )
         if self.keep_feet and not all(f"foot.{side}" in mapping.bones for side in "LR"):
             warnings.append(f"No feet were found on {armature.name}, so they are not kept on the floor.")
         return said, warnings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import jobs
+from ..scene import corrections
 from ..scene import take as scene_take
 
 
@@ -37,9 +38,10 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
         if job.status in (jobs.RUNNING, jobs.STOPPING):
             row = layout.row(align=True)
             stopping = job.status == jobs.STOPPING
-            row.progress(factor=job.fraction, text="Stopping" if stopping else job.stage)
+            percent = f"{job.stage} {100 * job.fraction:.0f} %"
+            row.progress(factor=job.fraction, text="Stopping" if stopping else percent)
             row.operator("shot.cancel", text="", icon="X")
-            layout.label(text=job.text or "The solver is loading")
+            _lines(layout, job.text or "The solver is loading", "NONE")
         else:
             row = layout.row()
             row.scale_y = 1.6
@@ -49,6 +51,8 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
             extract.filepath, extract.take_dir = settings.filepath, settings.take_dir
             for name in ("quality", "max_height", "focal_mm", "cut", "plate", "match_scene"):
                 setattr(extract, name, getattr(settings, name))
+            extract.people, extract.masks = settings.people_files, settings.masks_dir
+            extract.joints, extract.known_camera = settings.joints_file, settings.camera_file
         _outcome(layout, job)
         layout.operator("shot.load_take", icon="FILE_FOLDER").match_scene = settings.match_scene
         layout.prop(settings, "take", icon="OUTLINER_COLLECTION")
@@ -91,6 +95,18 @@ class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
             layout.prop(settings, name)
 
 
+class SHOT_PT_shot_imports(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_shot_imports"
+    bl_label = "Bring Your Own"
+    bl_parent_id = "SHOT_PT_shot"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.prepare(), context.scene.reshoot
+        for name in ("people_files", "masks_dir", "joints_file", "camera_file"):
+            layout.prop(settings, name)
+
+
 class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
     bl_idname = "SHOT_PT_people"
     bl_label = "People"
@@ -117,6 +133,52 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
             row.label(text=f"{first}–{last}")
             row.prop(armature, "hide_viewport", text="", emboss=False)
         layout.operator("shot.open_report", icon="URL")
+
+
+class SHOT_PT_corrections(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_corrections"
+    bl_label = "Corrections"
+    bl_parent_id = "SHOT_PT_people"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return _take(context) is not None
+
+    def draw(self, context):
+        layout, settings, take = self.prepare(), context.scene.reshoot, _take(context)
+        frame, person, other = context.scene.frame_current, settings.correct_person, settings.correct_other
+        column = layout.column()
+        column.prop(settings, "correct_person")
+        column.prop(settings, "correct_other")
+        row = layout.row(align=True)
+        merge = row.operator("shot.merge_people")
+        merge.person, merge.other = person, other
+        swap = row.operator("shot.swap_people", text=f"Swap from {frame}")
+        swap.person, swap.other, swap.frame = person, other, frame
+        row = layout.row(align=True)
+        row.operator("shot.delete_person").person = person
+        split = row.operator("shot.split_person", text=f"Split at {frame}")
+        split.person, split.frame = person, frame
+        row = layout.row()
+        row.prop(settings, "height")
+        height = row.operator("shot.set_height", text="", icon="CHECKMARK")
+        height.person, height.metres = person, settings.height
+        row = layout.row()
+        row.prop(settings, "lens")
+        row.operator("shot.set_focal", text="", icon="CHECKMARK").mm = settings.lens
+        row = layout.row(align=True)
+        row.operator("shot.lock_ground", icon="LOCKED")
+        row.operator("shot.unlock_ground", icon="UNLOCKED")
+        made = corrections.lines(take)
+        if made:
+            box = layout.box()
+            for line in made:
+                _lines(box, line, "DOT")
+            box.operator("shot.undo_correction", icon="LOOP_BACK")
+        row = layout.row()
+        row.scale_y = 1.3
+        row.operator("shot.resolve", icon="FILE_REFRESH")
 
 
 class SHOT_PT_camera(ReshootPanel, bpy.types.Panel):
@@ -174,11 +236,26 @@ class SHOT_PT_output(ReshootPanel, bpy.types.Panel):
         stage.content, stage.retime, stage.characters = settings.content, settings.set_retime, characters
 
 
+class SHOT_PT_export(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_export"
+    bl_label = "Export"
+    bl_order = 5
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.prepare(), context.scene.reshoot
+        layout.prop(settings, "export_format")
+        layout.operator("shot.export", icon="EXPORT").format = settings.export_format
+
+
 CLASSES = (
     SHOT_PT_shot,
     SHOT_PT_shot_options,
+    SHOT_PT_shot_imports,
     SHOT_PT_people,
+    SHOT_PT_corrections,
     SHOT_PT_camera,
     SHOT_PT_retarget,
     SHOT_PT_output,
+    SHOT_PT_export,
 )

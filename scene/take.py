@@ -36,7 +36,7 @@ def load(scene, folder, frame_start: int = 1, match_scene: bool = False, smpl_fo
     """
     take = read_take(folder)
     warnings = list(take.warnings)
-    bodies = {kind: read_body(kind, smpl_folder) for kind in {p.body for p in take.people}}
+    bodies = _bodies(take, smpl_folder)
     name = Path(take.folder).resolve().name or "Take"
     collection = bpy.data.collections.new(name)
     scene.collection.children.link(collection)
@@ -59,6 +59,68 @@ def load(scene, folder, frame_start: int = 1, match_scene: bool = False, smpl_fo
     if match_scene:
         match(scene, take, frame_start)
     return loaded
+
+
+def renew(collection, smpl_folder=None) -> list[str]:
+    """Bring a take's collection up to date with its folder. Raises ShotError before anything is changed; returns warnings.
+
+    Its empty stays, with where it was put; the camera stays and gets a new action; everything else is made anew, and
+    what pointed at a person's armature points at the new one.
+    """
+    take, frame_start = data_of(collection), int(collection[START_KEY])
+    bodies = _bodies(take, smpl_folder)
+    refuse_unseen(collection)
+    name = collection.name
+    root, cam = part(collection, "world"), part(collection, "camera")
+    if root is None:
+        root = _empty(f"{name} World", collection)
+    path = camera_module.path_of_take(take, frame_start)
+    if cam is None:
+        cam = camera_module.new_camera(f"{name} Camera", path, collection, root)
+        _mark(cam, "camera")
+    else:
+        camera_module.write(cam, path, f"{name} Camera")
+    before = {armature[PERSON_KEY]: armature for armature in persons(collection)}
+    old = [o for o in collection.all_objects if o.get(ROLE_KEY) in ("person", "body", "ground", "points")]
+    for item in old:
+        item.name = f"{item.name} old"  # so that the new one gets the name
+    loaded = Loaded(collection, root, cam, warnings=list(take.warnings))
+    for person in take.people:
+        _load_person(person, frame_start, loaded, bodies[person.body], name)
+        if person.id in before:
+            before[person.id].user_remap(loaded.armatures[person.id])
+    for item in old:
+        _remove(item)
+    _ground(take, collection, root, name)
+    if len(take.points_world):
+        _points(take, collection, root, name)
+    folder = Path(take.folder).resolve()
+    for image in bpy.data.images:
+        if image.filepath and folder in Path(bpy.path.abspath(image.filepath)).resolve().parents:
+            image.reload()  # the plate and the masks have changed on disk
+    return loaded.warnings
+
+
+def refuse_unseen(collection) -> None:
+    """Raises ShotError where the take's collection is not in the scene and view layer that the artist works in."""
+    layer = bpy.context.view_layer
+    if not all(item.name in layer.objects for item in collection.all_objects):
+        scene = home(collection)
+        raise ShotError(
+            f"{collection.name} is not in view here.",
+            f"Go to the scene {scene.name if scene else ''}, switch the collection on, and try again.",
+        )
+
+
+def _remove(item):
+    data = item.data
+    bpy.data.objects.remove(item)
+    if data.users == 0:
+        (bpy.data.armatures if isinstance(data, bpy.types.Armature) else bpy.data.meshes).remove(data)
+
+
+def _bodies(take: TakeData, smpl_folder) -> dict:
+    return {kind: read_body(kind, smpl_folder) for kind in {p.body for p in take.people}}
 
 
 def _load_person(person: PersonTrack, frame_start, loaded: Loaded, body, name):

@@ -46,7 +46,10 @@ def test_every_operator_has_a_label_a_tooltip_and_no_full_stop(blender):
             assert not prop.description.endswith("."), f"{cls.__name__}.{prop.identifier}"
 
 
-NEED_A_TAKE = ("bake_camera", "setup_composite", "setup_scene", "open_report")
+NEED_A_TAKE = (
+    "bake_camera", "setup_composite", "setup_scene", "open_report", "merge_people", "swap_people", "split_person", "delete_person",
+    "set_height", "set_focal", "lock_ground", "unlock_ground", "undo_correction", "resolve", "export",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NEED_A_TAKE)
@@ -148,6 +151,8 @@ def draw_all(bpy):
 
     drawn = {}
     for cls in sidebar.CLASSES:
+        if hasattr(cls, "poll") and not cls.poll(bpy.context):
+            continue
         drawn[cls.bl_label] = []
         panel = SimpleNamespace(layout=Ink(bpy, drawn[cls.bl_label]))
         panel.prepare = MethodType(cls.prepare, panel)
@@ -157,20 +162,31 @@ def draw_all(bpy):
 
 def test_panels_draw_before_and_after_loading(blender, take):
     drawn = draw_all(blender)
-    assert list(drawn) == ["Shot", "Options", "People", "Camera", "Retarget", "Output"]
+    assert list(drawn) == ["Shot", "Options", "Bring Your Own", "People", "Camera", "Retarget", "Output", "Export"]
     assert "shot.extract" in drawn["Shot"] and "Extract a shot or load a take first" in drawn["People"]
     blender.ops.shot.load_take(directory=str(take[0]))
     drawn = draw_all(blender)
+    assert list(drawn).index("Corrections") == list(drawn).index("People") + 1
     assert "Person 1" in drawn["People"] and "1–10" in drawn["People"]
+    order = [
+        "shot.merge_people",
+        "shot.delete_person",
+        "shot.set_height",
+        "shot.set_focal",
+        "shot.lock_ground",
+        "shot.resolve",
+    ]
+    assert [name for name in drawn["Corrections"] if name in order] == order
+    assert "shot.undo_correction" not in drawn["Corrections"]  # there is none yet
 
 
 def test_shot_panel_shows_running_failed_and_cancelled(blender):
     from reshoot import jobs
 
     state = blender.context.window_manager.reshoot_job
-    state.status, state.stage, state.text = jobs.RUNNING, "Slam", "5/10"
+    state.status, state.stage, state.text, state.fraction = jobs.RUNNING, "Slam", "5/10", 0.4
     drawn = draw_all(blender)["Shot"]
-    assert "shot.cancel" in drawn and "Slam" in drawn and "shot.extract" not in drawn
+    assert "shot.cancel" in drawn and "Slam 40 %" in drawn and "5/10" in drawn and "shot.extract" not in drawn
     state.status, state.message, state.fix = jobs.FAILED, "The film is empty.", "Choose another."
     drawn = draw_all(blender)["Shot"]
     assert "The film is empty." in drawn and "Choose another." in drawn and "shot.extract" in drawn

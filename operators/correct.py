@@ -1,0 +1,176 @@
+"""Correct a take: who is who, sizes, the lens, the ground. Each correction is written into the take; Solve Again applies them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..scene import take as scene_take
+from ..solver import corrections
+from ..solver.take import Take
+from .base import ShotOperator, chosen_take, has_take, redraw
+from .solve import idle
+
+
+class Correction(ShotOperator):
+    """Mix-in. `values(first_frame)` gives what the correction `do` says; first_frame is the Blender frame of the take's first."""
+
+    do = ""
+
+    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+
+    @classmethod
+    def poll(cls, context):
+        return has_take(cls, context) and idle(cls)
+
+    def run(self, context):
+        folder, first = _folder_and_start(context, self.take)
+        item = corrections.correct(folder, self.do, first, **self.values(first))
+        redraw(context)
+        return f"{corrections.describe(item, first)} {_next(item)}"
+
+
+def _folder_and_start(context, name):
+    collection = chosen_take(context, name)
+    return Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY]))), int(collection[scene_take.START_KEY])
+
+
+def _next(item) -> str:
+    return f"Solve Again goes on {corrections.goes_on(item)}"
+
+
+def _person(name="Person", description="Choose the person of the take, by number", default=1):
+    return bpy.props.IntProperty(name=name, description=description, default=default, min=1, max=255)
+
+
+class SHOT_OT_merge_people(Correction, bpy.types.Operator):
+    bl_idname = "shot.merge_people"
+    bl_label = "Merge"
+    bl_description = "Say that two numbers are one person, who keeps the first"
+
+    do = "merge"
+    person: _person()
+    other: _person("Other", "Choose the number that is the same person", 2)
+
+    def values(self, first_frame):
+        return {"keep": self.person, "other": self.other}
+
+
+class SHOT_OT_swap_people(Correction, bpy.types.Operator):
+    bl_idname = "shot.swap_people"
+    bl_label = "Swap"
+    bl_description = "Let two people change numbers from a frame on"
+
+    do = "swap"
+    person: _person()
+    other: _person("Other", "Choose whom to swap with", 2)
+    frame: bpy.props.IntProperty(name="From Frame", description="Swap from this frame of the scene on", default=1)
+
+    def values(self, first_frame):
+        return {"a": self.person, "b": self.other, "frame": self.frame - first_frame}
+
+
+class SHOT_OT_split_person(Correction, bpy.types.Operator):
+    bl_idname = "shot.split_person"
+    bl_label = "Split"
+    bl_description = "Say that a number is somebody else from a frame on, who gets a new number"
+
+    do = "split"
+    person: _person()
+    frame: bpy.props.IntProperty(name="From Frame", description="Split at this frame of the scene", default=1)
+
+    def values(self, first_frame):
+        return {"person": self.person, "frame": self.frame - first_frame}
+
+
+class SHOT_OT_delete_person(Correction, bpy.types.Operator):
+    bl_idname = "shot.delete_person"
+    bl_label = "Leave Out"
+    bl_description = "Say that this is nobody to be solved"
+
+    do = "delete"
+    person: _person()
+
+    def values(self, first_frame):
+        return {"person": self.person}
+
+
+class SHOT_OT_set_height(Correction, bpy.types.Operator):
+    bl_idname = "shot.set_height"
+    bl_label = "Set Height"
+    bl_description = "Say how tall a person is, which also sets the size of the world"
+
+    do = "height"
+    person: _person()
+    metres: bpy.props.FloatProperty(
+        name="Height", description="Set the height of the person", default=1.75, unit="LENGTH", precision=3
+    )
+
+    def values(self, first_frame):
+        return {"person": self.person, "metres": round(self.metres, 4)}
+
+
+class SHOT_OT_set_focal(Correction, bpy.types.Operator):
+    bl_idname = "shot.set_focal"
+    bl_label = "Set Lens"
+    bl_description = "Say which focal length the film camera had, on a 36 mm wide sensor"
+
+    do = "focal"
+    mm: bpy.props.FloatProperty(name="Lens", description="Set the focal length", default=35.0, unit="CAMERA")
+
+    def values(self, first_frame):
+        return {"mm": round(self.mm, 4)}
+
+
+class SHOT_OT_lock_ground(Correction, bpy.types.Operator):
+    bl_idname = "shot.lock_ground"
+    bl_label = "Lock Ground"
+    bl_description = "Keep the ground where it was solved"
+
+    do = "ground"
+
+    def values(self, first_frame):
+        return {}
+
+
+class SHOT_OT_unlock_ground(Correction, bpy.types.Operator):
+    bl_idname = "shot.unlock_ground"
+    bl_label = "Unlock Ground"
+    bl_description = "Let the ground be solved again"
+
+    do = "unlock"
+
+    def values(self, first_frame):
+        return {}
+
+
+class SHOT_OT_undo_correction(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.undo_correction"
+    bl_label = "Undo Last Correction"
+    bl_description = "Take the last correction of the take back"
+
+    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+
+    @classmethod
+    def poll(cls, context):
+        return has_take(cls, context) and idle(cls)
+
+    def run(self, context):
+        folder, first = _folder_and_start(context, self.take)
+        item = corrections.undo(folder)
+        redraw(context)
+        return f"Undone: {corrections.describe(item, first)} {_next(item)}"
+
+
+CLASSES = (
+    SHOT_OT_merge_people,
+    SHOT_OT_swap_people,
+    SHOT_OT_split_person,
+    SHOT_OT_delete_person,
+    SHOT_OT_set_height,
+    SHOT_OT_set_focal,
+    SHOT_OT_lock_ground,
+    SHOT_OT_unlock_ground,
+    SHOT_OT_undo_correction,
+)

@@ -1,0 +1,61 @@
+"""Write a take's camera and people to a file for another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from .. import compat
+from ..properties import EXPORT_FORMATS
+from ..scene import export as scene_export
+from ..scene import take as scene_take
+from .base import ShotOperator, absolute, chosen_take, has_take
+
+
+class SHOT_OT_export(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.export"
+    bl_label = "Export"
+    bl_description = "Write the camera and the people of the take to a file for another program"
+
+    filepath: bpy.props.StringProperty(
+        name="File", description="Choose the file to write", subtype="FILE_PATH", options=compat.PATH
+    )
+    format: bpy.props.EnumProperty(name="Format", description="Choose the format", items=EXPORT_FORMATS, default="FBX")
+    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+    check_existing: bpy.props.BoolProperty(
+        name="Check Existing", description="Warn before a file is overwritten", default=True, options={"HIDDEN"}
+    )
+    filter_glob: bpy.props.StringProperty(
+        name="Filter", description="Show only these files", default="*", options={"HIDDEN"}
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if not has_take(cls, context):
+            return False
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        if self.filepath:
+            return self.execute(context)
+        collection = chosen_take(context, self.take)
+        ending = scene_export.ENDINGS[self.format]
+        folder = Path(bpy.path.abspath(collection[scene_take.TAKE_KEY]))
+        self.filepath = str(folder.with_name(folder.name + ending))
+        self.filter_glob = "*" + ending
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, context):
+        collection = chosen_take(context, self.take)
+        files, warnings = scene_export.export(context, collection, self.format, absolute(self.filepath, "file"))
+        if len(files) == 1:
+            return f"Wrote {files[0]}", warnings
+        return f"Wrote {len(files)} files to {files[0].parent}", warnings
+
+
+CLASSES = (SHOT_OT_export,)
