@@ -113,3 +113,35 @@ def test_real_solver_says_what_is_wrong_with_a_text_file(blender, tmp_path):
         blender.ops.shot.extract(filepath=str(clip))
     assert "Traceback" not in str(error.value) and "notes.mp4" in str(error.value)
     assert not (tmp_path / "notes_take").exists()
+
+
+def test_imports_are_handed_on(fake, take, tmp_path):
+    bpy, clip = fake
+    given = [tmp_path / name for name in ("a b.pkl", "c.npz", "joints.json", "cam.chan")]
+    for path in given:
+        path.write_bytes(b"")
+    (tmp_path / "masks").mkdir()
+    bpy.ops.shot.extract(
+        filepath=clip("fine"), take_dir=str(take[0]), people=f"{given[0]}; {given[1]}", masks=str(tmp_path / "masks"),
+        joints=str(given[2]), known_camera=str(given[3]), load=False,
+    )  # fmt: skip
+    options = clip.commands[0]
+    assert options["people"] == [str(given[0]), str(given[1])] and options["masks"] == str(tmp_path / "masks")
+    assert options["joints"] == str(given[2]) and options["camera"] == str(given[3])
+    with pytest.raises(RuntimeError, match="masks .*nowhere was not found"):
+        bpy.ops.shot.extract(filepath=clip("fine"), take_dir=str(take[0]), masks=str(tmp_path / "nowhere"))
+    assert len(clip.commands) == 1
+
+
+def test_the_solver_understands_every_option():
+    """The command line that Blender makes is one that the solver takes."""
+    from reshoot import jobs
+    from solver.__main__ import _parser
+
+    command = jobs.extract_command(
+        "python", "clip.mp4", "take", quality="preview", max_height=360, focal_mm=35.0, cut=1, range="0-9", people=["a.pkl", "b c.npz"],
+        masks="masks", joints="joints.json", camera="cam.chan", fps=24.0, restart=True, smpl="smpl", no_plate=True,
+    )  # fmt: skip
+    read = _parser().parse_args(command[3:])
+    assert [str(p) for p in read.people] == ["a.pkl", "b c.npz"] and str(read.camera) == "cam.chan" and str(read.source) == "clip.mp4"
+    assert read.range == (0, 9) and not read.plate and read.restart and read.focal_mm == 35.0

@@ -1,0 +1,254 @@
+"""Corrections made in Blender are the command line's; solving again renews the take that stands in the scene."""
+
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from solver import __main__ as solver_main
+from solver.corrections import FILE, load
+from solver.frames import compose
+from solver.records import Camera, People, Slam, Tracks, World, save_record
+from tests.blender import synthetic_take
+from tests.blender.synthetic_take import FRAMES, HEIGHT, WIDTH
+from tests.blender.test_load_take import part
+
+START = 101  # the Blender frame of the take's first
+
+
+def write_stages(folder, provenance=None, focal_source="estimated"):
+    """What corrections and solving again read of a solved take: tracks, start camera, world."""
+    (folder / "stages").mkdir()
+    seen = np.ones((2, FRAMES))
+    tracks = Tracks(
+        np.array([1, 2]), np.ones((2, FRAMES, 4)), seen, np.ones((2, FRAMES, 25, 3)), np.ones((2, FRAMES, 25, 4)), seen.astype(int),
+        provenance or {},
+    )  # fmt: skip
+    save_record(folder / "stages" / "track.npz", tracks)
+    none, camera = np.zeros(0), Camera(np.tile(np.eye(4), (FRAMES, 1, 1)), np.zeros((FRAMES, 3, 3)))
+    slam = Slam(camera, "full", {}, focal_source, 0.1, np.ones(FRAMES, bool), np.zeros((0, 3)), none, none, none, none)
+    save_record(folder / "stages" / "slam.npz", slam)
+    people = People(*(np.zeros((0, 1)) for _ in range(7)))
+    T = compose(np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]), [0, 0, 1.6])
+    save_record(folder / "stages" / "world.npz", World(camera, people, 1.0, none, none, "contacts", T))
+
+
+@pytest.fixture
+def solved(blender, take, tmp_path):
+    """bpy, and the folder of a loaded take that has its stages."""
+    folder = tmp_path / "walk"
+    shutil.copytree(take[0], folder)
+    write_stages(folder)
+    blender.ops.shot.load_take(directory=str(folder), frame_start=START)
+    return blender, folder
+
+
+CASES = [  # an operator of Blender and its arguments, the command line's words, and where the solver goes on
+    ("merge_people", {"person": 1, "other": 2}, ("merge", 1, 2), "after track"),
+    ("swap_people", {"person": 1, "other": 2, "frame": START + 4}, ("swap", 1, 2, "--from", 4), "after track"),
+    ("split_person", {"person": 2, "frame": START + 3}, ("split", 2, 3), "after track"),
+    ("delete_person", {"person": 2}, ("delete", 2), "after track"),
+    ("set_height", {"person": 1, "metres": 1.82}, ("height", 1, 1.82), "from body"),
+    ("set_focal", {"mm": 35.5}, ("focal", 35.5), "from slam"),
+    ("lock_ground", {}, ("ground", "lock"), "from world"),
+    ("unlock_ground", {}, ("ground", "unlock"), "from world"),
+]
+
+
+@pytest.mark.parametrize("name, arguments, words, goes_on", CASES, ids=[c[0] for c in CASES])
+def test_blender_writes_what_the_command_line_writes(solved, tmp_path, capfd, name, arguments, words, goes_on):
+    bpy, folder = solved
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    assert getattr(bpy.ops.shot, name)(**arguments) == {"FINISHED"}
+    said = capfd.readouterr().out
+    assert f"Solve Again goes on {goes_on}" in said
+    assert solver_main.main(["take", str(other), *map(str, words)]) == 0
+    assert f"it goes on {goes_on}." in capfd.readouterr().out
+    assert (folder / FILE).read_text() == (other / FILE).read_text() and load(folder).items
+
+
+def test_frames_are_those_of_the_scene(solved, capfd):
+    bpy, folder = solved
+    from reshoot.scene import corrections
+
+    with pytest.raises(
+        RuntimeError, match=f"split at frame {START}. Name a frame from {START + 1} to {START + FRAMES - 1},"
+    ):
+        bpy.ops.shot.split_person(person=1, frame=START)
+    with pytest.raises(RuntimeError, match=f"no frame 5. Name a frame from {START} to {START + FRAMES - 1}"):
+        bpy.ops.shot.swap_people(person=1, other=2, frame=5)
+    assert not (folder / FILE).exists()
+    bpy.ops.shot.split_person(person=1, frame=START + 4)
+    assert load(folder).items == [{"do": "split", "person": 1, "frame": 4, "new": 3}]
+    assert f"From frame {START + 4} on person 1 is somebody else: 3." in capfd.readouterr().out
+    assert corrections.lines(bpy.context.scene.reshoot.take) == [
+        f"From frame {START + 4} on person 1 is somebody else: 3."
+    ]
+
+
+def test_undo_takes_back_the_last_one_only(solved, capfd):
+    bpy, folder = solved
+    bpy.ops.shot.set_height(person=1, metres=1.82)
+    bpy.ops.shot.delete_person(person=2)
+    assert bpy.ops.shot.undo_correction() == {"FINISHED"}
+    assert "Undone: Person 2 is left out. Solve Again goes on after track" in capfd.readouterr().out
+    assert load(folder).items == [{"do": "height", "person": 1, "metres": 1.82}]
+    bpy.ops.shot.undo_correction()
+    with pytest.raises(RuntimeError, match="no correction to undo"):
+        bpy.ops.shot.undo_correction()
+
+
+@pytest.mark.parametrize(
+    "name, arguments, says",
+    [
+        ("delete_person", {"person": 7}, "no person 7 \\(there is 1, 2\\)"),
+        ("merge_people", {"person": 1, "other": 1}, "one and the same person"),
+        ("set_height", {"person": 1, "metres": 182.0}, "no height of a person"),
+        ("set_height", {"person": 9, "metres": 1.8}, "no person 9"),
+        ("set_focal", {"mm": 0.5}, "no lens"),
+        ("set_focal", {"mm": 35, "take": "Nobody's"}, "no take called"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_changes_nothing(solved, name, arguments, says):
+    bpy, folder = solved
+    with pytest.raises(RuntimeError, match=says) as error:
+        getattr(bpy.ops.shot, name)(**arguments)
+    assert "Traceback" not in str(error.value) and not (folder / FILE).exists()
+
+
+def test_the_panel_lists_what_was_corrected(solved):
+    from tests.blender.test_registration import draw_all
+
+    bpy, folder = solved
+    bpy.ops.shot.set_height(person=1, metres=1.82)
+    drawn = draw_all(bpy)["Corrections"]
+    assert "Person 1 is 1.82 m tall." in drawn and "shot.undo_correction" in drawn
+    (folder / FILE).write_text("{")
+    assert "corrections.json" in " ".join(draw_all(bpy)["Corrections"])  # a reason, no failing panel
+
+
+# -- solving again
+
+
+@pytest.fixture
+def solver(solved, monkeypatch, tmp_path):
+    """bpy, the take's folder, and what the solver was asked for; it stands still, the test writes the take."""
+    from reshoot import jobs
+
+    asked = []
+
+    def command(python, clip, take, **options):
+        asked.append({"source": str(clip), "take": str(take), **options})
+        return [
+            sys.executable,
+            "-c",
+            "import json, sys; print(json.dumps({'type': 'result', 'take': sys.argv[1]}))",
+            str(take),
+        ]
+
+    monkeypatch.setattr(jobs, "extract_command", command)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return (*solved, asked)
+
+
+def test_the_take_in_the_scene_is_renewed_and_what_the_artist_did_with_it_stays(solver):
+    bpy, folder, _ = solver
+    collection = bpy.context.scene.reshoot.take
+    root, camera = part(collection, "world"), part(collection, "camera")
+    root.location.x = 4
+    follower = bpy.data.objects.new("Follower", None)
+    bpy.context.scene.collection.objects.link(follower)
+    constraint = follower.constraints.new("COPY_LOCATION")
+    constraint.target, constraint.subtarget = part(collection, "person", 1), "head"
+    bpy.context.scene.camera = camera
+    (folder / "people" / "02.npz").unlink()
+    truth = synthetic_take.write(folder, people=(1,))
+    with np.load(folder / "people" / "01.npz") as file:
+        arrays = dict(file)
+    arrays["trans"] = arrays["trans"] + [0, 0, 0.25]
+    arrays["joints_world"] = arrays["joints_world"] + [0, 0, 0.25]
+    np.savez(folder / "people" / "01.npz", **arrays)
+    objects = len(bpy.data.objects)
+
+    assert bpy.ops.shot.resolve() == {"FINISHED"}
+    assert (
+        bpy.context.scene.reshoot.take == collection and len(bpy.data.objects) == objects - 2
+    )  # person 2 and their body
+    assert part(collection, "camera") == camera == bpy.context.scene.camera and part(collection, "world") == root
+    armature = part(collection, "person", 1)
+    assert constraint.target == armature and armature.name == "walk Person 1"
+    assert part(collection, "person", 2) is None and part(collection, "body", 2) is None
+    bpy.context.scene.frame_set(START + 6)
+    head = armature.matrix_world @ armature.pose.bones["head"].head
+    assert np.abs(np.array(head) - truth["joints"][1][6][15] - [4, 0, 0.25]).max() < 1e-3
+    assert (
+        np.abs(
+            np.array(follower.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world.translation) - head
+        ).max()
+        < 1e-4
+    )
+    assert bpy.ops.shot.resolve() == {"FINISHED"} and len(bpy.data.objects) == objects - 2  # twice is as good as once
+
+
+def test_a_take_of_the_command_line_is_solved_with_what_it_says(solver):
+    bpy, folder, asked = solver
+    shot = json.loads((folder / "shot.json").read_text())
+    shot["source"].update(start_frame=3, original_height=2 * HEIGHT, original_width=2 * WIDTH)
+    shot.update(quality="preview", stages={"plate": {}})
+    (folder / "shot.json").write_text(json.dumps(shot))
+    assert bpy.ops.shot.resolve() == {"FINISHED"}
+    (wanted,) = asked
+    assert (
+        wanted["source"] == shot["source"]["path"] and wanted["take"] == str(folder) and wanted["quality"] == "preview"
+    )
+    assert wanted["range"] == f"3-{3 + FRAMES - 1}" and wanted["max_height"] == HEIGHT and not wanted["no_plate"]
+    assert wanted["fps"] == pytest.approx(24000 / 1001)  # a folder of pictures does not say its rate
+
+
+def test_the_options_of_extract_shot_are_remembered(solver, tmp_path):
+    bpy, folder, asked = solver
+    joints = tmp_path / "joints.json"
+    joints.write_text("{}")
+    bpy.ops.shot.extract(
+        filepath=str(folder / "film" / "000000.png"), take_dir=str(folder), quality="preview", focal_mm=28, frame_range="0-9",
+        joints=str(joints), plate=False, load=False, restart=True,
+    )  # fmt: skip
+    bpy.ops.shot.resolve()
+    first, again = asked
+    assert first["restart"] and "restart" not in again
+    for name in ("source", "quality", "focal_mm", "range", "joints", "no_plate", "take"):
+        assert first[name] == again[name]
+    assert again["joints"] == str(joints) and again["no_plate"]
+    bpy.ops.shot.set_focal(mm=40)
+    bpy.ops.shot.resolve()
+    assert asked[-1]["focal_mm"] is None  # else the lens of the command line would hide the correction
+
+
+@pytest.mark.parametrize("told", [{"provenance": {"joints": "imported"}}, {"focal_source": "given"}])
+def test_what_a_take_does_not_name_is_not_guessed(solver, told):
+    bpy, folder, asked = solver
+    shutil.rmtree(folder / "stages")
+    write_stages(folder, **told)
+    with pytest.raises(RuntimeError, match="solved from the command line"):
+        bpy.ops.shot.resolve()
+    assert not asked
+
+
+def test_a_take_out_of_view_is_refused_before_anything_is_solved(solver):
+    bpy, _, asked = solver
+    bpy.context.view_layer.layer_collection.children["walk"].exclude = True
+    with pytest.raises(RuntimeError, match="walk is not in view here. Go to the scene Scene"):
+        bpy.ops.shot.resolve()
+    assert not asked
+
+
+def test_a_damaged_result_leaves_the_scene_as_it_was(solver):
+    bpy, folder, _ = solver
+    names = sorted(o.name for o in bpy.data.objects)
+    (folder / "camera.npz").write_bytes(b"PK\x03\x04 not a zip")
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        bpy.ops.shot.resolve()
+    assert sorted(o.name for o in bpy.data.objects) == names
