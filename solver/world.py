@@ -15,7 +15,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from .body import set_scale, to_people
-from .fit import Bodies, Energy, Evidence, minimise, pixels, robust, to_camera
+from .fit import Bodies, Energy, Evidence, huber, minimise, pixels, robust, to_camera
 from .frames import compose, invert
 from .prior import PosePrior
 from .protocol import Reporter
@@ -30,8 +30,18 @@ SIGMA_FLOOR = 0.03  # m, a background point under a standing foot
 FLOOR_POINTS = 60
 SIGMA_HEADING = np.deg2rad(12)  # pelvis against the course of walking
 HEADING_WEIGHT = 5.0
+SIGMA_LEAN = np.deg2rad(8)  # the trunk of a bust against up
+SIGMA_PITCH = np.deg2rad(12)  # a camera that sees only busts
+UNSEEN = 0.3  # weight of a contact that only its owner's standing speaks for
+import os; WB=float(os.environ.get("WB","1"))
+SIGMA_BALANCE = 0.05  # m, centre of mass from the middle of the feet, mean of a second
+# Shares of the body's mass at SMPL's joints: trunk, head, thighs, shanks, arms (after Winter, Biomechanics and Motor Control, table 4.1).
+MASS = {3: 0.15, 6: 0.15, 9: 0.2, 15: 0.08, 1: 0.05, 2: 0.05, 4: 0.08, 5: 0.08, 7: 0.03, 8: 0.03, 18: 0.05, 19: 0.05}
 CAMERA_HEIGHT = 1.5  # m, where nobody is there to measure it by
-ROUNDS = 5
+STILL, ON_GROUND = 0.45, 0.1  # m/s, m: what a standing foot may seem to move, and to float
+# Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
+# while the ground is not known well, and the cut of contacts in sigmas.
+ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
 
 
 @dataclass
@@ -86,40 +96,46 @@ def run(
         up = up0 + tilt @ basis
         return up / up.norm()
 
-    def closure(contact, floor):
+    def closure(contact, cut, floor):
         centre = log_scale.exp() * path
         total, joints, keypoints = energy(bodies, centre)
         up = plane()
         feet = keypoints[:, :, FEET]
         return (
             total
-            + contact_terms(feet, contact, up, height, bodies.size(), evidence)
+            + contact_terms(feet, contact, up, height, bodies.size(), evidence, cut)
             + heading_term(joints, bodies.forward(), up, evidence)
+            + bust_term(joints, up, evidence)
+            + WB * balance_term(joints, feet, up, evidence)
             + floor_term(floor, log_scale.exp(), up, height)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
             + (tilt**2).sum() / SIGMA_UP**2
         )
 
-    parameters = bodies.parameters() + ([] if locked else [tilt, height]) + ([log_scale] if moving else [])
-    for index in range(ROUNDS):
+    parameters = bodies.parameters() + ([] if locked else [tilt, height])
+    for index, (along, gate, cut) in enumerate(ROUNDS):
         with torch.no_grad():
-            feet = bodies.pose(log_scale.exp() * path)[1][:, :, FEET]
-            contact = contacts(feet, plane(), height, evidence)
+            centre = log_scale.exp() * path
+            joints, keypoints, _ = bodies.pose(centre)
+            feet = keypoints[:, :, FEET]
+            contact = contacts(joints, keypoints, plane(), height, evidence, centre, along, gate)
             if float(contact.sum()) <= 3 and not locked:
                 # nothing ties the ground to anybody: it stays under the lowest feet, however it was tilted
                 height.copy_(_lowest(feet, plane(), evidence))
-                contact = contacts(feet, plane(), height, evidence)
-            floor = points_underfoot(feet, contact, slam, points, evidence, log_scale.exp() * path) if moving and index else points[:0]
+                contact = contacts(joints, keypoints, plane(), height, evidence, centre, along, gate)
+            floor = points_underfoot(feet, contact, slam, points, evidence, centre) if moving and index else points[:0]
             floor = torch.as_tensor(floor, dtype=torch.float32)
+        # Doubtful contacts may move people, but not the scale, which they would shrink until nobody walks.
+        free = [log_scale] if moving and cut == ROUNDS[-1][2] else []
         minimise(
-            parameters, partial(closure, contact, floor), 4,
-            partial(lambda done, i: report.progress(done + i, ROUNDS * 4, "Placing people"), index * 4),
+            parameters + free, partial(closure, contact, cut, floor), 4,
+            partial(lambda done, i: report.progress(done + i, len(ROUNDS) * 4, "Placing people"), index * 4),
         )  # fmt: skip
     with torch.no_grad():
         centre = log_scale.exp() * path
-        keypoints = bodies.pose(centre)[1]
-        contact = contacts(keypoints[:, :, FEET], plane(), height, evidence)
-        source = "locked" if locked else "contacts" if float(contact.sum()) > 3 else "bodies"
+        joints, keypoints, _ = bodies.pose(centre)
+        contact = contacts(joints, keypoints, plane(), height, evidence, centre)
+        source = "locked" if locked else "contacts" if float((contact * seen_feet(evidence)).sum()) > 3 else "bodies"
         if source == "bodies":
             height.copy_(_lowest(keypoints[:, :, FEET], plane(), evidence))
             report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
@@ -162,24 +178,48 @@ def foot_velocity(points, fps):
     return v
 
 
-def contacts(feet, up, height, evidence):
-    """How likely each of the four foot points (P, T, 4) stands: slow, near the ground, and seen or implied by a seen body."""
-    speed = foot_velocity(feet, evidence.fps).norm(dim=-1)
+def contacts(joints, keypoints, up, height, evidence, centre, along=1.0, gate=ON_GROUND):
+    """How likely each of the four foot points (P, T, 4) stands: slow and near the ground.
+
+    A foot that no picture shows stands, at UNSEEN of the weight, while its owner does: its own place is only what the others left it.
+    joints (P, T, 24, 3), keypoints (P, T, K, 3), centre (T, 3) of the camera: in W. along: share of the speed along the line of sight
+    that counts. A body that only its own pixels hold wanders in depth far more than it does across the picture. gate: m above
+    the ground that still count as on it.
+    """
+    feet = keypoints[:, :, FEET]
+    ray = torch.nn.functional.normalize(feet - centre[:, None], dim=-1)
+
+    def speed(points):
+        velocity = foot_velocity(points, evidence.fps)
+        return (velocity - (1 - along) * (velocity * ray).sum(-1, keepdim=True) * ray).norm(dim=-1)
+
     above = feet @ up - height
-    p = torch.sigmoid((0.45 - speed) / 0.08) * torch.sigmoid((0.10 - above) / 0.02)
+    p = torch.where(
+        seen_feet(evidence),
+        torch.sigmoid((STILL - speed(feet)) / 0.08) * torch.sigmoid((gate - above) / (0.2 * gate)),
+        UNSEEN * torch.sigmoid((0.3 - speed(joints[:, :, :1].expand_as(feet))) / 0.08) * torch.sigmoid((0.5 - above) / 0.1),
+    )
     return p * evidence.span[..., None]
 
 
-def contact_terms(feet, contact, up, height, size, evidence):
-    """Standing feet keep still and on the ground; no foot goes below it. Lengths count in body sizes (P,), see fit.term_smooth."""
+def seen_feet(evidence):
+    """Whether a picture shows the foot or its ankle (P, T, 4), in the order of FEET."""
+    return torch.maximum(evidence.confidence[..., FEET], evidence.confidence[..., [15, 15, 16, 16]]) > 0.1
+
+
+def contact_terms(feet, contact, up, height, size, evidence, cut=6.0):
+    """Standing feet keep still and on the ground; no foot goes below it. Lengths count in body sizes (P,), see fit.term_smooth.
+
+    cut: deviations beyond which a contact counts as a mistake.
+    """
     size = size[:, None, None]
     step = (feet[:, 1:] - feet[:, :-1]) * evidence.fps / size[..., None]
     both = torch.minimum(contact[:, 1:], contact[:, :-1])
     above = (feet @ up - height) / size
     sunk = torch.relu(-above) * evidence.span[..., None]
     return (
-        (both * robust((step**2).sum(-1) / SIGMA_SLIDE**2, 6.0)).sum()
-        + (contact * robust(above**2 / SIGMA_HEIGHT**2, 6.0)).sum()
+        (both * robust((step**2).sum(-1) / SIGMA_SLIDE**2, cut)).sum()
+        + (contact * robust(above**2 / SIGMA_HEIGHT**2, cut)).sum()
         + (sunk**2).sum() / 0.01**2
     )
 
@@ -208,6 +248,33 @@ def heading_term(joints, forward, up, evidence):
     cosine = (course * ahead).sum(-1) / (speed * ahead.norm(dim=-1)).clamp_min(1e-3)
     sure = torch.sigmoid((speed.detach() - 0.6) / 0.1) * evidence.span
     return HEADING_WEIGHT * (sure * robust(2 * (1 - cosine) / SIGMA_HEADING**2, 3.0)).sum()
+
+
+def bust_term(joints, up, evidence):
+    """Where no hip is seen, no picture tells how far a trunk or the camera leans: trunks are upright, and a camera that sees only
+    busts looks straight ahead. joints (P, T, 24, 3) and up (3,) in W."""
+    hips = evidence.confidence[..., 11:13].amax(-1) > 0.1
+    bust = evidence.span & ~hips
+    trunk = torch.nn.functional.normalize(joints[..., 12, :] - joints[..., 0, :], dim=-1)
+    only = bust.any(0) & ~(evidence.span & hips).any(0)
+    ahead = evidence.R_w_from_cam[:, :, 2]
+    return (bust * huber(2 * (1 - trunk @ up) / SIGMA_LEAN**2, 2.0)).sum() + (only * huber((ahead @ up) ** 2 / SIGMA_PITCH**2, 2.0)).sum()
+
+
+def balance_term(joints, feet, up, evidence):
+    """Nobody falls: over a second, the centre of mass is above the middle of the feet. What one camera sees worst is a lean towards it.
+
+    joints (P, T, 24, 3), feet (P, T, 4, 3), in W. Who hangs, swims or rides is an outlier.
+    """
+    mass = torch.zeros(24, dtype=joints.dtype)
+    mass[list(MASS)] = torch.tensor(list(MASS.values()), dtype=joints.dtype)
+    off = torch.einsum("j,ptjk->ptk", mass, joints) - feet.mean(2)
+    off = off - (off @ up)[..., None] * up
+    width = 2 * round(evidence.fps / 2) + 1
+    span = evidence.span.to(joints.dtype)[:, None]
+    mean = lambda x: torch.nn.functional.avg_pool1d(x, width, 1, width // 2)
+    off = mean(off.mT * span) / mean(span).clamp_min(1e-3)
+    return (evidence.span * robust((off**2).sum(1) / SIGMA_BALANCE**2, 4.0)).sum()
 
 
 def floor_term(floor, scale, up, height):
