@@ -21,6 +21,7 @@ SIGMA_ACCELERATION = 30.0  # m/s^2, joints about the root
 SIGMA_ROOT_ACCELERATION = 5.0  # m/s^2
 SIGMA_HEIGHT = 0.01  # m, standing height given by the artist
 SIGMA_SPEED = 4.0  # rad/s, joints against their parents: what nobody sees keeps still and does not run on
+SIGMA_BUST = 0.1  # rad, the trunk of a bust against the picture's vertical
 SIGMA_TURN = 200.0  # rad/s^2, change of turning of every joint
 # A shape is seen through errors that repeat from frame to frame (detector, clothes), so its prior counts once per frame.
 WEIGHT_SHAPE = 0.5
@@ -70,6 +71,12 @@ class Evidence:
             (index >= first) & (index <= last), torch.as_tensor(T_w_from_cam[:, :3, :3].copy(), dtype=dtype),
             torch.as_tensor(K, dtype=dtype), fps,
         )  # fmt: skip
+
+
+    @property
+    def bust(self):
+        """(P, T) bool: within the span, and no hip is seen."""
+        return self.span & (self.confidence[..., 11:13].amax(-1) < 0.1)
 
 
 class Bodies:
@@ -158,11 +165,19 @@ def term_2d(evidence, keypoints_cam, widen=1.0):
 
 
 def term_3d(evidence, keypoints_cam, widen=1.0):
-    """The network's 3D joints about the mid hip, as a weak prior on depth order; their size, one factor a person, says nothing."""
-    about = keypoints_cam - keypoints_cam[..., 11:13, :].mean(-2, keepdim=True)
+    """The network's 3D joints about the mid hip, as a weak prior on depth order; their size, one factor a person, says nothing.
+
+    Where no hip is seen they are taken about the middle of the shoulders.
+    """
+    hips = (evidence.confidence_3d[..., 11:13].amax(-1) > 0)[..., None, None]
+
+    def centred(points):
+        return points - torch.where(hips, points[..., 11:13, :].mean(-2, keepdim=True), points[..., 5:7, :].mean(-2, keepdim=True))
+
+    about, seen = centred(keypoints_cam), centred(evidence.xyz)
     w = evidence.confidence_3d[..., None]
-    size = (w * about * evidence.xyz).sum((1, 2, 3)) / (w * about**2).sum((1, 2, 3)).clamp_min(1e-6)
-    squared = ((size[:, None, None, None] * about - evidence.xyz) ** 2).sum(-1) / SIGMA_3D**2
+    size = (w * about * seen).sum((1, 2, 3)) / (w * about**2).sum((1, 2, 3)).clamp_min(1e-6)
+    squared = ((size[:, None, None, None] * about - seen) ** 2).sum(-1) / SIGMA_3D**2
     return (evidence.confidence_3d * robust(squared, 3.0 * widen)).sum()
 
 
@@ -193,6 +208,13 @@ def term_quiet(evidence, body_pose):
     return 0.5 * (both[..., None] * robust((speed**2).sum(-1), 3.0)).sum()
 
 
+def term_bust(evidence, joints):
+    """Where no hip is seen, the trunk stands upright in the picture: how it leans towards the camera cannot be seen."""
+    trunk = torch.nn.functional.normalize(joints[..., 12, :] - joints[..., 0, :], dim=-1)
+    cosine = -torch.einsum("ptj,tj->pt", trunk, evidence.R_w_from_cam[..., 1])
+    return (evidence.bust * huber(2 * (1 - cosine) / SIGMA_BUST**2, 2.0)).sum()
+
+
 def bend_limits(body_pose):
     """Knees do not bend forward, elbows not backward: squared radians past the limit, in units of 0.1 rad."""
     knees = torch.relu(-body_pose[:, :, [3, 4], 0] - 0.05)
@@ -221,6 +243,7 @@ class Energy:
             + term_smooth(e, joints, R, bodies.size())
             + (self.prior(bodies.body_pose) * e.span).sum()
             + term_quiet(e, bodies.body_pose)
+            + term_bust(e, joints)
             + bend_limits(bodies.body_pose)
             + (bodies.betas**2).sum() * (WEIGHT_SHAPE * len(e.K))
             + in_front

@@ -31,9 +31,8 @@ FLOOR_POINTS = 60
 SIGMA_HEADING = np.deg2rad(12)  # pelvis against the course of walking
 HEADING_WEIGHT = 5.0
 SIGMA_LEAN = np.deg2rad(8)  # the trunk of a bust against up
-SIGMA_PITCH = np.deg2rad(12)  # a camera that sees only busts
 UNSEEN = 0.3  # weight of a contact that only its owner's standing speaks for
-import os; WB=float(os.environ.get("WB","1"))
+BALANCE_WEIGHT = 5.0
 SIGMA_BALANCE = 0.05  # m, centre of mass from the middle of the feet, mean of a second
 # Shares of the body's mass at SMPL's joints: trunk, head, thighs, shanks, arms (after Winter, Biomechanics and Motor Control, table 4.1).
 MASS = {3: 0.15, 6: 0.15, 9: 0.2, 15: 0.08, 1: 0.05, 2: 0.05, 4: 0.08, 5: 0.08, 7: 0.03, 8: 0.03, 18: 0.05, 19: 0.05}
@@ -106,7 +105,7 @@ def run(
             + contact_terms(feet, contact, up, height, bodies.size(), evidence, cut)
             + heading_term(joints, bodies.forward(), up, evidence)
             + bust_term(joints, up, evidence)
-            + WB * balance_term(joints, feet, up, evidence)
+            + BALANCE_WEIGHT * balance_term(joints, feet, up, evidence)
             + floor_term(floor, log_scale.exp(), up, height)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
             + (tilt**2).sum() / SIGMA_UP**2
@@ -251,14 +250,9 @@ def heading_term(joints, forward, up, evidence):
 
 
 def bust_term(joints, up, evidence):
-    """Where no hip is seen, no picture tells how far a trunk or the camera leans: trunks are upright, and a camera that sees only
-    busts looks straight ahead. joints (P, T, 24, 3) and up (3,) in W."""
-    hips = evidence.confidence[..., 11:13].amax(-1) > 0.1
-    bust = evidence.span & ~hips
+    """Where no hip is seen, no picture tells how far a trunk leans: it is upright. joints (P, T, 24, 3) and up (3,) in W."""
     trunk = torch.nn.functional.normalize(joints[..., 12, :] - joints[..., 0, :], dim=-1)
-    only = bust.any(0) & ~(evidence.span & hips).any(0)
-    ahead = evidence.R_w_from_cam[:, :, 2]
-    return (bust * huber(2 * (1 - trunk @ up) / SIGMA_LEAN**2, 2.0)).sum() + (only * huber((ahead @ up) ** 2 / SIGMA_PITCH**2, 2.0)).sum()
+    return (evidence.bust * huber(2 * (1 - trunk @ up) / SIGMA_LEAN**2, 2.0)).sum()
 
 
 def balance_term(joints, feet, up, evidence):
@@ -323,7 +317,9 @@ def ground_from_bodies(keypoints, evidence) -> Ground:
     """First guess of the ground: up as straight torsos say, height under the lowest feet."""
     with torch.no_grad():
         span = evidence.span
-        axis = keypoints[..., 5:7, :].mean(-2) - keypoints[..., 15:17, :].mean(-2)  # ankles to shoulders
+        ankles = (evidence.confidence[..., 15:17] > 0).any(-1)[..., None]
+        low = torch.where(ankles, keypoints[..., 15:17, :].mean(-2), keypoints[..., 11:13, :].mean(-2))
+        axis = keypoints[..., 5:7, :].mean(-2) - low  # from the ankles, or else the hips, to the shoulders
         length = axis.norm(dim=-1)
         weight = (length * span) ** 4  # straight bodies are long
         up = (axis / length[..., None] * weight[..., None]).sum((0, 1))

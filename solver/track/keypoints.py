@@ -149,13 +149,17 @@ def join(joints, landmarks, world, presence, size, width, height):
     inside = margin > RIM * scale
     inside[:, ANKLES] &= inside[:, KNEES]
     inside[:, 17:] &= inside[:, carrier]
+    # Arms that leave the picture come back: the depth of their joints is worth something even where their place is not.
+    near = two[:, :17, 2] * inside[:, :17]
+    near[:, 5:11] = two[:, 5:11, 2] * (margin[:, 5:11] >= 0)
     two[..., 2] *= inside & seen[:, None]
     two[..., 2][two[..., 2] < 0.1] = 0
     three[..., :3] = np.nan_to_num(world[:, _BLAZE])
-    three[:, :17, 3] = body[:, :17] * np.clip(two[:, :17, 2] / 0.3, 0, 1)
+    three[:, :17, 3] = body[:, :17] * np.clip(near / 0.3, 0, 1) * (near >= 0.1) * seen[:, None]
     three[:, 17:, 3] = body[:, 17:] * (two[:, 17:, 2] > 0)
-    # They are counted from the hips: the second network folds a bust up so that its hips come into the picture.
-    three[..., 3] *= (two[:, HIPS, 2] > 0).any(1)[:, None]
+    # A bust is folded up by the second network until its hips come into the picture; between shoulders and hands it stays sound.
+    bust = (two[:, HIPS, 2] == 0).all(1)
+    three[bust, :5, 3] = 0
     return two, three
 
 
