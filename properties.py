@@ -115,7 +115,13 @@ class ReshootSettings(bpy.types.PropertyGroup):
         name="Other", description="Choose the other person, by number", default=2, min=1, max=255
     )
     height: FloatProperty(
-        name="Height", description="Set how tall the person is", default=1.75, min=0.3, max=2.6, unit="LENGTH"
+        name="Height",
+        description="Set how tall the person is",
+        default=1.75,
+        min=0.3,
+        max=2.6,
+        precision=3,
+        unit="LENGTH",
     )
     lens: FloatProperty(
         name="Lens",

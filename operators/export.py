@@ -50,6 +50,12 @@ class SHOT_OT_export(ShotOperator, bpy.types.Operator):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
+    def check(self, context):
+        """In the file browser the name follows the format."""
+        named = str(scene_export.with_ending(self.filepath, self.format)) if self.filepath else ""
+        changed, self.filepath = named != self.filepath, named
+        return changed
+
     def run(self, context):
         collection = chosen_take(context, self.take)
         files, warnings = scene_export.export(context, collection, self.format, absolute(self.filepath, "file"))

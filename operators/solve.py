@@ -136,6 +136,7 @@ class SolverRun:
             _remember(self._take, self._options)
         redraw(context)
         if job.state == jobs.CANCELLED:
+            state.unfinished = self.bl_label
             state.message = f"Extraction was cancelled; {self.bl_label} goes on from there."
             self.report({"WARNING"}, state.message)
             return {"CANCELLED"}

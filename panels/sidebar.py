@@ -46,7 +46,7 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
             row = layout.row()
             row.scale_y = 1.6
             row.enabled = bool(settings.filepath)
-            resume = job.status == jobs.CANCELLED
+            resume = job.status == jobs.CANCELLED and job.unfinished == "Extract Shot"
             extract = row.operator("shot.extract", text="Resume Extraction" if resume else "Extract Shot", icon="PLAY")
             extract.filepath, extract.take_dir = settings.filepath, settings.take_dir
             for name in ("quality", "max_height", "focal_mm", "cut", "plate", "match_scene"):

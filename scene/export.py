@@ -68,7 +68,7 @@ def export(context, collection, kind: str, path: Path) -> tuple[list[Path], list
     kind:  a key of ENDINGS.
     path:  the file; where every person needs one (NPZ, BVH), `name_person_01` and so on are put beside it.
     """
-    path = Path(path).with_suffix(ENDINGS[kind])
+    path = with_ending(path, kind)
     if not path.parent.is_dir():
         raise ShotError(f"The folder {path.parent} was not found.", "Choose another folder for the export.")
     if path.is_dir():
@@ -92,6 +92,13 @@ def export(context, collection, kind: str, path: Path) -> tuple[list[Path], list
             f"{path} cannot be written ({error.strerror or error}).", "Choose another folder for the export."
         ) from error
     return [path.parent / file.name for file in made], _lost(kind, take)
+
+
+def with_ending(path, kind: str) -> Path:
+    """A path with the ending of a format, in place of that of another format if it has one."""
+    path = Path(path)
+    known = path.suffix.lower() in ENDINGS.values()
+    return path.with_name((path.stem if known else path.name) + ENDINGS[kind])
 
 
 @contextmanager

@@ -290,6 +290,13 @@ def test_what_cannot_be_written_is_one_clear_line_and_leaves_nothing(loaded, tmp
     assert [p.name for p in tmp_path.iterdir()] == ["walk.fbx"] and not list((tmp_path / "walk.fbx").iterdir())
 
 
+def test_the_ending_is_the_formats(loaded, tmp_path):
+    bpy, _, _ = loaded
+    for given in ("walk.v2", "walk.v2.fbx", "walk.v2.chan"):
+        bpy.ops.shot.export(format="CHAN", filepath=str(tmp_path / given))
+    assert [p.name for p in tmp_path.iterdir()] == ["walk.v2.chan"]
+
+
 def test_an_exporter_that_is_switched_off(loaded, tmp_path):
     import addon_utils
 

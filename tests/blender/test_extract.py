@@ -82,7 +82,8 @@ def test_cancel_ends_the_child(fake, tmp_path, name):
     assert bpy.ops.shot.extract(filepath=clip(name)) == {"CANCELLED"}
     assert time.monotonic() - begun[0] < jobs.STOP_GRACE_S + 2  # a promise to the artist, not a speed
     assert not alive(int((tmp_path / "pid").read_text()))
-    assert bpy.context.window_manager.reshoot_job.status == "CANCELLED" and jobs.current is None
+    state = bpy.context.window_manager.reshoot_job
+    assert (state.status, state.unfinished) == ("CANCELLED", "Extract Shot") and jobs.current is None
 
 
 def test_wrong_arguments_never_start_anything(fake, tmp_path, monkeypatch):

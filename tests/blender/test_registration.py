@@ -114,10 +114,10 @@ class Ink:
         assert name in data.bl_rna.properties, name
         self.drawn.append(name)
 
-    def operator(self, idname, **_):
+    def operator(self, idname, text="", **_):
         group, name = idname.split(".")
         rna = getattr(getattr(self.bpy.ops, group), name).get_rna_type()
-        self.drawn.append(idname)
+        self.drawn.extend([idname, text])
         return Fields(rna)
 
     def label(self, text="", icon="NONE"):
@@ -190,4 +190,9 @@ def test_shot_panel_shows_running_failed_and_cancelled(blender):
     state.status, state.message, state.fix = jobs.FAILED, "The film is empty.", "Choose another."
     drawn = draw_all(blender)["Shot"]
     assert "The film is empty." in drawn and "Choose another." in drawn and "shot.extract" in drawn
+    state.status, state.message = jobs.CANCELLED, "Extraction was cancelled."
+    resume = {"Extract Shot": "Resume Extraction", "Solve Again": "Extract Shot"}  # what was cancelled: what the button says
+    for cancelled, says in resume.items():
+        state.unfinished = cancelled
+        assert says in draw_all(blender)["Shot"]
     state.status = jobs.IDLE
