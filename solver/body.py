@@ -28,6 +28,7 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter, heights
     frames = len(R)
     if len(tracks.ids) == 0:
         return empty_people(frames)
+    _warn_about_legs(tracks, report)
     torch.manual_seed(0)
     evidence = Evidence.of(tracks, compose(R, np.zeros(3)), slam.camera.K, fps)
     prior = PosePrior()
@@ -44,6 +45,15 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter, heights
         lambda i: report.progress(STEPS_POSE + 10 * i, total, "Posing and shaping"),
     )  # fmt: skip
     return to_people(bodies, evidence, tracks)
+
+
+def _warn_about_legs(tracks: Tracks, report: Reporter) -> None:
+    """Say whose legs a medium shot or a close-up leaves out."""
+    seen = (tracks.keypoints_2d[:, :, 15:17, 2] > 0).any(-1) & tracks.visible
+    out = [str(i) for i, share in zip(tracks.ids, seen.sum(1) / tracks.visible.sum(1).clip(1)) if share < 0.1]
+    if out:
+        who = f"person {out[0]}" if len(out) == 1 else f"the people {', '.join(out[:-1])} and {out[-1]}"
+        report.warn(f"The feet of {who} are hardly ever seen: how the legs stand, and where, is a guess.")
 
 
 def initial(evidence: Evidence, model, prior: PosePrior) -> Bodies:

@@ -300,8 +300,12 @@ def _choose(pieces, count, cut, asked, report) -> tuple[int, int]:
         if end - start < last + 1 - first:
             report.warn(f"The range contains a cut; frames {start} to {end - 1} are solved.")
     elif cut is None and len(pieces) > 1:
+        cuts = "1 cut" if len(pieces) == 2 else f"{len(pieces) - 1} cuts"
+        others = [f"{n} (frames {a} to {b - 1})" for n, (a, b) in enumerate(pieces) if a != start]
+        more = f" and {len(others) - 6} more" if len(others) > 6 else ""
         report.warn(
-            f"The source has {len(pieces) - 1} cuts; the longest piece, frames {start} to {end - 1}, is solved."
+            f"The source has {cuts}; the longest piece, frames {start} to {end - 1}, is solved. "
+            f"Left out: piece {', '.join(others[:6])}{more}."
         )
     return start, end
 

@@ -78,7 +78,11 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0) -> 
         source, spread = "given", 0.0
     elif verdict == "static" or spread > models.VAGUE:
         source = "prior"
-        report.warn("The picture does not tell which lens was used; a 35 mm lens is assumed. Enter the focal length if you know it.")
+        if best.name.endswith("zoom"):
+            growth = float(fit.model.focal[-1] / fit.model.focal[0])
+            report.warn(f"The lens zooms by a factor of {growth:.2f}, but the picture does not tell from which focal length: one about 35 mm is assumed.")
+        else:
+            report.warn("The picture does not tell which lens was used; a 35 mm lens is assumed. Enter the focal length if you know it.")
     else:
         source, spread = "estimated", max(spread, 0.002)
     model = fit.model
