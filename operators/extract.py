@@ -80,6 +80,7 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
             "masks": _given(self.masks, "folder of masks"),
             "joints": _given(self.joints, "joints file"),
             "camera": _given(self.known_camera, "camera file"),
+            "smpl": preferences.smpl_folder(context),
             "plate": self.plate,
             "restart": self.restart,
         }

@@ -8,6 +8,7 @@ import bpy
 
 from .. import preferences
 from ..scene import take as scene_take
+from ..scene.read import read_take
 from ..solver import corrections
 from ..solver.protocol import ShotError
 from ..solver.records import Slam, Tracks, load_record
@@ -36,7 +37,7 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
         self._name = collection.name
         take = Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY])))
         shot = take.read()
-        options = shot.get(OPTIONS_KEY) or _options_of(take, shot)
+        options = shot.get(OPTIONS_KEY) or _options_of(take, shot, preferences.smpl_folder(context))
         if not Path(options["source"]).exists():
             raise ShotError(f"The film {options['source']} was not found.", "Put it back, or extract the shot again.")
         if corrections.load(take.folder).focal_mm:
@@ -51,7 +52,7 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
         return f"Renewed {collection.name} with {len(scene_take.persons(collection))} people", warnings
 
 
-def _options_of(take: Take, shot: dict) -> dict:
+def _options_of(take: Take, shot: dict, smpl_folder) -> dict:
     """What a take that Blender did not order was solved with, as far as it says. Raises ShotError where it must not be guessed."""
     try:
         source, stages = shot["source"], shot["stages"]
@@ -69,6 +70,10 @@ def _options_of(take: Take, shot: dict) -> dict:
             options["fps"] = int(numerator) / int(denominator or 1)
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ShotError("The shot.json of this take is damaged.", "Run Extract Shot again with Restart.") from error
+    if any(person.body == "smpl" for person in read_take(take.folder).people):
+        if not smpl_folder:
+            raise ShotError("This take was solved with your own SMPL file.", "Set its folder in Reshoot's preferences.")
+        options["smpl"] = smpl_folder
     told = load_record(take.stage("track"), Tracks).provenance
     imported = "imported_people" in told or "imported" in (told.get("masks"), told.get("joints"))
     lens_given = load_record(take.stage("slam"), Slam).focal_source == "given"

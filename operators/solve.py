@@ -86,7 +86,6 @@ class SolverRun:
             self._options["source"],
             self._take,
             **flags,
-            smpl=preferences.smpl_folder(context),
             no_plate=not self._options["plate"],
         )
         log = Path(tempfile.gettempdir()) / f"reshoot-{self._take.name}.log"

@@ -119,17 +119,17 @@ def _alone(context, collection, take):
     alone = bpy.data.collections.new("Reshoot Export")
     scene.collection.children.link(alone)
     # A body is hidden where its person is not in the film; exporters would pass over what is hidden when they look.
+    items = [item for role in roles for item in parts[role]]
     muted = [c for body in parts["body"] for c in compat.curves_of(body) if not c.mute]
-    hidden = [(body, name, getattr(body, name)) for body in parts["body"] for name in ("hide_viewport", "hide_render")]
+    hidden = [(item, name, getattr(item, name)) for item in items for name in ("hide_viewport", "hide_render")]
     try:
-        for items in parts.values():
-            for item in items:
-                alone.objects.link(item)
+        for item in items:
+            alone.objects.link(item)
         scene_take.match(scene, take, int(collection[scene_take.START_KEY]))
         for curve in muted:
             curve.mute = True
-        for body, name, _ in hidden:
-            setattr(body, name, False)
+        for item, name, _ in hidden:
+            setattr(item, name, False)
         scene.frame_set(scene.frame_start)
         yield alone, parts
     finally:

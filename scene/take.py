@@ -65,7 +65,7 @@ def renew(collection, smpl_folder=None) -> list[str]:
     """Bring a take's collection up to date with its folder. Raises ShotError before anything is changed; returns warnings.
 
     Its empty stays, with where it was put; the camera stays and gets a new action; everything else is made anew, and
-    what pointed at a person's armature points at the new one.
+    what pointed at a person's armature or body points at the new one.
     """
     take, frame_start = data_of(collection), int(collection[START_KEY])
     bodies = _bodies(take, smpl_folder)
@@ -80,15 +80,16 @@ def renew(collection, smpl_folder=None) -> list[str]:
         _mark(cam, "camera")
     else:
         camera_module.write(cam, path, f"{name} Camera")
-    before = {armature[PERSON_KEY]: armature for armature in persons(collection)}
     old = [o for o in collection.all_objects if o.get(ROLE_KEY) in ("person", "body", "ground", "points")]
     for item in old:
         item.name = f"{item.name} old"  # so that the new one gets the name
     loaded = Loaded(collection, root, cam, warnings=list(take.warnings))
     for person in take.people:
         _load_person(person, frame_start, loaded, bodies[person.body], name)
-        if person.id in before:
-            before[person.id].user_remap(loaded.armatures[person.id])
+    for item in old:
+        made = {"person": loaded.armatures, "body": loaded.bodies}.get(item[ROLE_KEY], {}).get(item.get(PERSON_KEY))
+        if made is not None:
+            item.user_remap(made)
     for item in old:
         _remove(item)
     _ground(take, collection, root, name)

@@ -164,6 +164,8 @@ def test_the_take_in_the_scene_is_renewed_and_what_the_artist_did_with_it_stays(
     constraint = follower.constraints.new("COPY_LOCATION")
     constraint.target, constraint.subtarget = part(collection, "person", 1), "head"
     bpy.context.scene.camera = camera
+    elsewhere = bpy.data.collections.new("Elsewhere")  # as the transfers have them for stand-ins
+    elsewhere.objects.link(part(collection, "body", 1))
     (folder / "people" / "02.npz").unlink()
     truth = synthetic_take.write(folder, people=(1,))
     with np.load(folder / "people" / "01.npz") as file:
@@ -180,6 +182,7 @@ def test_the_take_in_the_scene_is_renewed_and_what_the_artist_did_with_it_stays(
     assert part(collection, "camera") == camera == bpy.context.scene.camera and part(collection, "world") == root
     armature = part(collection, "person", 1)
     assert constraint.target == armature and armature.name == "walk Person 1"
+    assert elsewhere.objects[:] == [part(collection, "body", 1)]
     assert part(collection, "person", 2) is None and part(collection, "body", 2) is None
     bpy.context.scene.frame_set(START + 6)
     head = armature.matrix_world @ armature.pose.bones["head"].head
@@ -235,6 +238,22 @@ def test_what_a_take_does_not_name_is_not_guessed(solver, told):
     with pytest.raises(RuntimeError, match="solved from the command line"):
         bpy.ops.shot.resolve()
     assert not asked
+
+
+def test_a_take_of_the_artists_own_smpl_is_not_solved_with_another_body(solver, monkeypatch):
+    from reshoot import preferences
+
+    bpy, folder, asked = solver
+    with np.load(folder / "people" / "01.npz") as file:
+        arrays = {**file, "body": np.array("smpl")}
+    np.savez(folder / "people" / "01.npz", **arrays)
+    with pytest.raises(RuntimeError, match="Set its folder in Reshoot's preferences"):
+        bpy.ops.shot.resolve()
+    assert not asked
+    monkeypatch.setattr(preferences, "smpl_folder", lambda context: str(folder / "smpl"))
+    with pytest.raises(RuntimeError):
+        bpy.ops.shot.resolve()  # there is no file in that folder: said when the take is renewed
+    assert asked[0]["smpl"] == str(folder / "smpl")
 
 
 def test_a_take_out_of_view_is_refused_before_anything_is_solved(solver):

@@ -251,6 +251,33 @@ def test_other_things_of_the_scene_stay_out(loaded, take, tmp_path, kind, ending
     assert [o for o in bpy.data.objects if o.type == "CAMERA"]
 
 
+@pytest.mark.parametrize("kind, ending", [("FBX", ".fbx"), ("GLTF", ".glb"), ("BVH", ".bvh"), ("USD", ".usdc")])
+def test_from_another_scene_and_with_everything_hidden(loaded, take, tmp_path, kind, ending):
+    """Where the artist stands and what is hidden there makes no difference."""
+    bpy, collection, truth = loaded
+    if kind == "USD" and not bpy.app.build_options.usd:
+        pytest.skip("this Blender was built without USD")
+    for item in list(collection.all_objects):
+        item.hide_viewport = True
+    bpy.context.view_layer.layer_collection.children[collection.name].exclude = True
+    other = bpy.data.scenes.new("Other")
+    other.reshoot.take = collection
+    with bpy.context.temp_override(scene=other, view_layer=other.view_layers[0]):
+        exported(loaded, tmp_path, kind, ending)
+    assert not other.collection.all_objects and not other.collection.children
+    assert all(item.hide_viewport for item in collection.all_objects if item.type == "ARMATURE")
+    fresh_scene(bpy, take)
+    rate = FBX_READER if kind == "FBX" else 1.0
+    if kind == "BVH":
+        for number in (1, 2):
+            bpy.ops.import_anim.bvh(filepath=str(tmp_path / f"walk_person_0{number}.bvh"))
+    else:
+        read = {"FBX": bpy.ops.import_scene.fbx, "GLTF": bpy.ops.import_scene.gltf, "USD": bpy.ops.wm.usd_import}[kind]
+        read(filepath=str(tmp_path / f"walk{ending}"), **({"anim_offset": 0} if kind == "FBX" else {}))
+        assert_skins(bpy, truth, rate)
+    assert_figures(bpy, truth, rate)
+
+
 def test_a_person_who_is_not_always_there(blender, tmp_path):
     """Hidden on the frame where the artist stands, and still in the file."""
     from tests.blender import synthetic_take
