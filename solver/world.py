@@ -314,7 +314,7 @@ def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bo
 
 
 def ground_from_bodies(keypoints, evidence) -> Ground:
-    """First guess of the ground: up as straight torsos say, height under the lowest feet."""
+    """First guess of the ground: up as straight bodies say, height under the lowest feet."""
     with torch.no_grad():
         span = evidence.span
         ankles = (evidence.confidence[..., 15:17] > 0).any(-1)[..., None]
@@ -324,6 +324,10 @@ def ground_from_bodies(keypoints, evidence) -> Ground:
         weight = (length * span) ** 4  # straight bodies are long
         up = (axis / length[..., None] * weight[..., None]).sum((0, 1))
         up = up / up.norm()
+        if (ankles[..., 0] & span).sum() < 0.1 * span.sum():
+            # Trunks alone lean this way or that; cameras are mostly level, too.
+            level = -evidence.R_w_from_cam[:, :, 1].mean(0)
+            up = torch.nn.functional.normalize(up + level / level.norm(), dim=0)
         return Ground(up.numpy().astype(float), float(_lowest(keypoints[:, :, FEET], up, evidence)), "bodies")
 
 
