@@ -21,8 +21,11 @@ from solver.take import read_mask
 from . import metrics
 
 
-def evaluate(take, truth) -> dict:
-    """All figures of a take: {"camera": …, "start": …, "people": …, "masks": …, "solved": …}, plain numbers or None."""
+def evaluate(take, truth, placed=None) -> dict:
+    """All figures of a take: {"camera": …, "start": …, "people": …, "masks": …, "solved": …}, plain numbers or None.
+
+    placed: (T,) bool, frames that have a pose of their own; None: all.
+    """
     take, truth = Path(take), Path(truth)
     shot = json.loads((take / "shot.json").read_text(encoding="utf-8"))["source"]
     with np.load(truth / "camera.npz") as file:
@@ -38,7 +41,7 @@ def evaluate(take, truth) -> dict:
     K_true = K_true.copy()
     scale = shot["width"] / width  # truth in pixels of the take
     K_true[:, :2] *= scale
-    out = {name: metrics.camera_metrics(T, T_true, K, K_true) for name, (T, K) in cameras.items()}
+    out = {name: metrics.camera_metrics(T, T_true, K, K_true, placed) for name, (T, K) in cameras.items()}
 
     estimates, truths = _people(take), _people(truth, first, count)
     drawn = {
@@ -117,7 +120,7 @@ def _people_metrics(estimates, truths, drawn, true_xy, matched, size, fps, gate)
         a, b = _place(estimate, estimate["joints"], count), _place(person, person["joints"], count)
         world[i] = a, b
         inside = ((true_xy[i] >= 0) & (true_xy[i] < size)).all(-1)
-        each[i] = metrics.person_metrics(a[rows], b[rows], fps) | {
+        each[i] = metrics.person_metrics(a[rows], b[rows], fps, rows) | {
             "estimated_as": matched[i],
             "joint_px_1920": metrics.joint_error_px(drawn[matched[i]][rows], true_xy[i][rows], inside[rows], size[0]),
         }

@@ -54,7 +54,7 @@ def rotation_angle_deg(A, B):
     )
 
 
-def camera_metrics(estimate, truth, K=None, K_true=None):
+def camera_metrics(estimate, truth, K=None, K_true=None, placed=None):
     """Errors of a camera path.
 
     ate_m, ate_percent: RMS distance of camera centres after rigid alignment, in metres and per cent of the true path's length.
@@ -63,21 +63,27 @@ def camera_metrics(estimate, truth, K=None, K_true=None):
     step_mm, step_deg: mean error of the motion from each frame to the next after the rigid alignment (jitter, and nothing else
     of the slow drift). drift_m: largest distance of two estimated centres, what a tripod shows.
     focal_percent: mean of |f / f_true - 1|. Percentages of a path shorter than 0.1 m are None.
+    placed: (T,) bool, frames that a method gave a pose at all; the others take no part in the alignment and count as its worst frame.
     """
     estimate, truth = np.asarray(estimate, float), np.asarray(truth, float)
     length = path_length(truth)
+    placed = np.ones(len(truth), bool) if placed is None else np.asarray(placed)
+
+    def worst(errors):
+        return np.where(placed, errors, errors[placed].max())
+
     out = {"path_m": length}
     for name, with_scale in (("ate", False), ("ate_similarity", True)):
-        s, R, t = align_cameras(estimate, truth, with_scale)
+        s, R, t = align_cameras(estimate[placed], truth[placed], with_scale)
         centres = s * estimate[:, :3, 3] @ R.T + t
-        ate = float(np.sqrt(((centres - truth[:, :3, 3]) ** 2).sum(1).mean()))
+        ate = float(np.sqrt((worst(np.linalg.norm(centres - truth[:, :3, 3], axis=1)) ** 2).mean()))
         out[f"{name}_m"] = ate
         out[f"{name}_percent"] = 100 * ate / length if length > 0.1 else None
         if with_scale:
             out["scale"] = s
             continue
         turned = R @ estimate[:, :3, :3]
-        out["rotation_deg"] = float(rotation_angle_deg(turned, truth[:, :3, :3]).mean())
+        out["rotation_deg"] = float(worst(rotation_angle_deg(turned, truth[:, :3, :3])).mean())
         steps = np.diff(centres, axis=0) - np.diff(truth[:, :3, 3], axis=0)
         out["step_mm"] = float(1e3 * np.linalg.norm(steps, axis=1).mean())
         step_est = np.swapaxes(estimate[:-1, :3, :3], 1, 2) @ estimate[1:, :3, :3]
@@ -135,19 +141,24 @@ def rte_percent(estimate, truth):
     return 100 * float(_aligned_error(estimate[:, 0], truth[:, 0], slice(None), False).mean() / way)
 
 
-def foot_slide_mm(estimate, truth, still_mm=3.0):
-    """Mean way of ankles and feet from frame to frame, mm, wherever the true joint moves less than `still_mm`; None without contact."""
+def foot_slide_mm(estimate, truth, still_mm=3.0, frame=None):
+    """Mean way of ankles and feet from frame to frame, mm, wherever the true joint moves less than `still_mm`; None without contact.
+
+    frame: (F,) which frames these are, where some are missing.
+    """
     moved = np.linalg.norm(np.diff(truth[:, FEET], axis=0), axis=-1) * 1e3
     slid = np.linalg.norm(np.diff(estimate[:, FEET], axis=0), axis=-1) * 1e3
-    still = moved < still_mm
+    still = (moved < still_mm) & (np.ones(len(moved), bool) if frame is None else np.diff(frame) == 1)[:, None]
     return float(slid[still].mean()) if still.any() else None
 
 
-def jitter(joints, fps):
-    """Mean length of the joints' third derivative, in 10 m/s^3 (WHAM)."""
-    if len(joints) < 4:
+def jitter(joints, fps, frame=None):
+    """Mean length of the joints' third derivative, in 10 m/s^3 (WHAM). frame: (F,) which frames these are, where some are missing."""
+    frame = np.arange(len(joints)) if frame is None else np.asarray(frame)
+    together = frame[3:] - frame[:-3] == 3
+    if not together.any():
         return None
-    return float(np.linalg.norm(np.diff(joints, 3, axis=0), axis=-1).mean() * fps**3 / 10)
+    return float(np.linalg.norm(np.diff(joints, 3, axis=0)[together], axis=-1).mean() * fps**3 / 10)
 
 
 def floor_penetration_mm(estimate, truth):
@@ -156,8 +167,8 @@ def floor_penetration_mm(estimate, truth):
     return 1e3 * float(max(0.0, standing - estimate[:, TOES, 2].min()))
 
 
-def person_metrics(estimate, truth, fps):
-    """All of the above for one person, over the frames that both have."""
+def person_metrics(estimate, truth, fps, frame=None):
+    """All of the above for one person, over the frames (F,) that both have."""
     return {
         "frames": len(truth),
         "w_mpjpe_mm": w_mpjpe(estimate, truth),
@@ -165,10 +176,10 @@ def person_metrics(estimate, truth, fps):
         "wa_mpjpe_mm": wa_mpjpe(estimate, truth),
         "pa_mpjpe_mm": pa_mpjpe(estimate, truth),
         "rte_percent": rte_percent(estimate, truth),
-        "foot_slide_mm": foot_slide_mm(estimate, truth),
-        "foot_slide_truth_mm": foot_slide_mm(truth, truth),
-        "jitter": jitter(estimate, fps),
-        "jitter_truth": jitter(truth, fps),
+        "foot_slide_mm": foot_slide_mm(estimate, truth, frame=frame),
+        "foot_slide_truth_mm": foot_slide_mm(truth, truth, frame=frame),
+        "jitter": jitter(estimate, fps, frame),
+        "jitter_truth": jitter(truth, fps, frame),
         "floor_penetration_mm": floor_penetration_mm(estimate, truth),
     }
 

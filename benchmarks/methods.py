@@ -1,0 +1,205 @@
+"""The ways of finding a camera that table1.py compares: the product's own, the paper's, others', and the product's with a part left out.
+
+Each is a Run that differs from the product's in one place. They exist for the table and are no options of the product.
+
+- ours: the product.
+- start: Ĉ, and f_H on it.
+- pycolmap: incremental structure from motion, the take's masks given, in place of the slam stage.
+- iNeRF: each frame alone, from Ĉ, by L_c only.
+- paper: the chain of Eqs. 5-8, which forgets Ĉ after its first frame, under L_c + L_j. Its f_D is ours, which flatters it.
+- no L_c, no L_j, no L_b: ours without one loss. no chain: a free twist a frame in its place. no guard: C* whatever the held-out
+  evidence says. no second f_H: S_w stays as Ĉ gave it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from solver.film import stage
+from solver.film.chain import CameraChain, se3_exp
+from solver.fit import one_thread
+from solver.pipeline import Run
+from solver.protocol import ShotError
+
+STEPS_INERF, RATE_INERF = 240, 2e-3
+
+
+class FrameTwists(nn.Module):
+    """Every frame with a twist of its own: what is left of CameraChain without the chain."""
+
+    def __init__(self, start, turning_only=False):
+        super().__init__()
+        self.register_buffer("origin", start[0, :3, 3].clone())
+        self.register_buffer("start", start.clone())
+        self.turning_only = turning_only
+        self.w, self.v = (nn.Parameter(torch.zeros(len(start), 3, dtype=start.dtype)) for _ in range(2))
+
+    @property
+    def w_first(self):
+        return self.w
+
+    @property
+    def v_first(self):
+        return self.v
+
+    def first_pose(self):
+        out = self()[0].clone()
+        out[:3, 3] = out[:3, 3] - self.origin
+        return out
+
+    def forward(self):
+        """T_world_from_cam (T, 4, 4): turned and moved in the camera's own axes."""
+        v = torch.zeros_like(self.v) if self.turning_only else self.v
+        return self.start @ se3_exp(self.w, v, 1.0)
+
+
+class Start(Run):
+    """Ĉ."""
+
+    guarded = False  # the table shows what a method says, not what the guard thinks of it
+
+    def solve(self, problem):
+        return None
+
+    def _film(self, shot, tracks, slam, start, model):
+        problem = stage.pose_problem(
+            shot, tracks, slam, start, self.mask, model, float(_fraction(shot.fps)), self.options, self.report
+        )
+        with one_thread():
+            solution = self.solve(problem)
+        film = stage.judge(problem, solution, start)
+        if solution is not None and not self.guarded and film.used != "optimised":
+            camera = stage.Camera(solution.T.detach().numpy(), solution.K.detach().numpy())
+            film = dataclasses.replace(film, camera=camera, points_world=solution.xyz.detach().numpy(), used="optimised")
+        return film
+
+
+class INeRF(Start):
+    """Frames one by one (Yen-Chen et al., 2021): here side by side, as nothing ties them."""
+
+    def solve(self, problem):
+        if problem.composition is None or not len(problem.composition):
+            return None
+        twists = FrameTwists(problem.T0, problem.turning_only)
+        optimiser = torch.optim.Adam(twists.parameters(), lr=RATE_INERF)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS_INERF)
+        for index in range(STEPS_INERF):
+            optimiser.zero_grad()
+            problem.composition.loss(twists(), problem.K0, 3 * index // STEPS_INERF).backward()
+            optimiser.step()
+            schedule.step()
+            self.report.progress(index, STEPS_INERF)
+        return stage.Solution(twists().detach(), problem.K0, problem.xyz0)
+
+
+class Paper(Start):
+    """L_c + L_j on the chain that begins with every frame at c_1."""
+
+    def solve(self, problem):
+        problem = dataclasses.replace(problem, points=_none(problem.points))
+        chain = CameraChain(problem.T0, turning_only=False, follow_start=False)
+        return stage.optimise(problem, chain, self.report)
+
+
+class Without(Start):
+    """Ours with one thing left out."""
+
+    lacks, guarded = "", True
+
+    def solve(self, problem):
+        if self.lacks == "L_c":
+            problem = dataclasses.replace(problem, composition=None)
+        elif self.lacks == "L_j":
+            problem = dataclasses.replace(problem, joints=_none(problem.joints))
+        elif self.lacks == "L_b":
+            problem = dataclasses.replace(problem, points=_none(problem.points))
+        chain = (FrameTwists if self.lacks == "chain" else CameraChain)(problem.T0, turning_only=problem.turning_only)
+        return stage.optimise(problem, chain, self.report)
+
+
+class OneWorld(Run):
+    """Without the second f_H: S_w as Ĉ gave it, seen through C*."""
+
+    def _world_again(self, shot, tracks, slam, body, start, film, model):
+        final = dataclasses.replace(start, camera=film.camera, points_world=film.points_world)
+        self._publish(shot, tracks, slam, start, final, model)
+        return final
+
+
+def _without(part):
+    return type(f"Without{part}", (Without,), {"lacks": part, "guarded": part != "guard"})
+
+
+METHODS = {
+    "pycolmap": Start, "start": Start, "iNeRF": INeRF, "paper": Paper, "ours": Run,
+    "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"), "no chain": _without("chain"), "no guard": _without("guard"),
+    "no second f_H": OneWorld,
+}  # fmt: skip
+BASELINES = ("pycolmap", "start", "iNeRF", "paper", "ours")
+
+
+def _none(evidence):
+    return evidence.part(torch.zeros(len(evidence.frame), dtype=torch.bool))
+
+
+def _fraction(text):
+    from fractions import Fraction
+
+    return Fraction(text)
+
+
+def colmap(frames, masks, count, folder: Path) -> np.ndarray:
+    """Run pycolmap over a shot and write its largest model as text into `folder`/text, for `--camera`; what is there is kept.
+
+    frames: index to RGB. masks: index to instance mask; people are left out. Returns which frames it placed (count,) bool.
+    Raises ShotError where it finds no model.
+    """
+    import pycolmap
+
+    if (folder / "placed.npy").exists():
+        placed = np.load(folder / "placed.npy")
+        if not placed.any():
+            raise ShotError("pycolmap found no camera in this shot.")
+        return placed
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    for i in range(count):
+        name = f"{i:06d}.png"
+        cv2.imwrite(str(folder / "images" / name), np.ascontiguousarray(frames(i)[..., ::-1]))
+        people = cv2.dilate((masks(i) > 0).astype(np.uint8), np.ones((9, 9), np.uint8))
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), 255 * (1 - people))
+    pycolmap.logging.minloglevel = 2
+    database = folder / "database.db"
+    reader = pycolmap.ImageReaderOptions()
+    reader.mask_path, reader.camera_model = str(folder / "masks"), "SIMPLE_PINHOLE"
+    extraction = pycolmap.FeatureExtractionOptions()
+    extraction.num_threads, extraction.use_gpu = 2, False
+    pycolmap.extract_features(
+        database, folder / "images", camera_mode=pycolmap.CameraMode.SINGLE, reader_options=reader, extraction_options=extraction
+    )
+    matching = pycolmap.FeatureMatchingOptions()
+    matching.num_threads, matching.use_gpu = 2, False
+    pairing = pycolmap.SequentialPairingOptions()
+    pairing.overlap, pairing.quadratic_overlap = 10, True
+    pycolmap.match_sequential(database, matching_options=matching, pairing_options=pairing)
+    found = pycolmap.incremental_mapping(database, folder / "images", folder / "sparse")
+    placed = np.zeros(count, bool)
+    if not found:
+        np.save(folder / "placed.npy", placed)
+        raise ShotError("pycolmap found no camera in this shot.")
+    best = max(found.values(), key=lambda model: model.num_reg_images())
+    (folder / "text").mkdir()
+    best.write_text(folder / "text")
+    for image in best.images.values():
+        if image.has_pose:
+            placed[int(Path(image.name).stem)] = True
+    np.save(folder / "placed.npy", placed)
+    return placed
