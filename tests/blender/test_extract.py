@@ -73,7 +73,7 @@ def test_cancel_ends_the_child(fake, tmp_path, name):
     begun = []
 
     def press_cancel():
-        while not (tmp_path / "pid").exists():
+        while not (tmp_path / "pid").exists() or jobs.current is None:
             time.sleep(0.02)
         begun.append(time.monotonic())
         jobs.current.stop()
@@ -144,5 +144,9 @@ def test_the_solver_understands_every_option():
         masks="masks", joints="joints.json", camera="cam.chan", fps=24.0, restart=True, smpl="smpl", no_plate=True,
     )  # fmt: skip
     read = _parser().parse_args(command[3:])
-    assert [str(p) for p in read.people] == ["a.pkl", "b c.npz"] and str(read.camera) == "cam.chan" and str(read.source) == "clip.mp4"
+    assert (
+        [str(p) for p in read.people] == ["a.pkl", "b c.npz"]
+        and str(read.camera) == "cam.chan"
+        and str(read.source) == "clip.mp4"
+    )
     assert read.range == (0, 9) and not read.plate and read.restart and read.focal_mm == 35.0

@@ -191,7 +191,10 @@ def test_shot_panel_shows_running_failed_and_cancelled(blender):
     drawn = draw_all(blender)["Shot"]
     assert "The film is empty." in drawn and "Choose another." in drawn and "shot.extract" in drawn
     state.status, state.message = jobs.CANCELLED, "Extraction was cancelled."
-    resume = {"Extract Shot": "Resume Extraction", "Solve Again": "Extract Shot"}  # what was cancelled: what the button says
+    resume = {
+        "Extract Shot": "Resume Extraction",
+        "Solve Again": "Extract Shot",
+    }  # what was cancelled: what the button says
     for cancelled, says in resume.items():
         state.unfinished = cancelled
         assert says in draw_all(blender)["Shot"]
