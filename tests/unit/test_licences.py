@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ASSETS = sorted(
     p for folder in ("solver/assets", "examples") for p in (ROOT / folder).rglob("*") if p.suffix in (".npz", ".onnx", ".glb", ".mp4")
 )
-ASSETS = [p for p in ASSETS if "truth" not in p.parts]
+ASSETS = [p for p in ASSETS if "truth" not in p.parts] + sorted((ROOT / "tests" / "data").glob("*.mp4"))
 
 
 @pytest.mark.parametrize("path", ASSETS, ids=lambda p: p.name)

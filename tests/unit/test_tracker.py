@@ -239,6 +239,30 @@ def test_second_network_with_swapped_legs_is_turned_round():
     assert np.allclose(three[:, 13, :2], joints[:, 13, :2])
 
 
+def test_joints_pinned_to_the_edge_are_no_evidence():
+    """The net puts knees that lie below the picture onto its edge, and ankles anywhere near: legs go, arms keep their depth."""
+    joints, size = striding(3)
+    landmarks = marks(joints)
+    height = joints[0, 13:15, 1].max() + 0.02 * size[0]
+    joints[:, 15:17, 1] = joints[:, 13:15, 1] - 0.1 * size[0]
+    joints[:, 13:15, 1], joints[:, 7, 1] = height - 0.01 * size[0], height - 0.01 * size[0]
+    world = np.tile(np.linspace(-1, 1, 33)[None, :, None], (3, 1, 3))
+    two, three = join(joints, landmarks, world, np.ones(3), size, 400, height)
+    assert (two[:, [7, 13, 14, 15, 16], 2] == 0).all() and (two[:, 17:21, 2] == 0).all()
+    assert (two[:, [5, 6, 11, 12], 2] > 0.3).all()
+    assert (three[:, 13:17, 3] == 0).all() and (three[:, 7, 3] > 0).all()
+
+
+def test_a_bust_has_no_depth_of_its_face():
+    joints, size = striding(3)
+    world = np.tile(np.linspace(-1, 1, 33)[None, :, None], (3, 1, 3))
+    _, whole = join(joints, marks(joints), world, np.ones(3), size, 400, 300)
+    hidden = joints.copy()
+    hidden[:, 11:, 2] = 0
+    _, bust = join(hidden, marks(joints), world, np.ones(3), size, 400, 300)
+    assert (whole[:, :5, 3] > 0).all() and (bust[:, :5, 3] == 0).all() and (bust[:, 5:7, 3] > 0).all()
+
+
 # -- regions and masks
 
 
