@@ -13,6 +13,7 @@ from .records import People, Slam, Tracks
 from .skeleton import KEYPOINT_OF_SMPL_JOINT, SMPL_PARENTS
 
 STEPS_POSE = 160  # of Adam, far from the solution
+ELBOWS = [17, 18]  # left and right in body_pose
 ROUNDS_ALL = 16  # of L-BFGS, ten steps each
 
 
@@ -61,6 +62,8 @@ def initial(evidence: Evidence, model, prior: PosePrior) -> Bodies:
     P, T = evidence.span.shape
     betas = torch.zeros(P, 10)
     pose = prior.most_likely().expand(P, T, 23, 3).clone()
+    # Hands that come into the picture of a bust are raised before it; from hanging arms the fit would also find them behind.
+    pose[:, :, ELBOWS, 1] += evidence.bust[..., None] * torch.tensor([-1.5, 1.5])
     _, rest_keypoints = model.rest(betas)
     seen = evidence.confidence_3d[..., [5, 6, 11, 12]].amin(-1)
     R_cam = torso_rotation(rest_keypoints[:, None].expand(-1, T, -1, -1), evidence.xyz, evidence.confidence_3d)

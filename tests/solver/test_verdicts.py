@@ -244,3 +244,7 @@ def test_close_up(folder, near):
     assert np.nanmean(take.off_cm([12, 15])) < 3 and np.nanmean(take.off_cm([16, 17])) < 7
     assert take.report["iou_people"] > 0.75
     standing(take)
+    # Hands that are seen are before the chest, not behind the back, which looks the same.
+    depth = (take.people[1]["joints_world"] - take.T[:, None, :3, 3]) @ take.T[0, :3, 2]
+    behind = depth[:, [20, 21]] - depth[:, [16, 17]].mean(1, keepdims=True)
+    assert behind[confidence[:, [20, 21]] > 0].max() < 0.05
