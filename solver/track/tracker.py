@@ -18,6 +18,7 @@ from .nets import iou
 
 DETECTED, PROPAGATED, INTERPOLATED = 1, 2, 3
 
+PRESENT = 0.8  # mean presence of a track: people have 0.97 and more even half hidden, a ghost in blurred leaves 0.6
 PLAIN = 0.3  # a sighting that scores less may continue a track, but begins none
 
 # Spread of each COCO joint as annotators place it, relative to the size of the person (COCO keypoint evaluation).
@@ -76,6 +77,11 @@ class Track:
 
     def detected_share(self) -> float:
         return float(np.mean([s.source == DETECTED for s in self.sightings.values()]))
+
+    def presence(self) -> float:
+        """How sure the second network is, on average, that somebody is there; 1 where it was never asked."""
+        asked = [s.body.presence for s in self.sightings.values() if s.body is not None]
+        return float(np.mean(asked)) if asked else 1.0
 
     def mean_look(self):
         return mean_look([s.look for s in self.sightings.values()])
@@ -302,12 +308,14 @@ def _far(i, j, tracks, alike, enough=0.68, margin=0.06):
 def select(tracks: list[Track], frames: int, most: int = 8) -> list[Track]:
     """Drop ghosts; the most prominent people first.
 
-    A ghost is short, or hardly ever plainly a person, or is carried along far more often than it is found.
+    A ghost is short, or hardly ever plainly a person, or is carried along far more often than it is found, or the second network
+    often sees nobody there.
     """
     people = []
     for t in tracks:
         sure = sum(s.score > 0.4 for s in t.sightings.values())
-        if len(t) >= min(6, max(1, frames // 4)) and sure >= max(1, 0.2 * len(t)) and t.detected_share() >= 0.25:
+        plain = sure >= max(1, 0.2 * len(t)) and t.detected_share() >= 0.25 and t.presence() >= PRESENT
+        if plain and len(t) >= min(6, max(1, frames // 4)):
             people.append(t)
     people.sort(key=lambda t: -_prominence(t))
     if people:
