@@ -25,7 +25,7 @@ import numpy as np
 from ..frames import focal_px_from_mm
 from .bundle import FOCAL_SPREAD, Fit, Free, Observations, Priors, adjust, focal_prior, residuals
 from .structure import errors, refine, travelling_model
-from .turning import rotation_model, static_model
+from .turning import SETTLE, rotation_model, static_model
 
 FLOOR = 0.3  # px at 640 px width
 CAP = 12.0  # an outlier's share; the chance that noise exceeds it is 0.2 %
@@ -130,7 +130,7 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
 def _settle(best: Candidate, obs, size, kappa, tick):
     """A turning camera once more, with the focal prior weighed against independent observations."""
     free = Free(centre=False, depth=False, zoom=best.name.endswith("zoom"))
-    return adjust(best.fit.model, obs, size, free, Priors(focal_prior(size), FOCAL_SPREAD / np.sqrt(kappa)), tick)
+    return adjust(best.fit.model, obs, size, free, Priors(focal_prior(size), FOCAL_SPREAD / np.sqrt(kappa)), tick, iterations=SETTLE)
 
 
 def penalty(obs, frames, points, per_frame, per_point, shared):

@@ -7,6 +7,8 @@ import numpy as np
 
 from .bundle import Free, Model, Observations, Priors, _sum_by, adjust, unit
 
+SETTLE = 80  # iterations at most: of a small pan by a long lens, angle and lens creep together along a flat valley
+
 
 def rays(obs: Observations, log_f, size):
     """Unit camera-frame directions (M, 3) of observations, for log focal lengths per frame (T,)."""
@@ -59,13 +61,13 @@ def rotation_model(obs: Observations, frames, points, size, prior: Priors, focal
         d = np.where(length > 1e-9, d / np.maximum(length, 1e-9), [0.0, 0.0, 1.0])
         model = Model(R, np.zeros((frames, 3)), log_f, d, np.zeros(points))
         free = Free(centre=False, depth=False, focal=free_focal and not zoom, zoom=zoom)
-        fit = adjust(model, obs, size, free, prior, tick, iterations=25 if len(focals) == 1 else 12)
+        fit = adjust(model, obs, size, free, prior, tick, iterations=SETTLE if len(focals) == 1 else 12)
         score = np.minimum(fit.error, 4 * size[0] / 640).sum()
         if best is None or score < best[0]:
             best = score, fit, free
     fit, free = best[1:]
     if len(focals) > 1:
-        fit = adjust(fit.model, obs, size, free, prior, tick, iterations=25)
+        fit = adjust(fit.model, obs, size, free, prior, tick, iterations=SETTLE)
     return fit
 
 
