@@ -6,6 +6,7 @@ The shots are made from two small films by homographies (tests/derived_shots.py)
 from __future__ import annotations
 
 import json
+import re
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -118,24 +119,19 @@ def near():
     return shots.read("near")
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path
-
-
-def test_locked_off(folder, wide):
-    take = solve(folder, shots.reframed(wide.part(0, 20), SMALL, 467.0))
+def test_locked_off(tmp_path, wide):
+    take = solve(tmp_path, shots.reframed(wide.part(0, 16), SMALL, 467.0))
     assert take.shot["verdict"] == "static"
     assert np.ptp(take.T, axis=0).max() < 1e-9 and np.ptp(take.focal) < 1e-9  # it does not drift at all
     assert take.warned(LENS)  # a camera that stands still says nothing about its lens
     assert np.nanmean(take.off_cm(range(24))) < 7 and np.nanmean(take.off_cm([12, 15])) < 5
     lowest = take.people[1]["joints_world"][:, FEET, 2].min(1)
-    assert np.abs(lowest - lowest.mean()).max() < 0.06 and abs(lowest.mean()) < 0.06  # she walks on z = 0
+    assert np.abs(lowest - lowest.mean()).max() < 0.06 and abs(lowest.mean()) < 0.06  # he walks on z = 0
 
 
-def test_pan(folder, wide):
-    yaw = np.linspace(-6, 6, 20) + 0.4 * np.sin(np.linspace(0, 5, 20))
-    take = solve(folder, shots.reframed(wide.part(0, 20), SMALL, 640.0, yaw))
+def test_pan(tmp_path, wide):
+    yaw = np.linspace(-6, 6, 18) + 0.3 * np.sin(np.linspace(0, 5, 18))
+    take = solve(tmp_path, shots.reframed(wide.part(0, 18), SMALL, 640.0, yaw))
     assert take.shot["verdict"] == "rotation" and take.warned(QUICK)
     assert np.ptp(take.T[:, :3, 3], axis=0).max() < 1e-6  # on the spot
     off = np.swapaxes(take.turned(take.film.T_world_from_cam), 1, 2) @ take.turned(take.T)
@@ -144,22 +140,24 @@ def test_pan(folder, wide):
     assert np.nanmean(take.off_cm(range(24))) < 8
 
 
-def test_zoom(folder, wide):
-    focal = np.geomspace(470, 750, 20)
-    take = solve(folder, shots.reframed(wide.part(0, 20), SMALL, focal))
+def test_zoom(tmp_path, wide):
+    focal = np.geomspace(470, 750, 16)
+    take = solve(tmp_path, shots.reframed(wide.part(0, 16), SMALL, focal))
     assert take.shot["verdict"] == "rotation"
     assert np.ptp(take.T[:, :3, 3], axis=0).max() < 1e-6  # a zoom, not a dolly
     assert np.abs(take.focal / take.focal[0] / (focal / focal[0]) - 1).max() < 0.02
     # Growth alone does not tell where it begins: said, with the right factor, and the guess is an ordinary lens.
-    assert take.warned("The lens zooms by a factor of 1.60", QUICK) or take.warned("The lens zooms by a factor of 1.59", QUICK)
+    assert take.warned("The lens zooms by a factor of 1.", QUICK)
+    said = float(re.search(r"factor of (\d\.\d\d)", " ".join(take.shot["warnings"]))[1])
+    assert said == pytest.approx(750 / 470, rel=0.02)
     assert 0.6 < take.focal[0] / focal[0] < 1.6
     assert np.nanmean(take.off_cm(range(24))) < 8
 
 
-def test_dolly_without_people_is_no_zoom(folder):
+def test_dolly_without_people_is_no_zoom(tmp_path):
     s = np.linspace(0, 1, 20)[:, None]
     T = look_at([0.2, -1.5, 1.5] + s * [0.5, 2.2, 0.1], np.array([0, 6, 1.2]))
-    take = solve(folder, shots.corridor(T, 430.0, SMALL))
+    take = solve(tmp_path, shots.corridor(T, 430.0, SMALL))
     assert take.shot["verdict"] == "full" and take.people == {}
     assert np.ptp(take.focal) < 1e-6 and take.focal[0] == pytest.approx(430, rel=0.05)
     scale, R, t = fit_similarity(take.T[:, :3, 3], T[:, :3, 3])
@@ -171,9 +169,9 @@ def test_dolly_without_people_is_no_zoom(folder):
     assert take.warned("No people were found", NOBODY)  # ... and that is said
 
 
-def test_pan_without_people(folder):
+def test_pan_without_people(tmp_path):
     yaw = np.linspace(-6, 6, 16)
-    take = solve(folder, shots.reframed(shots.plate(), SMALL, 640.0, yaw, frames=16))
+    take = solve(tmp_path, shots.reframed(shots.plate(), SMALL, 640.0, yaw, frames=16))
     assert take.shot["verdict"] == "rotation" and take.people == {}
     off = np.swapaxes(take.turned(take.film.T_world_from_cam), 1, 2) @ take.turned(take.T)
     assert np.rad2deg(Rotation.from_matrix(off).magnitude()).max() < 0.25
@@ -181,20 +179,20 @@ def test_pan_without_people(folder):
     assert take.warned("No people were found", NOBODY)
 
 
-def test_hard_cut(folder, wide, near):
+def test_hard_cut(tmp_path, wide, near):
     first = shots.reframed(near.part(0, 8), SMALL, 467.0)
     second = shots.reframed(wide.part(0, 12), SMALL, 467.0)
     film = shots.Film(
         first.pictures + second.pictures, np.concatenate([first.T_world_from_cam, second.T_world_from_cam]),
         np.concatenate([first.K, second.K]), np.concatenate([first.joints_world, second.joints_world]),
     )  # fmt: skip
-    take = solve(folder, film)
+    take = solve(tmp_path, film)
     assert take.shot["source"]["start_frame"] == 8 and take.shot["verdict"] == "static"
     assert take.warned("The source has 1 cut; the longest piece, frames 8 to 19, is solved. Left out: piece 0 (frames 0 to 7).", LENS)
     assert np.nanmean(take.off_cm(range(24))) < 8  # nothing of the other piece got in
     # The other piece is there for the asking.
-    assert main(["extract", str(folder / "clip.mp4"), "--out", str(folder / "other"), "--cut", "0", "--until", "shot"]) == 3
-    source = json.loads((folder / "other" / "shot.json").read_text())["source"]
+    assert main(["extract", str(tmp_path / "clip.mp4"), "--out", str(tmp_path / "other"), "--cut", "0", "--until", "shot"]) == 3
+    source = json.loads((tmp_path / "other" / "shot.json").read_text())["source"]
     assert (source["start_frame"], source["frames"]) == (0, 8)
 
 
@@ -219,9 +217,9 @@ def standing(take):
     assert abs(take.pitch_deg(take.T) - take.pitch_deg(take.film.T_world_from_cam)) < 15
 
 
-def test_medium_shot(folder, near):
+def test_medium_shot(tmp_path, near):
     """From above the knees, by a 35 mm lens, which is also what is assumed: so the distance must be right."""
-    take = solve(folder, shots.reframed(near.part(0, 18), SMALL, 466.67))
+    take = solve(tmp_path, shots.reframed(near.part(0, 18), SMALL, 466.67))
     assert take.shot["verdict"] == "static" and np.ptp(take.T, axis=0).max() < 1e-9
     assert take.warned(LENS, NO_FEET, GROUND_GUESSED)
     confidence = take.people[1]["joints_2d"][..., 2]
@@ -233,10 +231,10 @@ def test_medium_shot(folder, near):
     assert np.abs(far / np.linalg.norm(near.joints_world[:18, 0] - near.T_world_from_cam[:18, :3, 3], axis=1) - 1).max() < 0.15
 
 
-def test_close_up(folder, near):
+def test_close_up(tmp_path, near):
     """Head and shoulders by an 87 mm lens, of which nothing can be known: they must sit right on the picture all the same."""
     yaw, pitch = shots.aim_at(near.part(0, 1), near.joints_world[:1, 12])
-    take = solve(folder, shots.reframed(near.part(0, 18), SMALL, 1166.7, yaw[0], pitch[0] - 1))
+    take = solve(tmp_path, shots.reframed(near.part(0, 18), SMALL, 1166.7, yaw[0], pitch[0] - 1))
     assert take.shot["verdict"] == "static" and np.ptp(take.T, axis=0).max() < 1e-9
     assert take.warned(LENS, NO_FEET, GROUND_GUESSED)
     confidence = take.people[1]["joints_2d"][..., 2]
