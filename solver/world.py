@@ -41,6 +41,7 @@ STILL, ON_GROUND = 0.45, 0.1  # m/s, m: what a standing foot may seem to move, a
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
 # while the ground is not known well, and the cut of contacts in sigmas.
 ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
+SCALES = (0.7, 0.85, 1.0, 1.2, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
 
 
 @dataclass
@@ -68,82 +69,116 @@ def run(
         return without_people(points, camera, body)
     torch.manual_seed(0)
     evidence = Evidence.of(tracks, T_w_from_cam, camera.K, fps)
-    prior = PosePrior()
-    path = torch.as_tensor(T_w_from_cam[:, :3, 3].copy(), dtype=torch.float32)
     bodies = from_people(body, T_w_from_cam[:, :3, :3], model)
     set_scale(evidence, bodies)
+    energy = Energy(evidence, PosePrior(), corrected.height_prior(tracks.ids) if corrected else None)
+    path = torch.as_tensor(T_w_from_cam[:, :3, 3].copy(), dtype=torch.float32)
     metric = bool(slam.verdict_scores.get("metric"))  # a known camera in metres
     moving = slam.verdict == "full" and not metric
-    scale = start.scale if start is not None else 1.0
+    locked = corrected.ground if corrected else None
+    underfoot = partial(points_underfoot, slam, points, evidence) if moving else None
+
+    def placed(scale):
+        return Placement(energy, from_people(body, T_w_from_cam[:, :3, :3], model), path, scale, locked, underfoot)
+
     if moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
         if not certain:
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
-    with torch.no_grad():
-        _, keypoints, _ = bodies.pose(scale * path)
-    locked = corrected.ground if corrected else None
-    ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence)
-    up0 = torch.as_tensor(ground.up, dtype=torch.float32)
-    tilt = torch.zeros(2, requires_grad=True)
-    height = torch.tensor(float(ground.height), requires_grad=True)
-    log_scale = torch.tensor(float(np.log(scale)), requires_grad=True)
-    basis = torch.as_tensor(_orthogonal(ground.up), dtype=torch.float32)
-    energy = Energy(evidence, prior, corrected.height_prior(tracks.ids) if corrected else None)
-    level = evidence.R_w_from_cam[:, :, 0]  # the camera's x axis in W
+        # Contacts found at a wrong scale hold that scale, so a few are tried in short, and the one that costs least is gone into.
+        tries = [(scale * factor, placed(scale * factor)) for factor in SCALES]
+        for index, (_, trial) in enumerate(tries):
+            for turn in ROUNDS:
+                report.progress(index, len(SCALES) + 1, "Measuring the camera's path by the people")
+                trial.improve(*turn, steps=2)
+        scale = min(tries, key=lambda one: one[1].cost)[0]
+    else:
+        scale = start.scale if start is not None else 1.0
+    placement = placed(scale)
+    for index, turn in enumerate(ROUNDS):
+        tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * 4, "Placing people"), index * 4)
+        # Doubtful contacts may move people, but not the scale, which they would shrink until nobody walks.
+        placement.improve(*turn, steps=4, scale_free=moving and turn == ROUNDS[-1], tick=tick)
+    bodies, centre = placement.bodies, placement.centre().detach()
+    ground, contact = placement.ground(report)
+    people = to_people(bodies, evidence, tracks, centre)
+    first = int(np.flatnonzero(tracks.visible[0])[0])
+    origin = (bodies.root.detach()[0, first] + centre[first]).numpy()
+    pelvis = model.rest(bodies.betas.detach())[0][:, 0].double().numpy()
+    return in_world(people, pelvis, points, camera, float(placement.log_scale.detach().exp()), ground, origin, contact)
 
-    def plane():
-        up = up0 + tilt @ basis
+
+class Placement:
+    """People, ground and the scale of the camera's path, sought together. In W."""
+
+    def __init__(self, energy: Energy, bodies: Bodies, path, scale: float, locked, underfoot):
+        """path: (T, 3) camera centres in SLAM's unit. locked: the artist's ground (up, height), or None.
+
+        underfoot: (feet, contact, centre) -> background points (n, 3) under standing feet, in SLAM's frame; None where they have no scale.
+        """
+        self.energy, self.evidence, self.bodies, self.path, self.underfoot = energy, energy.evidence, bodies, path, underfoot
+        with torch.no_grad():
+            _, keypoints, _ = bodies.pose(scale * path)
+        self.locked = locked is not None
+        ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, self.evidence)
+        self.up0 = torch.as_tensor(ground.up, dtype=torch.float32)
+        self.basis = torch.as_tensor(_orthogonal(ground.up), dtype=torch.float32)
+        self.tilt = torch.zeros(2, requires_grad=True)
+        self.height = torch.tensor(float(ground.height), requires_grad=True)
+        self.log_scale = torch.tensor(float(np.log(scale)), requires_grad=True)
+        self.cost = np.inf  # of the last round
+
+    def centre(self):
+        return self.log_scale.exp() * self.path
+
+    def up(self):
+        up = self.up0 + self.tilt @ self.basis
         return up / up.norm()
 
-    def closure(contact, cut, floor):
-        centre = log_scale.exp() * path
-        total, joints, keypoints = energy(bodies, centre)
-        up = plane()
+    def improve(self, along, gate, cut, steps, scale_free=False, tick=lambda i: None):
+        """One round: contacts as they seem now, then everything under them. along, gate, cut: see ROUNDS."""
+        with torch.no_grad():
+            centre = self.centre()
+            joints, keypoints, _ = self.bodies.pose(centre)
+            feet = keypoints[:, :, FEET]
+            contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, centre, along, gate)
+            if float(contact.sum()) <= 3 and not self.locked:
+                # nothing ties the ground to anybody: it stays under the lowest feet, however it was tilted
+                self.height.copy_(_lowest(feet, self.up(), self.evidence))
+                contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, centre, along, gate)
+            floor = torch.as_tensor(self.underfoot(feet, contact, centre) if self.underfoot else np.zeros((0, 3)), dtype=torch.float32)
+        parameters = self.bodies.parameters() + ([] if self.locked else [self.tilt, self.height])
+        closure = partial(self.loss, contact, cut, floor)
+        minimise(parameters + ([self.log_scale] if scale_free else []), closure, steps, tick)
+        with torch.no_grad():
+            self.cost = float(closure())
+
+    def loss(self, contact, cut, floor):
+        bodies, evidence, up, height = self.bodies, self.evidence, self.up(), self.height
+        total, joints, keypoints = self.energy(bodies, self.centre())
         feet = keypoints[:, :, FEET]
+        level = evidence.R_w_from_cam[:, :, 0]  # the camera's x axis in W
         return (
             total
             + contact_terms(feet, contact, up, height, bodies.size(), evidence, cut)
             + heading_term(joints, bodies.forward(), up, evidence)
             + bust_term(joints, up, evidence)
             + BALANCE_WEIGHT * balance_term(joints, feet, up, evidence)
-            + floor_term(floor, log_scale.exp(), up, height)
+            + floor_term(floor, self.log_scale.exp(), up, height)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
-            + (tilt**2).sum() / SIGMA_UP**2
+            + (self.tilt**2).sum() / SIGMA_UP**2
         )
 
-    parameters = bodies.parameters() + ([] if locked else [tilt, height])
-    for index, (along, gate, cut) in enumerate(ROUNDS):
+    def ground(self, report):
+        """The ground as it came out, and who touches it (P, T, 4)."""
         with torch.no_grad():
-            centre = log_scale.exp() * path
-            joints, keypoints, _ = bodies.pose(centre)
-            feet = keypoints[:, :, FEET]
-            contact = contacts(joints, keypoints, plane(), height, evidence, centre, along, gate)
-            if float(contact.sum()) <= 3 and not locked:
-                # nothing ties the ground to anybody: it stays under the lowest feet, however it was tilted
-                height.copy_(_lowest(feet, plane(), evidence))
-                contact = contacts(joints, keypoints, plane(), height, evidence, centre, along, gate)
-            floor = points_underfoot(feet, contact, slam, points, evidence, centre) if moving and index else points[:0]
-            floor = torch.as_tensor(floor, dtype=torch.float32)
-        # Doubtful contacts may move people, but not the scale, which they would shrink until nobody walks.
-        free = [log_scale] if moving and cut == ROUNDS[-1][2] else []
-        minimise(
-            parameters + free, partial(closure, contact, cut, floor), 4,
-            partial(lambda done, i: report.progress(done + i, len(ROUNDS) * 4, "Placing people"), index * 4),
-        )  # fmt: skip
-    with torch.no_grad():
-        centre = log_scale.exp() * path
-        joints, keypoints, _ = bodies.pose(centre)
-        contact = contacts(joints, keypoints, plane(), height, evidence, centre)
-        source = "locked" if locked else "contacts" if float((contact * seen_feet(evidence)).sum()) > 3 else "bodies"
-        if source == "bodies":
-            height.copy_(_lowest(keypoints[:, :, FEET], plane(), evidence))
-            report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
-        final = Ground(plane().numpy().astype(float), float(height), source)
-    people = to_people(bodies, evidence, tracks, centre)
-    first = int(np.flatnonzero(tracks.visible[0])[0])
-    origin = (bodies.root.detach()[0, first] + centre[first]).numpy()
-    pelvis = model.rest(bodies.betas.detach())[0][:, 0].double().numpy()
-    return in_world(people, pelvis, points, camera, float(log_scale.detach().exp()), final, origin, contact.numpy())
+            joints, keypoints, _ = self.bodies.pose(self.centre())
+            contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, self.centre())
+            source = "locked" if self.locked else "contacts" if float((contact * seen_feet(self.evidence)).sum()) > 3 else "bodies"
+            if source == "bodies":
+                self.height.copy_(_lowest(keypoints[:, :, FEET], self.up(), self.evidence))
+                report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
+            return Ground(self.up().numpy().astype(float), float(self.height), source), contact.numpy()
 
 
 def from_people(people: People, R_w_from_cam, model) -> Bodies:
@@ -223,7 +258,7 @@ def contact_terms(feet, contact, up, height, size, evidence, cut=6.0):
     )
 
 
-def points_underfoot(feet, contact, slam: Slam, points, evidence, centre) -> np.ndarray:
+def points_underfoot(slam: Slam, points, evidence, feet, contact, centre) -> np.ndarray:
     """Background points (n, 3), in SLAM's frame and unit, that the picture shows around standing feet: most of them lie on the ground."""
     cam = to_camera(feet, evidence.R_w_from_cam, centre)
     xy, metres_per_px = pixels(cam, evidence.K).numpy(), evidence.metres_per_px.numpy()
