@@ -129,7 +129,7 @@ def build(base: BaseMesh, spec: dict) -> Character:
     """Dress a body.
 
     spec: gender, race, age, muscle, weight (MakeHuman macro names), height_m, seed, sleeve (0 shoulder, 1 elbow, 2 wrist),
-    optional long_hair (where it ends, m for a body of 1.75 m), skirt, tucked; colours are for materials.py.
+    optional long_hair (where it ends, m for a body of 1.75 m), skirt, tucked, bare (skin only); colours are for materials.py.
     """
     V = base.vertices + base.target(f"macrodetails/{spec['race']}-{spec['gender']}-{spec['age']}")
     kind = f"{spec['gender']}-{spec['age']}-{spec['muscle']}muscle-{spec['weight']}weight"
@@ -153,7 +153,8 @@ def build(base: BaseMesh, spec: dict) -> Character:
             ids, values = zip(*pairs)
             weights[list(ids), index[name]] = values
     joint_bone, joint_rest = _smpl_joints(cube, index)
-    source, vertices, faces, materials, attributes = _clothe(base, spec, X, k, cube, np.array(names)[weights.argmax(1)])
+    dress = _bare if spec.get("bare") else _clothe
+    source, vertices, faces, materials, attributes = dress(base, spec, X, k, cube, np.array(names)[weights.argmax(1)])
     skin = weights[source]
     skin[skin.sum(1) < 1e-6, index["Hips"]] = 1
     return Character(
@@ -219,6 +220,15 @@ def _along_arm(X, dominant, cube, k):
         ours = np.isin(dominant, [side + b for b in ("Shoulder",) + _ARM_BONES] + [side[0] + "Thumb"])
         out = np.maximum(out, np.where(ours & (X[:, 0] * sign > 0.12 * k), value, -1))
     return out
+
+
+def _bare(base, spec, X, k, cube, dominant):
+    """The skin alone."""
+    faces = [face for face, group in zip(base.faces, base.groups) if group == "body"]
+    source = np.array(sorted({i for face in faces for i in face}))
+    number = {i: n for n, i in enumerate(source)}
+    faces = [[number[i] for i in face] for face in faces]
+    return source, X[source], faces, np.zeros(len(faces), int), {}
 
 
 def _clothe(base, spec, X, k, cube, dominant):
