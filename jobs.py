@@ -29,6 +29,7 @@ class Progress:
     done: int
     total: int
     text: str = ""
+    picture: str = ""  # path of a new picture that shows how far it is
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,11 @@ def parse(line: str):
         kind = fields["type"]
         if kind == "progress":
             return Progress(
-                str(fields["stage"]), int(fields["done"]), max(int(fields["total"]), 1), str(fields.get("text", ""))
+                str(fields["stage"]),
+                int(fields["done"]),
+                max(int(fields["total"]), 1),
+                str(fields.get("text", "")),
+                str(fields.get("picture", "")),
             )
         if kind == "warning":
             return Warned(str(fields["message"]))

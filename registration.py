@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import jobs, preferences, properties
+from . import jobs, preferences, previews, properties
 from .operators import (
     bake_camera,
     correct,
@@ -52,6 +52,7 @@ def unregister():
     if jobs.current is not None:
         jobs.current.kill()
         jobs.current = None
+    previews.clear()
     for owner, name, _ in reversed(POINTERS):
         delattr(owner, name)
     for cls in reversed(CLASSES):

@@ -14,7 +14,7 @@ from ..solver.protocol import ShotError
 from ..solver.records import Slam, Tracks, load_record
 from ..solver.take import Take
 from .base import chosen_take, has_take
-from .solve import OPTIONS_KEY, SolverRun, idle
+from .solve import SolverRun, idle
 
 
 class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
@@ -37,11 +37,11 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
         self._name = collection.name
         take = Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY])))
         shot = take.read()
-        options = shot.get(OPTIONS_KEY) or _options_of(take, shot, preferences.smpl_folder(context))
+        options = shot.get("options") or _options_of(take, shot, preferences.smpl_folder(context))
         if not Path(options["source"]).exists():
             raise ShotError(f"The film {options['source']} was not found.", "Put it back, or extract the shot again.")
         if corrections.load(take.folder).focal_mm:
-            options = {**options, "focal_mm": None}  # the artist's word on the lens is the later one
+            options = {**options, "focal_mm": None, "fov": None}  # the artist's word on the lens is the later one
         return take.folder, options
 
     def done(self, context, job):
@@ -53,7 +53,7 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
 
 
 def _options_of(take: Take, shot: dict, smpl_folder) -> dict:
-    """What a take that Blender did not order was solved with, as far as it says. Raises ShotError where it must not be guessed."""
+    """What a take that does not list its options was solved with, as far as it says. Raises ShotError where it must not be guessed."""
     try:
         source, stages = shot["source"], shot["stages"]
         first, frames = int(source["start_frame"]), int(source["frames"])
@@ -79,7 +79,7 @@ def _options_of(take: Take, shot: dict, smpl_folder) -> dict:
     lens_given = load_record(take.stage("slam"), Slam).focal_source == "given"
     if imported or (lens_given and not corrections.load(take.folder).focal_mm):
         raise ShotError(
-            "This take was solved from the command line, with imports or a lens that it does not name.",
+            "This take was solved with imports or a lens that it does not name.",
             "Run extract there again, and then Load Take.",
         )
     return options

@@ -8,13 +8,9 @@ from pathlib import Path
 
 import bpy
 
-from .. import jobs, preferences
+from .. import jobs, preferences, previews
 from ..solver.protocol import ShotError
-from ..solver.take import Take
 from .base import redraw
-
-# What a run was asked for is kept in shot.json under this name, so that it can be run again.
-OPTIONS_KEY = "options"
 
 
 class SolverRun:
@@ -112,6 +108,8 @@ class SolverRun:
                 left = self._job.seconds_left(message)
                 if left is not None:
                     state.text += f" · {_in_words(left)} left"
+                if message.picture:
+                    previews.show(message.picture)
             elif isinstance(message, jobs.Warned):
                 state.warnings = "\n".join(self._job.warnings)
         if news:
@@ -130,9 +128,8 @@ class SolverRun:
             self._timer = None
         job, state = self._job, context.window_manager.reshoot_job
         jobs.current = None
+        previews.clear()
         state.status = job.state
-        if job.state != jobs.FAILED:
-            _remember(self._take, self._options)
         redraw(context)
         if job.state == jobs.CANCELLED:
             state.unfinished = self.bl_label
@@ -159,16 +156,6 @@ def idle(cls) -> bool:
         cls.poll_message_set("A shot is being extracted")
         return False
     return True
-
-
-def _remember(folder: Path, options: dict) -> None:
-    """Note the options in the take, if the run came far enough to have one."""
-    take = Take(folder)
-    kept = {name: value for name, value in options.items() if name != "restart" and value is not None}
-    try:
-        take.write({**take.read(), OPTIONS_KEY: kept})
-    except (ShotError, OSError):
-        pass  # no take, or one that cannot be written: then there is nothing to run again either
 
 
 def _in_words(seconds: float) -> str:

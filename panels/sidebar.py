@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bpy
 
-from .. import jobs
+from .. import jobs, previews
 from ..scene import corrections
 from ..scene import take as scene_take
+
+PICTURE_SCALE = 11.0  # times a button's height, about as wide as the sidebar
 
 
 class ReshootPanel:
@@ -42,6 +44,8 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
             row.progress(factor=job.fraction, text="Stopping" if stopping else percent)
             row.operator("shot.cancel", text="", icon="X")
             _lines(layout, job.text or "The solver is loading", "NONE")
+            if picture := previews.icon_id():
+                layout.template_icon(picture, scale=PICTURE_SCALE)
         else:
             row = layout.row()
             row.scale_y = 1.6

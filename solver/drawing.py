@@ -58,6 +58,13 @@ def draw_bodies(rgb, vertices, faces, ids, T_world_from_cam, K, opacity=1.0):
     return out
 
 
+def draw_outlines(picture, mask, colour=None) -> None:
+    """Outlines, one pixel wide, of everyone in a mask (H, W) of person ids, into a picture of its size; in their own colours by default."""
+    for person in np.unique(mask[mask > 0]):
+        lines, _ = cv2.findContours((mask == person).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(picture, lines, -1, colour or colour_of(int(person)), 1, cv2.LINE_AA)
+
+
 class WorldView:
     """The world seen from outside: ground grid, people with their paths, the camera with its path and what it sees."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 
@@ -27,3 +28,17 @@ class Options:
     seed: int = 0
     restart: bool = False  # forget finished stages
     until: str | None = None  # stop after this stage
+
+    def to_json(self) -> dict:
+        """What would ask for the same take again: long flags of `extract`, `source` for the clip, and `plate`. Paths are absolute."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("take", "restart", "until")}
+        if self.range:
+            given["range"] = "{}-{}".format(*self.range)
+        return {name: _plain(value) for name, value in given.items() if value is not None and value != ()}
+
+
+def _plain(value):
+    """A value as JSON has it. The solver may run in another folder next time."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    return os.path.abspath(value) if isinstance(value, Path) else value

@@ -31,6 +31,7 @@ class Run:
 
     def __init__(self, options: Options, report: Reporter):
         self.options = options
+        self.asked = options.to_json()  # before corrections have a say
         self.report = report
         self.take = Take(options.take)
         self.keys: dict[str, str] = {}
@@ -49,7 +50,7 @@ class Run:
         o = self.options
         model = BodyModel.load(o.smpl)
         shot = self._open_shot(model)
-        frames = Frames(shot)
+        frames = self.frames = Frames(shot)
         files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera),) if key]
         try:
             raw = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames, model), *files)
@@ -109,6 +110,7 @@ class Run:
                 "frames": fresh.frames,
             },
             quality=o.quality,
+            options=self.asked,
         )
         self.state.setdefault("verdict", "")
         self.state.setdefault("people", [])
@@ -169,8 +171,10 @@ class Run:
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
         from .film import stage as film
+        from .film.watch import Watch
 
-        return film.run(shot, tracks, slam, start, self.mask, model, _fps(shot), self.options, self.report)
+        watch = Watch(self.take.stages / "film.jpg", self.frames, self.mask, start.people.ids, start.people.visible)
+        return film.run(shot, tracks, slam, start, self.mask, model, _fps(shot), self.options, self.report, watch)
 
     def _world_again(self, shot, tracks, slam, body, start, film, model) -> World:
         from . import world

@@ -43,11 +43,11 @@ class Reporter:
     def begin(self, stage: str) -> None:
         self.stage = stage
 
-    def progress(self, done: int, total: int, text: str = "") -> None:
-        """Raises Stopped once a stop was asked for."""
+    def progress(self, done: int, total: int, text: str = "", picture: str = "") -> None:
+        """picture: path of a picture that shows how far it is, where there is a new one. Raises Stopped once a stop was asked for."""
         if self.stop.is_set():
             raise Stopped
-        self._progress(done, total, text)
+        self._progress(done, total, text, picture)
 
     def warn(self, message: str) -> None:
         if message not in self.warnings:
@@ -60,7 +60,7 @@ class Reporter:
     def error(self, message: str, fix: str) -> None:
         self._say("error", message=message, fix=fix)
 
-    def _progress(self, done: int, total: int, text: str) -> None:
+    def _progress(self, done: int, total: int, text: str, picture: str) -> None:
         pass
 
     def _say(self, kind: str, **fields) -> None:
@@ -84,12 +84,13 @@ class JsonLines(Reporter):
             pass
         self.stop.set()
 
-    def _progress(self, done: int, total: int, text: str) -> None:
+    def _progress(self, done: int, total: int, text: str, picture: str) -> None:
         now = time.monotonic()
-        if self._last[0] == self.stage and done < total and now - self._last[1] < self.INTERVAL_S:
+        if self._last[0] == self.stage and done < total and not picture and now - self._last[1] < self.INTERVAL_S:
             return
         self._last = (self.stage, now)
-        self._say("progress", stage=self.stage, done=done, total=total, text=text)
+        new = {"picture": picture} if picture else {}
+        self._say("progress", stage=self.stage, done=done, total=total, text=text, **new)
 
     def error(self, message: str, fix: str) -> None:
         super().error(message, fix)
@@ -118,7 +119,7 @@ class Terminal(Reporter):
             self._bar.close()
             self._bar = None
 
-    def _progress(self, done: int, total: int, text: str) -> None:
+    def _progress(self, done: int, total: int, text: str, picture: str) -> None:
         from tqdm import tqdm
 
         if self._bar is None:

@@ -113,8 +113,8 @@ def render(field, rays_o, rays_d, t_index, n_samples: int = 64, samples: Samples
 
 
 def composite(rendered: Rendered, colours, background: float = 1.0):
-    """The composition image (R, 3): every class in its colour (C, 3), the rest white."""
-    return rendered.opacity @ colours + background * rendered.transmittance[:, None]
+    """The composition image (..., 3): every class in its colour (C, 3), the rest white. For rays or for a whole picture."""
+    return rendered.opacity @ colours + background * rendered.transmittance[..., None]
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from .chain import CameraChain
 from .composition import Composition
 from .field import BodyField
 from .losses import CUT, SIGMA_POINT, Joints, Points, invert, triangulate
+from .watch import Watch
 
 STEPS_FIRST, STEPS = 60, 500
 STEPS_COMPOSITION = 60  # the last steps look at the picture too: L_c sees only a few pixels far
@@ -24,6 +25,7 @@ HELD_OUT = 5  # every fifth track and joint judges and does not pull
 WIDE = 16.0  # how much wider the robust cut is at first
 SIGMA_JERK = 3.0  # m/s^2 and rad/s^2 from frame to frame: only what no film camera does is held back
 TERMS = ["joints", "points", "smooth", "focal", "composition"]
+SHOWN = {"joints": "joints", "points": "points", "composition": "silhouettes"}  # the evidence, as an artist calls it
 
 
 @dataclass
@@ -53,7 +55,10 @@ class Solution:
     history: np.ndarray = field(default_factory=lambda: np.zeros((0, len(TERMS))))
 
 
-def run(shot: Shot, tracks: Tracks, slam: Slam, start: World, masks, model, fps: float, options: Options, report: Reporter) -> Film:
+def run(
+    shot: Shot, tracks: Tracks, slam: Slam, start: World, masks, model, fps: float, options: Options, report: Reporter,
+    watch: Watch | None = None,
+) -> Film:  # fmt: skip
     """Optimise the camera under L = L_c + L_j + L_b, then keep it only where held-out evidence says that it is better than Ĉ.
 
     masks: index -> (H, W) instance mask of the video.
@@ -63,7 +68,7 @@ def run(shot: Shot, tracks: Tracks, slam: Slam, start: World, masks, model, fps:
         return judge(problem, None, start)
     chain = CameraChain(problem.T0, turning_only=problem.turning_only)
     with one_thread():
-        solution = optimise(problem, chain, report)
+        solution = optimise(problem, chain, report, watch)
     return judge(problem, solution, start)
 
 
@@ -134,7 +139,7 @@ def scaled_focal(K, log_focal):
     return out
 
 
-def optimise(problem: Problem, chain: CameraChain, report: Reporter) -> Solution:
+def optimise(problem: Problem, chain: CameraChain, report: Reporter, watch: Watch | None = None) -> Solution:
     """First frame alone (Eq. 5), then the whole trajectory (Eq. 8)."""
     joints, points, composition = problem.joints, problem.points, problem.composition
     K0, xyz0 = problem.K0, problem.xyz0
@@ -179,9 +184,15 @@ def optimise(problem: Problem, chain: CameraChain, report: Reporter) -> Solution
         optimiser.step()
         schedule.step()
         history.append([t.item() for t in terms])
-        report.progress(index, STEPS, f"loss {loss.item():.0f}")
+        picture = watch.look(composition.field, T, K) if watch and composition is not None else ""
+        report.progress(index, STEPS, _in_words(history[-1]), picture)
     with torch.no_grad():
         return Solution(chain(), scaled_focal(K0, log_focal), xyz0 + move * depth, np.array(history))
+
+
+def _in_words(terms) -> str:
+    """The loss terms that speak of the picture, of those that have something to say at this step."""
+    return " · ".join(f"{SHOWN[name]} {value:.0f}" for name, value in zip(TERMS, terms) if name in SHOWN and value)
 
 
 def _shift(chain):
