@@ -31,6 +31,7 @@ FLOOR = 0.3  # px at 640 px width
 CAP = 12.0  # an outlier's share; the chance that noise exceeds it is 0.2 %
 LAGS, KAPPA = 15, 10.0
 DEPTH_SPREAD = 2.0  # of inverse distance about the usual one
+MARGIN = 1.03  # a simpler camera wins a near tie: errors of blurred tracks repeat in more ways than kappa knows
 VAGUE = 0.1  # sigma of log focal from which on the data do not carry the lens
 HYPOTHESES_MM = (24.0, 35.0, 55.0)  # lenses that the search starts from, 36 mm wide sensor
 
@@ -69,11 +70,12 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
     static = Fit(model, max(np.median(error) / 1.1774, 0.02), error, FOCAL_SPREAD)
     found = [candidate("static", static, 0, 2)]
 
-    def judge(kappa=1.0):
+    def judge(kappa=1.0, margin=1.0):
         sigma = max(floor, min(c.fit.sigma for c in found))
         for c in found:
             c.score = float(np.minimum(c.fit.error**2 / sigma**2, CAP).sum() / kappa + c.parameters)
-        return min(found, key=lambda c: c.score)
+        best = min(c.score for c in found)
+        return next(c for c in found if c.score <= margin * best)
 
     def worth(per_frame, per_point):
         return penalty(obs, frames, points, per_frame, per_point, 1) < judge().score
@@ -105,7 +107,7 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
                 fit = refine(fit.model, obs, size, Free(zoom=True), priors, tick, rounds=2, triangulated=True)
                 if fit is not None:
                     found.append(candidate("full+zoom", fit, 7, 3))
-    best = judge(kappa)
+    best = judge(kappa, MARGIN)
     tick = partial(report.progress, 2, 3, "Settling the lens")
     if free_focal and best.verdict == "rotation":
         best.fit = _settle(best, obs, size, kappa, tick)
@@ -119,7 +121,7 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
     scores = {c.name: round(c.score, 1) for c in found}
     scores |= {
         "chosen": best.name,
-        "criterion": "robust BIC over the same tracks, lowest wins",
+        "criterion": "robust BIC over the same tracks, lowest wins, the simpler of near ties",
         "sigma_px": round(max(floor, min(c.fit.sigma for c in found)), 3),
         "kappa": round(kappa, 2),
         "median_error_px": {c.name: round(float(np.median(c.fit.error)), 3) for c in found},
