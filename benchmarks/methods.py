@@ -28,7 +28,7 @@ from solver.fit import one_thread
 from solver.pipeline import Run
 from solver.protocol import ShotError
 
-STEPS_INERF, RATE_INERF = 240, 2e-3
+STEPS_INERF, RATE_INERF = 150, 3e-3
 
 
 class FrameTwists(nn.Module):
@@ -181,12 +181,12 @@ def colmap(frames, masks, count, folder: Path) -> np.ndarray:
     reader = pycolmap.ImageReaderOptions()
     reader.mask_path, reader.camera_model = str(folder / "masks"), "SIMPLE_PINHOLE"
     extraction = pycolmap.FeatureExtractionOptions()
-    extraction.num_threads, extraction.use_gpu = 2, False
+    extraction.num_threads, extraction.use_gpu = 1, False
     pycolmap.extract_features(
         database, folder / "images", camera_mode=pycolmap.CameraMode.SINGLE, reader_options=reader, extraction_options=extraction
     )
     matching = pycolmap.FeatureMatchingOptions()
-    matching.num_threads, matching.use_gpu = 2, False
+    matching.num_threads, matching.use_gpu = 1, False
     pairing = pycolmap.SequentialPairingOptions()
     pairing.overlap, pairing.quadratic_overlap = 10, True
     pycolmap.match_sequential(database, matching_options=matching, pairing_options=pairing)
