@@ -9,6 +9,7 @@ Each is a Run that differs from the product's in one place. They exist for the t
 - paper: the chain of Eqs. 5-8, which forgets Ĉ after its first frame, under L_c + L_j. Its f_D is ours, which flatters it.
 - no L_c, no L_j, no L_b: ours without one loss. no chain: a free twist a frame in its place. no guard: C* whatever the held-out
   evidence says. no second f_H: S_w stays as Ĉ gave it.
+- true people: ours with the true joints for S_w and for the detections, without L_c: how far people could carry the camera.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from torch import nn
 
 from solver.film import stage
 from solver.film.chain import CameraChain, se3_exp
+from solver.film.losses import Joints
 from solver.fit import one_thread
 from solver.pipeline import Run
 from solver.protocol import ShotError
+
+from .metrics import align_cameras, path_length
 
 STEPS_INERF, RATE_INERF = 150, 3e-3
 
@@ -124,6 +128,28 @@ class Without(Start):
         return stage.optimise(problem, chain, self.report)
 
 
+class TruePeople(Start):
+    """L_j + L_b with exact people, in the world of Ĉ."""
+
+    def solve(self, problem):
+        truth = self.options.source.parent / "truth"
+        with np.load(truth / "camera.npz") as file:
+            true = file["T_world_from_cam"]
+        start = problem.T0.numpy()
+        scale, R, t = align_cameras(true, start, with_scale=path_length(true) > 0.1)
+        frame, xyz, xy, weight = [], [], [], []
+        for path in sorted((truth / "people").glob("*.npz")):
+            with np.load(path) as file:
+                f, j = np.nonzero(file["joints_2d"][..., 2] > 0)
+                frame.append(file["frame"][f])
+                xyz.append(scale * file["joints_world"][f, j] @ R.T + t)
+                xy.append(file["joints_2d"][f, j, :2])
+                weight.append(np.ones(len(f)))
+        pick = lambda parts: torch.as_tensor(np.concatenate(parts))
+        joints = Joints(pick(frame).long(), pick(xyz), pick(xy), pick(weight))
+        return stage.optimise(dataclasses.replace(problem, joints=joints, composition=None), CameraChain(problem.T0, problem.turning_only), self.report)
+
+
 class OneWorld(Run):
     """Without the second f_H: S_w as Ĉ gave it, seen through C*."""
 
@@ -140,7 +166,7 @@ def _without(part):
 METHODS = {
     "pycolmap": Start, "start": Start, "iNeRF": INeRF, "paper": Paper, "ours": Run,
     "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"), "no chain": _without("chain"), "no guard": _without("guard"),
-    "no second f_H": OneWorld,
+    "no second f_H": OneWorld, "true people": TruePeople,
 }  # fmt: skip
 BASELINES = ("pycolmap", "start", "iNeRF", "paper", "ours")
 
