@@ -17,7 +17,7 @@ from ..records import Film, Shot, Slam, Tracks, World, save_text
 from . import measure
 from .lights import lights, verdict
 from .page import page
-from .pictures import Pictures
+from .pictures import Pictures, read
 
 COMPARED_FRAMES = 24  # the start camera is rasterised for this many frames only
 
@@ -123,7 +123,7 @@ def _plate(take_dir, shot, masks) -> dict | None:
     """How much of the clean plate is guessed; None where there is none, or nobody to remove."""
     hidden = guessed = behind = 0
     for index in range(shot.frames):
-        unseen = cv2.imread(str(take_dir / "plate" / "unseen" / f"{index:06d}.png"), cv2.IMREAD_GRAYSCALE)
+        unseen = read(take_dir / "plate" / "unseen" / f"{index:06d}.png", cv2.IMREAD_GRAYSCALE)
         if unseen is None:
             return None
         people = masks(index) > 0

@@ -105,7 +105,7 @@ def _comparisons(pictures, n):
         captions = (f"Frame {index}, original", "People in the video", "Start camera", "Final camera")
         rows.append(f'<div class="row of4">{"".join(map(_figure, (original, mask, start, final), captions))}</div>')
     before, after = n["compared_frames"]["start"], n["compared_frames"]["final"]
-    text = "The solved people through the camera before and after refinement; black lines are the outlines of the people in the video."
+    text = "The solved people through the camera before and after refinement, close up; black lines are the outlines of the people in the video."
     if before["iou_people"] is not None and after["iou_people"] is not None:
         text += (
             f" Overlap with them: {100 * before['iou_people']:.1f} % before, {100 * after['iou_people']:.1f} % after;"

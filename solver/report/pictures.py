@@ -8,12 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..drawing import Cast
+from ..drawing import Cast, draw_outlines
 from ..skeleton import colour_of
 
 WIDE = 480  # px, of every picture in the page
 SHEET = 6  # frames of the contact sheet
 COMPARISONS = 3
+MARGIN = 0.12  # of a close-up's longer side, around the people
+CLOSEST = 0.25  # a close-up shows at least this part of the frame's width
+DARK = (20, 20, 20)
 
 
 class Pictures:
@@ -39,20 +42,18 @@ class Pictures:
             yield index, jpeg(rgb), jpeg(self._after.over(rgb, index))
 
     def comparisons(self):
-        """(frame, original, mask, start, final), as the paper's Fig. 7. Outlined: the mask of the video."""
+        """(frame, original, mask, start, final), as the paper's Fig. 7, close to the people. Outlined: the mask of the video."""
         for index in self.spread(COMPARISONS):
-            rgb, mask = self._frames.read(index), self._masks(index)
-            yield (
-                index, jpeg(rgb), jpeg(flat(mask)),
-                jpeg(flat(self._start_mask(self._before, index, self._shot), mask)),
-                jpeg(flat(self._solved(index), mask)),
-            )  # fmt: skip
+            mask, start, final = self._masks(index), self._start_mask(self._before, index, self._shot), self._solved(index)
+            part = close_up((mask > 0) | (start > 0) | (final > 0))
+            rgb, mask, start, final = (page_sized(picture[part]) for picture in (self._frames.read(index), mask, start, final))
+            yield index, jpeg(rgb), jpeg(flat(mask)), jpeg(flat(start, mask)), jpeg(flat(final, mask))
 
     def plates(self):
         """(frame, original, plate, where it is guessed); empty without a plate."""
         for index in self.spread(2):
-            plate = cv2.imread(str(self._plate_dir / f"{index:06d}.png"))
-            unseen = cv2.imread(str(self._plate_dir / "unseen" / f"{index:06d}.png"), cv2.IMREAD_GRAYSCALE)
+            plate = read(self._plate_dir / f"{index:06d}.png", cv2.IMREAD_COLOR)
+            unseen = read(self._plate_dir / "unseen" / f"{index:06d}.png", cv2.IMREAD_GRAYSCALE)
             if plate is None or unseen is None:
                 return
             plate = plate[..., ::-1]
@@ -67,11 +68,33 @@ def flat(mask, outline_of=None):
     for person in np.unique(mask[mask > 0]):
         picture[mask == person] = colour_of(int(person))
     if outline_of is not None:
-        thick = max(1, round(mask.shape[1] / 400))
-        for person in np.unique(outline_of[outline_of > 0]):
-            lines, _ = cv2.findContours((outline_of == person).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(picture, lines, -1, (20, 20, 20), thick, cv2.LINE_AA)
+        draw_outlines(picture, outline_of, DARK)
     return picture
+
+
+def close_up(people):
+    """Slices of the part of a frame that shows everyone in people (H, W) bool, in the frame's own proportions; all of it for nobody."""
+    height, width = people.shape
+    x, y, w, h = cv2.boundingRect(people.astype(np.uint8))
+    if w == 0:
+        return slice(0, height), slice(0, width)
+    scale = float(np.clip((1 + 2 * MARGIN) * max(w / width, h / height), CLOSEST, 1))
+    size = round(width * scale), round(height * scale)
+    left = int(np.clip(x + (w - size[0]) / 2, 0, width - size[0]))
+    top = int(np.clip(y + (h - size[1]) / 2, 0, height - size[1]))
+    return slice(top, top + size[1]), slice(left, left + size[0])
+
+
+def page_sized(picture):
+    """A picture, or a mask, WIDE pixels wide: outlines that are drawn into it are then as fine as the page."""
+    scale = WIDE / picture.shape[1]
+    how = cv2.INTER_NEAREST if picture.ndim == 2 else cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=how)
+
+
+def read(path, flags):
+    """A picture as OpenCV has it, or None where there is no such file: OpenCV itself would complain on stderr."""
+    return cv2.imread(str(path), flags) if path.exists() else None
 
 
 def jpeg(rgb) -> str:
