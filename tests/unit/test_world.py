@@ -1,0 +1,62 @@
+"""Terms of f_H by themselves: who stands, and who would fall."""
+
+import pytest
+import torch
+
+from solver import world
+from solver.fit import Evidence
+
+T, FPS = 25, 24.0
+UP, GROUND = torch.tensor([0.0, 0.0, 1.0]), torch.tensor(0.0)
+CAMERA = torch.tensor([[0.0, -5.0, 0.0]]).repeat(T, 1)  # at the feet's height, looking along +y
+
+
+def evidence(seen):
+    """Of one person in every frame, all keypoints with confidence `seen`."""
+    ones = torch.full((1, T, 25), float(seen))
+    eye = torch.eye(3).repeat(T, 1, 1)
+    return Evidence(torch.zeros(1, T, 25, 2), ones, torch.zeros(1, T, 25, 3), ones, torch.ones(1, T, dtype=torch.bool), eye, eye, FPS)
+
+
+def moving(velocity, height=0.0):
+    """Joints (1, T, 24, 3) and keypoints (1, T, 25, 3), all in one place that moves at `velocity` m/s."""
+    path = torch.arange(T)[:, None] / FPS * torch.tensor(velocity) + torch.tensor([0.0, 0.0, height])
+    return path[None, :, None].expand(1, T, 24, 3), path[None, :, None].expand(1, T, 25, 3)
+
+
+def standing(velocity, seen=1.0, height=0.0, **how):
+    joints, keypoints = moving(velocity, height)
+    return float(world.contacts(joints, keypoints, UP, GROUND, evidence(seen), CAMERA, **how).mean())
+
+
+def test_a_foot_on_the_ground_that_keeps_still_stands():
+    assert standing((0.0, 0.0, 0.0)) > 0.95
+    assert standing((1.0, 0.0, 0.0)) < 0.01
+    assert standing((0.0, 0.0, 0.0), height=0.25) < 0.01
+    assert standing((0.0, 0.0, 0.0), height=0.25, gate=0.4) > 0.8
+
+
+def test_speed_along_the_line_of_sight_counts_as_it_is_told():
+    assert standing((0.0, 1.0, 0.0)) < 0.01
+    assert standing((0.0, 1.0, 0.0), along=0.3) > 0.8
+    assert standing((1.0, 0.0, 0.0), along=0.3) < 0.01
+
+
+def test_unseen_feet_stand_while_their_owner_does():
+    assert standing((0.0, 0.0, 0.0), seen=0.0) == pytest.approx(world.UNSEEN, rel=0.1)
+    assert standing((1.0, 0.0, 0.0), seen=0.0) < 0.01
+
+
+def test_a_lean_is_pulled_upright_and_a_stride_is_not():
+    feet = torch.zeros(1, T, 4, 3)
+    joints = torch.zeros(1, T, 24, 3)
+    joints[..., 2] = torch.linspace(0.1, 1.6, 24)
+    assert float(world.balance_term(joints, feet, UP, evidence(1.0))) == pytest.approx(0, abs=1e-6)
+    leaning = joints.clone()
+    leaning[..., 0] = 0.1 * joints[..., 2]
+    leaning.requires_grad_()
+    world.balance_term(leaning, feet, UP, evidence(1.0)).backward()
+    assert (leaning.grad[..., list(world.MASS), 0] > 0).all() and leaning.grad[..., 2].abs().max() < 1e-6
+    step = 0.15 * torch.sin(torch.arange(T) / FPS * 2 * torch.pi * 2)  # two strides a second: to and fro within the window
+    striding = joints + torch.stack([step, 0 * step, 0 * step], -1)[None, :, None]
+    assert world.balance_term(striding, feet, UP, evidence(1.0)) < 0.2 * world.balance_term(leaning.detach(), feet, UP, evidence(1.0))
