@@ -80,7 +80,7 @@ def _options_of(take: Take, shot: dict, smpl_folder) -> dict:
     if imported or (lens_given and not corrections.load(take.folder).focal_mm):
         raise ShotError(
             "This take was solved with imports or a lens that it does not name.",
-            "Run extract there again, and then Load Take.",
+            "Extract the shot again, and then use Load Take.",
         )
     return options
 

@@ -13,6 +13,7 @@ def say(kind, **fields):
 
 
 say("progress", stage="shot", done=1, total=2, text="frames")
+say("progress", stage="film", done=1, total=9, text="joints 812", picture=str(Path(__file__).with_name("nothing.jpg")))
 print("words from a library that are no message")
 print("and on stderr", file=sys.stderr)
 if clip.stem == "error":

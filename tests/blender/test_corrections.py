@@ -196,7 +196,7 @@ def test_the_take_in_the_scene_is_renewed_and_what_the_artist_did_with_it_stays(
     assert bpy.ops.shot.resolve() == {"FINISHED"} and len(bpy.data.objects) == objects - 2  # twice is as good as once
 
 
-def test_a_take_of_the_command_line_is_solved_with_what_it_says(solver):
+def test_a_take_that_lists_no_options_is_solved_with_what_it_says(solver):
     bpy, folder, asked = solver
     shot = json.loads((folder / "shot.json").read_text())
     shot["source"].update(start_frame=3, original_height=2 * HEIGHT, original_width=2 * WIDTH)
@@ -211,23 +211,24 @@ def test_a_take_of_the_command_line_is_solved_with_what_it_says(solver):
     assert wanted["fps"] == pytest.approx(24000 / 1001)  # a folder of pictures does not say its rate
 
 
-def test_the_options_of_extract_shot_are_remembered(solver, tmp_path):
+def test_a_take_is_solved_with_the_options_that_it_lists(solver, tmp_path):
+    from solver.options import Options
+
     bpy, folder, asked = solver
-    joints = tmp_path / "joints.json"
-    joints.write_text("{}")
-    bpy.ops.shot.extract(
-        filepath=str(folder / "film" / "000000.png"), take_dir=str(folder), quality="preview", focal_mm=28, frame_range="0-9",
-        joints=str(joints), plate=False, load=False, restart=True,
+    options = Options(
+        folder / "film" / "000000.png", folder, range=(0, 9), fov=54.0, joints=tmp_path / "joints.json", quality="preview", plate=False,
+        restart=True,
     )  # fmt: skip
-    bpy.ops.shot.resolve()
-    first, again = asked
-    assert first["restart"] and "restart" not in again
-    for name in ("source", "quality", "focal_mm", "range", "joints", "no_plate", "take"):
-        assert first[name] == again[name]
-    assert again["joints"] == str(joints) and again["no_plate"]
+    shot = json.loads((folder / "shot.json").read_text())
+    (folder / "shot.json").write_text(json.dumps({**shot, "options": options.to_json()}))
+    assert bpy.ops.shot.resolve() == {"FINISHED"}
+    (again,) = asked
+    assert again["source"] == str(options.source) and again["take"] == str(folder) and again["joints"] == str(options.joints)
+    assert again["range"] == "0-9" and again["fov"] == 54.0 and again["quality"] == "preview" and again["no_plate"]
+    assert "restart" not in again and "plate" not in again
     bpy.ops.shot.set_focal(mm=40)
     bpy.ops.shot.resolve()
-    assert asked[-1]["focal_mm"] is None  # else the lens of the command line would hide the correction
+    assert asked[-1]["focal_mm"] is None and asked[-1]["fov"] is None  # else the first lens would hide the correction
 
 
 @pytest.mark.parametrize("told", [{"provenance": {"joints": "imported"}}, {"focal_source": "given"}])
@@ -235,7 +236,7 @@ def test_what_a_take_does_not_name_is_not_guessed(solver, told):
     bpy, folder, asked = solver
     shutil.rmtree(folder / "stages")
     write_stages(folder, **told)
-    with pytest.raises(RuntimeError, match="solved from the command line"):
+    with pytest.raises(RuntimeError, match="imports or a lens that it does not name"):
         bpy.ops.shot.resolve()
     assert not asked
 

@@ -127,6 +127,9 @@ class Ink:
     def progress(self, factor=0.0, text="", **_):
         self.drawn.append(text)
 
+    def template_icon(self, icon_value=0, scale=1.0):
+        self.drawn.append(f"icon {icon_value}")
+
     def separator(self, **_):
         pass
 
@@ -178,6 +181,43 @@ def test_panels_draw_before_and_after_loading(blender, take):
     ]
     assert [name for name in drawn["Corrections"] if name in order] == order
     assert "shot.undo_correction" not in drawn["Corrections"]  # there is none yet
+
+
+def test_picture_of_the_run_is_replaced_shown_while_it_runs_and_forgotten(blender, monkeypatch, tmp_path):
+    """Without a window nothing is loaded; here Blender is told that it has one."""
+    import os
+    from types import SimpleNamespace
+
+    import reshoot
+    from reshoot import jobs, previews
+
+    def write(colour, time):
+        image = blender.data.images.new("picture", 8, 8)
+        image.pixels[:] = [*colour, 1.0] * 64
+        image.filepath_raw, image.file_format = str(tmp_path / "film.png"), "PNG"
+        image.save()
+        blender.data.images.remove(image)
+        os.utime(tmp_path / "film.png", (time, time))
+        return str(tmp_path / "film.png")
+
+    previews.show(write((1, 0, 0), 1000))
+    assert previews._collection is None and previews.icon_id() == 0
+    monkeypatch.setattr(previews, "bpy", SimpleNamespace(app=SimpleNamespace(background=False), utils=blender.utils))
+    shown = []
+    for seconds, colour in enumerate(((1, 0, 0), (0, 0, 1))):
+        previews.show(write(colour, 2000 + 3 * seconds))
+        assert len(previews._collection) == 1
+        shown.append(tuple(round(c) for c in previews._collection["film"].image_pixels_float[:3]))
+    assert shown == [(1, 0, 0), (0, 0, 1)]
+    monkeypatch.setattr(previews, "icon_id", lambda: 7)  # without a window an icon has no number
+    state = blender.context.window_manager.reshoot_job
+    state.status = jobs.RUNNING
+    assert "icon 7" in draw_all(blender)["Shot"]
+    state.status = jobs.DONE
+    assert "icon 7" not in draw_all(blender)["Shot"]
+    reshoot.unregister()
+    assert previews._collection is None
+    reshoot.register()
 
 
 def test_shot_panel_shows_running_failed_and_cancelled(blender):

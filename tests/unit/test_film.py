@@ -132,7 +132,7 @@ def test_film_mends_a_bent_camera(bent):
 def test_guard_keeps_a_start_camera_that_is_better(bent, monkeypatch):
     model, truth, start = bent
 
-    def spoil(problem, chain, report):
+    def spoil(problem, chain, report, watch):
         chain.w1.data.add_(0.2)
         with torch.no_grad():
             return stage.Solution(chain(), problem.K0, problem.xyz0)
@@ -169,6 +169,71 @@ def test_composition_pulls_the_camera_back(bent):
     assert composition.heldout(turned.detach(), K) > 1.5 * exact
     composition.loss(turned, K, 0).backward()
     assert turn.grad[1] > 0
+
+
+@pytest.fixture(scope="module")
+def posed_problem(bent):
+    """The bent shot with its true masks, ready for L_c; and a Watch's arguments but for the path."""
+    from types import SimpleNamespace
+
+    from solver.raster import instance_mask
+
+    model, truth, start = bent
+    _, _, vertices = world.posed(truth.people, model)
+    T, K = truth.camera.T_world_from_cam, truth.camera.K
+    seen = [instance_mask([vertices(0, t)], model.faces.numpy(), [1], T[t], K[t], WIDTH, 360) for t in range(len(T))]
+    problem = stage.pose_problem(
+        Frame, truth.tracks, truth.slam, start, lambda t: seen[t], model, FPS, Options("clip", "take"), Reporter()
+    )
+    frames = SimpleNamespace(read=lambda t: np.full((360, WIDTH, 3), 10 * t, np.uint8))
+    return problem, (frames, lambda t: seen[t], start.people.ids, start.people.visible)
+
+
+def test_watching_changes_nothing_and_tells_the_terms(posed_problem, monkeypatch, tmp_path):
+    problem, watched = posed_problem
+    monkeypatch.setattr(stage, "STEPS", 6)
+    monkeypatch.setattr(stage, "STEPS_COMPOSITION", 3)
+    monkeypatch.setattr("solver.film.watch.INTERVAL_S", 0.0)
+    before = problem.composition.generator.get_state()
+    told = []
+
+    class Listener(Reporter):
+        def _progress(self, done, total, text, picture):
+            told.append((text, picture))
+
+    solutions = []
+    for watch in (None, stage.Watch(tmp_path / "film.jpg", *watched)):
+        problem.composition.generator.set_state(before)
+        torch.manual_seed(0)
+        solutions.append(stage.optimise(problem, CameraChain(problem.T0), Listener(), watch))
+    blind, seen = solutions
+    assert torch.equal(blind.T, seen.T) and np.array_equal(blind.history, seen.history)
+    assert [picture for _, picture in told] == [""] * 6 + [str(tmp_path / "film.jpg")] * 6
+    assert [p.name for p in tmp_path.iterdir()] == ["film.jpg"]
+    words = ["joints {:.0f} · points {:.0f}".format(*terms) for terms in seen.history]
+    words[3:] = [f"{text} · silhouettes {terms[4]:.0f}" for text, terms in zip(words[3:], seen.history[3:])]
+    assert [text for text, _ in told[6:]] == words
+
+
+def test_the_watched_render_lies_where_the_camera_puts_it(posed_problem, tmp_path):
+    problem, watched = posed_problem
+    watch = stage.Watch(tmp_path / "film.jpg", *watched)
+    index = len(problem.T0) // 2
+    picture = watch.draw(problem.composition.field, problem.T0[index], problem.K0[index])
+    height = 320 * 360 // WIDTH
+    assert picture.shape == (2 * height + 4, 320, 3)  # a wide frame: one above the other
+    film, bodies = picture[:height], picture[-height:]
+    assert np.median(film) == 10 * index  # the film's own frame, but for the outline
+    mask = np.asarray(watched[1](index))[1::2, 1::2] > 0
+    drawn = bodies.min(-1) < 128
+    assert (mask & drawn).sum() / (mask | drawn).sum() > 0.7
+    turned = problem.T0[index] @ se3_exp(torch.tensor([0, 0.1, 0.0]).double(), torch.zeros(3).double(), 1.0)  # to the right
+    away = watch.draw(problem.composition.field, turned, problem.K0[index])[-height:]
+    middle = lambda part: np.nonzero((part[..., 0] > 180) & (part[..., 2] < 120))[1].mean()
+    shift = float(problem.K0[index, 0, 0]) * np.tan(0.1) * 320 / WIDTH
+    assert middle(bodies) - middle(away) == pytest.approx(shift, rel=0.15)  # more off the axis than on it
+    look = lambda: watch.look(problem.composition.field, problem.T0, problem.K0)
+    assert look() and not look()  # the second would come too soon
 
 
 def test_a_camera_that_was_optimised_goes_back_to_slams_frame(bent):

@@ -51,11 +51,14 @@ def test_messages_of_the_solvers_own_reporter():
     report = JsonLines(out, stdin=None)
     report.begin("slam")
     report.progress(3, 7, "frame")
+    report.progress(4, 7, "too soon to be told")
+    report.progress(4, 7, "frame", "film.jpg")
     report.warn("dark")
     report.error("bad", "better")
     report.result("t")
     assert [jobs.parse(line) for line in out.getvalue().splitlines()] == [
         jobs.Progress("slam", 3, 7, "frame"),
+        jobs.Progress("slam", 4, 7, "frame", "film.jpg"),
         jobs.Warned("dark"),
         jobs.Failed("bad", "better"),
         jobs.Result("t"),

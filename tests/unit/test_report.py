@@ -19,7 +19,7 @@ from solver.frames import R_zup_from_yup, compose, intrinsics, invert, project
 from solver.protocol import Reporter
 from solver.raster import instance_mask
 from solver.records import Camera, Film, People, Shot, Slam, Tracks, World
-from solver.report import measure
+from solver.report import measure, pictures
 from solver.report.charts import line_chart, nice
 from solver.report.lights import lights, verdict
 from solver.skeleton import colour_of
@@ -263,7 +263,22 @@ def test_page_is_whole_and_self_contained(take):
     assert "a <b>walk.mp4" in page.text and "Mind the <gap>." in page.text  # escaped, so still text
 
 
-def test_report_without_people_and_plate(tmp_path):
+def test_close_up_holds_everyone_and_keeps_the_proportions():
+    people = np.zeros((90, 160), bool)
+    whole = pictures.close_up(people)
+    assert people[whole].shape == (90, 160)
+    people[60:88, 2:12] = True  # in a corner
+    part = people[pictures.close_up(people)]
+    assert part.sum() == people.sum() and part.shape[1] / part.shape[0] == pytest.approx(16 / 9, rel=0.03)
+    assert 28 * 1.2 < part.shape[0] < 28 * 1.3
+    people[:] = False
+    people[40, 80] = True
+    assert people[pictures.close_up(people)].shape[1] == 40  # no closer than a quarter of the frame
+    people[0, 0] = people[-1, -1] = True
+    assert people[pictures.close_up(people)].shape == (90, 160)
+
+
+def test_report_without_people_and_plate(tmp_path, capfd):
     take = make_take(tmp_path, people=0)
     for file in (tmp_path / "plate" / "unseen").iterdir():
         file.unlink()
@@ -271,6 +286,7 @@ def test_report_without_people_and_plate(tmp_path):
     result = write_report(take)
     assert result["iou_people"] is None and result["joint_error_px"]["final"] is None and result["plate"] is None
     assert _Page((tmp_path / "report.html").read_text()).links
+    assert capfd.readouterr().err == ""  # OpenCV complains there of files that are not there
 
 
 def test_preview_shows_the_original_and_the_person(take):
