@@ -31,6 +31,7 @@ FLOOR_POINTS = 60
 SIGMA_HEADING = np.deg2rad(12)  # pelvis against the course of walking
 HEADING_WEIGHT = 5.0
 SIGMA_LEAN = np.deg2rad(8)  # the trunk of a bust against up
+STANDS = 9.0  # what a contact is worth when scales are compared, as much as three sigmas: where nobody stands, no foot slides either
 UNSEEN = 0.3  # weight of a contact that only its owner's standing speaks for
 BALANCE_WEIGHT = 5.0
 SIGMA_BALANCE = 0.05  # m, centre of mass from the middle of the feet, mean of a second
@@ -41,7 +42,7 @@ STILL, ON_GROUND = 0.45, 0.1  # m/s, m: what a standing foot may seem to move, a
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
 # while the ground is not known well, and the cut of contacts in sigmas.
 ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
-SCALES = (0.7, 0.85, 1.0, 1.2, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
+SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
 
 
 @dataclass
@@ -126,7 +127,7 @@ class Placement:
         self.tilt = torch.zeros(2, requires_grad=True)
         self.height = torch.tensor(float(ground.height), requires_grad=True)
         self.log_scale = torch.tensor(float(np.log(scale)), requires_grad=True)
-        self.cost = np.inf  # of the last round
+        self.cost = np.inf  # of the last round: its loss, less what its contacts are worth
 
     def centre(self):
         return self.log_scale.exp() * self.path
@@ -151,7 +152,7 @@ class Placement:
         closure = partial(self.loss, contact, cut, floor)
         minimise(parameters + ([self.log_scale] if scale_free else []), closure, steps, tick)
         with torch.no_grad():
-            self.cost = float(closure())
+            self.cost = float(closure() - STANDS * contact.sum())
 
     def loss(self, contact, cut, floor):
         bodies, evidence, up, height = self.bodies, self.evidence, self.up(), self.height
