@@ -24,7 +24,6 @@ from .cameras import MOVES
 from .methods import BASELINES, METHODS
 
 LOOKS = {"sharp": "clip.mp4", "defocused": "defocused.mp4"}
-TRAVELLING = ("push-in", "pull-out", "track", "follow", "arc", "handheld", "crossing")
 # Where each figure lies in evaluate's answer, its heading and its format.
 FIGURES = {
     "PA": (("solved", "pa"), "{:.4f}"), "IoU": (("solved", "iou"), "{:.3f}"), "IoU people": (("solved", "iou_people"), "{:.3f}"),
@@ -36,10 +35,13 @@ FIGURES = {
     "slide mm": (("people", "foot_slide_mm"), "{:.1f}"), "jitter": (("people", "jitter"), "{:.0f}"),
     "recall": (("people", "recall"), "{:.3f}"), "switches": (("people", "identity_switches"), "{:.0f}"),
     "apart m": (("people", "root_distance_m"), "{:.2f}"), "under floor mm": (("people", "floor_penetration_mm"), "{:.0f}"),
+    "Ĉ ATE %": (("start", "ate_percent"), "{:.2f}"), "Ĉ sim %": (("start", "ate_similarity_percent"), "{:.2f}"),
+    "Ĉ rot °": (("start", "rotation_deg"), "{:.2f}"), "Ĉ focal %": (("start", "focal_percent"), "{:.1f}"),
     "drift m": (("camera", "drift_m"), "{:.3f}"), "s": (("seconds",), "{:.0f}"), "GiB": (("peak_gib",), "{:.1f}"),
 }  # fmt: skip
 PAPER = ("PA", "IoU", "joints px")
 CAMERA = ("ATE m", "ATE %", "ATE sim %", "rot °", "focal %", "step mm")
+START = ("Ĉ ATE %", "Ĉ sim %", "Ĉ rot °", "Ĉ focal %")
 PEOPLE = ("recall", "switches", "W", "WA", "PA-MPJPE", "RTE %", "slide mm", "jitter", "apart m", "under floor mm")
 
 
@@ -152,7 +154,7 @@ def show(records) -> str:
                 continue
             out.append(f"\n### {m}, {look}, per shot\n")
             rows = [(f"{n.split('_', 1)[1]} ({records[n, look, m]['verdict']})", records[n, look, m]) for n in names if (n, look, m) in records]
-            out.append(table(rows, PAPER + CAMERA + ("drift m", "s") + (("GiB",) if m == "ours" else ())))
+            out.append(table(rows, PAPER + CAMERA + ("drift m", "s") + (("GiB", *START) if m == "ours" else ())))
         rows = [(n.split("_", 1)[1], records[n, look, "ours"]) for n in names if (n, look, "ours") in records]
         out.append(f"\n### people of ours, {look}\n")
         out.append(table([*rows, ("mean", mean([r for _, r in rows]))], PEOPLE) + "\n")
