@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -74,7 +75,7 @@ class Start(Run):
 
     def _film(self, shot, tracks, slam, start, model):
         problem = stage.pose_problem(
-            shot, tracks, slam, start, self.mask, model, float(_fraction(shot.fps)), self.options, self.report
+            shot, tracks, slam, start, self.mask, model, float(Fraction(shot.fps)), self.options, self.report
         )
         with one_thread():
             solution = self.solve(problem)
@@ -173,12 +174,6 @@ BASELINES = ("pycolmap", "start", "iNeRF", "paper", "ours")
 
 def _none(evidence):
     return evidence.part(torch.zeros(len(evidence.frame), dtype=torch.bool))
-
-
-def _fraction(text):
-    from fractions import Fraction
-
-    return Fraction(text)
 
 
 def colmap(frames, masks, count, folder: Path) -> np.ndarray:

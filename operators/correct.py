@@ -24,20 +24,20 @@ class Correction(ShotOperator):
     def poll(cls, context):
         return has_take(cls, context) and idle(cls)
 
+    def values(self, first_frame):
+        return {}
+
+    def correct(self, take, first_frame):
+        """Write the correction. Returns it, and what is put before its description."""
+        return corrections.correct(take, self.do, first_frame, **self.values(first_frame)), ""
+
     def run(self, context):
-        folder, first = _folder_and_start(context, self.take)
-        item = corrections.correct(folder, self.do, first, **self.values(first))
+        collection = chosen_take(context, self.take)
+        take = Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY])))
+        first = int(collection[scene_take.START_KEY])
+        item, before = self.correct(take, first)
         redraw(context)
-        return f"{corrections.describe(item, first)} {_next(item)}"
-
-
-def _folder_and_start(context, name):
-    collection = chosen_take(context, name)
-    return Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY]))), int(collection[scene_take.START_KEY])
-
-
-def _next(item) -> str:
-    return f"Solve Again goes on {corrections.goes_on(item)}"
+        return f"{before}{corrections.describe(item, first)} Solve Again goes on {corrections.goes_on(item)}"
 
 
 def _person(name="Person", description="Choose the person of the take, by number", default=1):
@@ -130,9 +130,6 @@ class SHOT_OT_lock_ground(Correction, bpy.types.Operator):
 
     do = "ground"
 
-    def values(self, first_frame):
-        return {}
-
 
 class SHOT_OT_unlock_ground(Correction, bpy.types.Operator):
     bl_idname = "shot.unlock_ground"
@@ -141,26 +138,14 @@ class SHOT_OT_unlock_ground(Correction, bpy.types.Operator):
 
     do = "unlock"
 
-    def values(self, first_frame):
-        return {}
 
-
-class SHOT_OT_undo_correction(ShotOperator, bpy.types.Operator):
+class SHOT_OT_undo_correction(Correction, bpy.types.Operator):
     bl_idname = "shot.undo_correction"
     bl_label = "Undo Last Correction"
     bl_description = "Take the last correction of the take back"
 
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
-
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context) and idle(cls)
-
-    def run(self, context):
-        folder, first = _folder_and_start(context, self.take)
-        item = corrections.undo(folder)
-        redraw(context)
-        return f"Undone: {corrections.describe(item, first)} {_next(item)}"
+    def correct(self, take, first_frame):
+        return corrections.undo(take), "Undone: "
 
 
 CLASSES = (

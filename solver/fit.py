@@ -72,7 +72,6 @@ class Evidence:
             torch.as_tensor(K, dtype=dtype), fps,
         )  # fmt: skip
 
-
     @property
     def bust(self):
         """(P, T) bool: within the span, and no hip is seen."""

@@ -59,7 +59,7 @@ packages=$(missing)
         echo "export LD_LIBRARY_PATH=\"$libraries\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}\""
         dri=$(find "$venv/system" -type d -name dri | head -1)
         [ -z "$dri" ] || echo "export LIBGL_DRIVERS_PATH=\"$dri\""
-        egl=$(find "$venv/system" -type d -name egl_vendor.d | head -1)
+        egl=$(find "$venv/system" -path '*/egl_vendor.d/*.json' -printf '%h\n' | sort -u | paste -sd:)
         [ -z "$egl" ] || echo "export __EGL_VENDOR_LIBRARY_DIRS=\"$egl\""
     fi
 } >"$venv/env.sh"

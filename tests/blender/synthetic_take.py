@@ -126,6 +126,7 @@ def write(folder: Path, people=(1, 2), seen=None) -> dict:
             "original_width": WIDTH, "original_height": HEIGHT, "start_frame": 0, "frames": FRAMES,
         },
         "verdict": "full", "people": listing, "stages": {}, "warnings": [], "quality": "final",
+        "options": {"source": str(folder / "film"), "quality": "final", "fps": 24000 / 1001, "plate": True},
     }  # fmt: skip
     (folder / "shot.json").write_text(json.dumps(shot))
     return truth

@@ -12,23 +12,23 @@ from solver.corrections import FILE, load
 from solver.frames import compose
 from solver.records import Camera, People, Slam, Tracks, World, save_record
 from tests.blender import synthetic_take
-from tests.blender.synthetic_take import FRAMES, HEIGHT, WIDTH
+from tests.blender.synthetic_take import FRAMES
 from tests.blender.test_load_take import part
 
 START = 101  # the Blender frame of the take's first
 
 
-def write_stages(folder, provenance=None, focal_source="estimated"):
+def write_stages(folder):
     """What corrections and solving again read of a solved take: tracks, start camera, world."""
     (folder / "stages").mkdir()
     seen = np.ones((2, FRAMES))
     tracks = Tracks(
         np.array([1, 2]), np.ones((2, FRAMES, 4)), seen, np.ones((2, FRAMES, 25, 3)), np.ones((2, FRAMES, 25, 4)), seen.astype(int),
-        provenance or {},
+        {},
     )  # fmt: skip
     save_record(folder / "stages" / "track.npz", tracks)
     none, camera = np.zeros(0), Camera(np.tile(np.eye(4), (FRAMES, 1, 1)), np.zeros((FRAMES, 3, 3)))
-    slam = Slam(camera, "full", {}, focal_source, 0.1, np.ones(FRAMES, bool), np.zeros((0, 3)), none, none, none, none)
+    slam = Slam(camera, "full", {}, "estimated", 0.1, np.ones(FRAMES, bool), np.zeros((0, 3)), none, none, none, none)
     save_record(folder / "stages" / "slam.npz", slam)
     people = People(*(np.zeros((0, 1)) for _ in range(7)))
     T = compose(np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]), [0, 0, 1.6])
@@ -196,19 +196,14 @@ def test_the_take_in_the_scene_is_renewed_and_what_the_artist_did_with_it_stays(
     assert bpy.ops.shot.resolve() == {"FINISHED"} and len(bpy.data.objects) == objects - 2  # twice is as good as once
 
 
-def test_a_take_that_lists_no_options_is_solved_with_what_it_says(solver):
+def test_a_take_that_lists_no_options_is_not_solved_by_guess(solver):
     bpy, folder, asked = solver
     shot = json.loads((folder / "shot.json").read_text())
-    shot["source"].update(start_frame=3, original_height=2 * HEIGHT, original_width=2 * WIDTH)
-    shot.update(quality="preview", stages={"plate": {}})
-    (folder / "shot.json").write_text(json.dumps(shot))
-    assert bpy.ops.shot.resolve() == {"FINISHED"}
-    (wanted,) = asked
-    assert (
-        wanted["source"] == shot["source"]["path"] and wanted["take"] == str(folder) and wanted["quality"] == "preview"
-    )
-    assert wanted["range"] == f"3-{3 + FRAMES - 1}" and wanted["max_height"] == HEIGHT and not wanted["no_plate"]
-    assert wanted["fps"] == pytest.approx(24000 / 1001)  # a folder of pictures does not say its rate
+    for listed in ({}, {"options": 3}, {"options": {"plate": True}}):
+        (folder / "shot.json").write_text(json.dumps({k: v for k, v in shot.items() if k != "options"} | listed))
+        with pytest.raises(RuntimeError, match="does not say how it was solved"):
+            bpy.ops.shot.resolve()
+    assert not asked
 
 
 def test_a_take_is_solved_with_the_options_that_it_lists(solver, tmp_path):
@@ -217,7 +212,7 @@ def test_a_take_is_solved_with_the_options_that_it_lists(solver, tmp_path):
     bpy, folder, asked = solver
     options = Options(
         folder / "film" / "000000.png", folder, range=(0, 9), fov=54.0, joints=tmp_path / "joints.json", quality="preview", plate=False,
-        restart=True,
+        restart=True, smpl=tmp_path / "smpl",
     )  # fmt: skip
     shot = json.loads((folder / "shot.json").read_text())
     (folder / "shot.json").write_text(json.dumps({**shot, "options": options.to_json()}))
@@ -225,36 +220,10 @@ def test_a_take_is_solved_with_the_options_that_it_lists(solver, tmp_path):
     (again,) = asked
     assert again["source"] == str(options.source) and again["take"] == str(folder) and again["joints"] == str(options.joints)
     assert again["range"] == "0-9" and again["fov"] == 54.0 and again["quality"] == "preview" and again["no_plate"]
-    assert "restart" not in again and "plate" not in again
+    assert "restart" not in again and "plate" not in again and again["smpl"] == str(options.smpl)
     bpy.ops.shot.set_focal(mm=40)
     bpy.ops.shot.resolve()
     assert asked[-1]["focal_mm"] is None and asked[-1]["fov"] is None  # else the first lens would hide the correction
-
-
-@pytest.mark.parametrize("told", [{"provenance": {"joints": "imported"}}, {"focal_source": "given"}])
-def test_what_a_take_does_not_name_is_not_guessed(solver, told):
-    bpy, folder, asked = solver
-    shutil.rmtree(folder / "stages")
-    write_stages(folder, **told)
-    with pytest.raises(RuntimeError, match="imports or a lens that it does not name"):
-        bpy.ops.shot.resolve()
-    assert not asked
-
-
-def test_a_take_of_the_artists_own_smpl_is_not_solved_with_another_body(solver, monkeypatch):
-    from reshoot import preferences
-
-    bpy, folder, asked = solver
-    with np.load(folder / "people" / "01.npz") as file:
-        arrays = {**file, "body": np.array("smpl")}
-    np.savez(folder / "people" / "01.npz", **arrays)
-    with pytest.raises(RuntimeError, match="Set its folder in Reshoot's preferences"):
-        bpy.ops.shot.resolve()
-    assert not asked
-    monkeypatch.setattr(preferences, "smpl_folder", lambda context: str(folder / "smpl"))
-    with pytest.raises(RuntimeError):
-        bpy.ops.shot.resolve()  # there is no file in that folder: said when the take is renewed
-    assert asked[0]["smpl"] == str(folder / "smpl")
 
 
 def test_a_take_out_of_view_is_refused_before_anything_is_solved(solver):
