@@ -26,6 +26,7 @@ from .tracker import (
     is_duplicate,
     link,
     merge_duplicates,
+    part,
     oks,
     restore,
     select,
@@ -48,7 +49,7 @@ def run(shot, frames, take_dir, options, report, backend=None) -> Tracks:
         walk = _Walk(shot, frames, backend, store, report)
         tracks, motions = walk.forward()
         rate = _rate(shot)
-        tracks = link(merge_duplicates(trim(tracks)), motions, rate)
+        tracks = link(merge_duplicates(part(trim(tracks))), motions, rate)
         tracks = select(merge_duplicates(tracks), len(frames))
         restore(tracks)
         walk.fill(tracks, motions)

@@ -1,12 +1,13 @@
 """Who is who: frame-to-frame matching, then linking over the whole shot. Boxes and joints only, no networks.
 
-Frames are walked forward once (`Tracker`); what that breaks apart is joined afterwards (`merge_duplicates`, `link`), where
-the future is known too. `select` drops ghosts and orders people by prominence.
+Frames are walked forward once (`Tracker`). Where a track changes its looks, somebody else took it over: it is cut (`part`). What
+belongs together is joined afterwards (`merge_duplicates`, `link`), where the future is known too. `select` drops ghosts and orders people by prominence.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -19,6 +20,10 @@ from .nets import iou
 DETECTED, PROPAGATED, INTERPOLATED = 1, 2, 3
 
 PRESENT = 0.8  # mean presence of a track: people have 0.97 and more even half hidden, a ghost in blurred leaves 0.6
+CHANGED = 0.8  # a track that looks less like itself than this was taken over; one person before and after: 0.83 and more
+AROUND, ASIDE = 8, 2  # sightings before and after that are compared, and those about a cut that show both people
+PAUSE = 3  # frames that a track may miss and still be one piece
+LAP = 10  # frames in which the end of one piece may lie on the beginning of the next
 PLAIN = 0.3  # a sighting that scores less may continue a track, but begins none
 
 # Spread of each COCO joint as annotators place it, relative to the size of the person (COCO keypoint evaluation).
@@ -223,6 +228,41 @@ def trim(tracks: list[Track]) -> list[Track]:
     return [t for t in tracks if t.sightings]
 
 
+def part(tracks: list[Track]) -> list[Track]:
+    """Cut tracks where they pause, and where they change their looks: people passed each other, and the track went on with the
+    other one. Sightings about a change, which show both, are dropped."""
+    out = []
+    for t in tracks:
+        frames = sorted(t.sightings)
+        looks = [t.sightings[f].look for f in frames]
+        alike = np.ones(len(frames))
+        for k in range(2 * ASIDE, len(frames) - 2 * ASIDE):
+            before, after = looks[max(0, k - ASIDE - AROUND) : k - ASIDE], looks[k + 1 + ASIDE : k + 1 + ASIDE + AROUND]
+            alike[k] = similarity(mean_look(before), mean_look(after))
+        dropped = np.zeros(len(frames), bool)
+        for k in np.flatnonzero(alike < CHANGED):
+            around = slice(max(0, k - AROUND), k + AROUND + 1)
+            if alike[k] == alike[around].min() and not dropped[around].any():
+                dropped[k - ASIDE + 1 : k + ASIDE] = True
+        kept = np.flatnonzero(~dropped)
+        breaks = [i for i, (a, b) in enumerate(pairwise(kept), 1) if b - a > 1 or frames[b] - frames[a] > PAUSE]
+        pieces = [Track({frames[k]: t.sightings[frames[k]] for k in piece}) for piece in np.split(kept, breaks)]
+        for piece in pieces:
+            _drop_strange_ends(piece)
+        pieces[0].aside = {f: s for f, s in t.aside.items() if f < frames[0]}
+        pieces[-1].aside |= {f: s for f, s in t.aside.items() if f > frames[-1]}
+        out += pieces
+    return [t for t in out if t.sightings]
+
+
+def _drop_strange_ends(piece: Track) -> None:
+    """Take away what begins or ends a piece and looks unlike the rest of it: half of it is somebody else already."""
+    look = piece.mean_look()
+    for end in (min, max):
+        while len(piece) > 1 and similarity(piece.sightings[end(piece.sightings)].look, look) < CHANGED:
+            del piece.sightings[end(piece.sightings)]
+
+
 def restore(tracks: list[Track]) -> None:
     """Once all is linked: take back what was put aside where it follows on from the track without a jump. A person on the
     way out of the picture looks doubtful, but is still there."""
@@ -258,33 +298,35 @@ def link(tracks: list[Track], motions, rate: float) -> list[Track]:
         alike = [[similarity(a, b) for b in looks] for a in looks]
         for i, a in enumerate(tracks):
             for j, b in enumerate(tracks):
-                if i != j and a.last < b.first:
+                if a.first < b.first and a.last < min(b.last, b.first + LAP):
                     cost = _near(a, b, alike[i][j], cameras, rate)
-                    if cost is None:
+                    if cost is None and a.last < b.first:
                         cost = _far(i, j, tracks, alike)
                     if cost is not None:
                         joins.append((cost, i, j))
         if not joins:
             return tracks
         _, i, j = min(joins)
-        tracks[i].sightings = {**tracks[i].sightings, **tracks[j].sightings}
+        tracks[i].sightings = dict(sorted({**tracks[j].sightings, **tracks[i].sightings}.items()))
         tracks[i].aside = {**tracks[i].aside, **tracks[j].aside}
         del tracks[j]
 
 
 def _near(a, b, look, cameras, rate):
     """Cost of joining a and b by place, or None."""
-    gap = b.first - a.last
-    if gap > 1.5 * rate or look < 0.4:
+    first = min(f for f in b.sightings if f > a.last)  # where both are, b is not sure yet whose it is
+    gap = first - a.last
+    if gap > 1.5 * rate or look < (0.4 if a.last < b.first else CHANGED):
         return None
-    end, start = a.sightings[a.last], b.sightings[b.first]
-    A = (cameras[b.first] @ np.linalg.inv(cameras[a.last]))[:2]
+    end, start = a.sightings[a.last], b.sightings[first]
+    A = (cameras[first] @ np.linalg.inv(cameras[a.last]))[:2]
     box = carry_box(A, end.box)
     apart = np.linalg.norm((box[:2] + box[2:] - start.box[:2] - start.box[2:]) / 2) / max(end.size, start.size)
     ratio = abs(np.log(start.size / max(1.0, (box[2:] - box[:2]).max())))
     if apart > min(1.5, 0.5 + 1.2 * gap / rate) or ratio > 0.6:
         return None
-    return 0.5 * apart + (1 - look) + 0.5 * ratio
+    # What looks alike, is near in time, and is long enough to be sure of comes first.
+    return 0.5 * apart + 4 * (1 - look) + 0.5 * ratio + 0.5 * gap / rate + 1 / min(len(a), len(b))
 
 
 def _far(i, j, tracks, alike, enough=0.68, margin=0.06):
@@ -302,7 +344,7 @@ def _far(i, j, tracks, alike, enough=0.68, margin=0.06):
             return None
         if apart_from_i and not apart_from_j and alike[i][k] > look - margin:
             return None
-    return 1.0 + 2 * (1 - look)
+    return 1.0 + 4 * (1 - look)
 
 
 def select(tracks: list[Track], frames: int, most: int = 8) -> list[Track]:

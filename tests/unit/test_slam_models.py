@@ -11,7 +11,10 @@ from solver.frames import intrinsics
 from solver.options import Options
 from solver.protocol import Reporter
 from solver.records import Shot, Slam, load_record, save_record
-from solver.slam.bundle import Observations
+from solver.slam import models
+from solver.slam.bundle import Observations, Priors, focal_prior
+from solver.slam.structure import travelling_model
+from solver.slam.turning import rotation_model
 from tests.slam_scenes import SIZE, compare, scene
 
 
@@ -42,6 +45,30 @@ def test_pan_is_a_rotation():
     assert np.abs(result.camera.K[:, 0, 0] / shot.focal - 1).max() < 0.02
     assert np.array_equal(result.camera.T_world_from_cam[:, :3, 3], np.zeros((60, 3)))
     assert np.allclose(np.linalg.norm(result.points_world, axis=1), slam.SPHERE)
+
+
+def wandering(shot, wander, seed=0):
+    """The observations of a scene, each track straying from its point by a random walk of `wander` px a step."""
+    random, obs = np.random.default_rng(seed), shot.obs
+    steps = random.normal(0, wander, (len(obs), 2))
+    total = np.cumsum(steps, 0)
+    first = np.flatnonzero(np.r_[True, np.diff(obs.point) != 0])
+    start = np.repeat(total[first], np.diff(np.r_[first, len(obs)]), 0)
+    return Observations(obs.frame, obs.point, obs.xy + total - start)
+
+
+@pytest.mark.parametrize("move, travels", [("zoom", False), ("arc", True), ("follow", True)])
+def test_only_true_parallax_foretells(move, travels):
+    shot = scene(move, seed=5)
+    obs, points, frames = wandering(shot, 0.3), len(shot.colours), len(shot.focal)
+    obs, kept = slam.thin(obs, points, frames, SIZE)
+    prior = Priors(focal_prior(SIZE))
+    tick = lambda: None
+    full = travelling_model(obs, frames, len(kept), SIZE, prior, [shot.focal[0]], True, tick)
+    still = rotation_model(obs, frames, len(kept), SIZE, prior, [shot.focal[0]], move == "zoom", True, tick)
+    assert np.median(full.error) < np.median(still.error)  # depth explains what wanders, too
+    share = models.foretold(models.Candidate("full", full, 0), models.Candidate("rotation", still, 0), obs, SIZE, 1.0, 0.5)
+    assert (share > models.FORETOLD) == travels
 
 
 def test_zoom_is_no_dolly():

@@ -14,10 +14,12 @@ from solver.track.nets import iou, square_crop, suppress
 from solver.track.tracker import (
     PROPAGATED,
     Sighting,
+    Track,
     Tracker,
     drop_duplicates,
     link,
     merge_duplicates,
+    part,
     restore,
     select,
     trim,
@@ -113,6 +115,35 @@ def test_link_leaves_twins_alone():
     second = walk([[person(t, 600)] for t in range(20)])[0]
     back = walk([[]] * 150 + [[person(t, 300)] for t in range(150, 180)])[0]
     assert len(link([first, second, back], np.array([STILL] * 180), 24)) == 3
+
+
+def looked(track):
+    """How often a track shows each person: (red, blue)."""
+    return tuple(sum(s.look is look for s in track.sightings.values()) for look in (RED, BLUE))
+
+
+def test_tracks_that_exchanged_their_people_are_put_right():
+    def walker(t, right):
+        return person(t, 20 + 4 * t if right else 220 - 4 * t, look=RED if right else BLUE)
+
+    a = Track({t: walker(t, t < 25) for t in range(50)})
+    b = Track({t: walker(t, t >= 25) for t in range(50) if not 20 < t < 30})
+    red, blue = sorted((looked(t) for t in link(part([a, b]), np.array([STILL] * 50), 24)), reverse=True)
+    assert red[0] > 35 and red[1] == 0
+    assert blue[1] > 35 and blue[0] == 0
+
+
+def test_pieces_that_lie_on_each_other_are_one_person():
+    first = Track({t: person(t, 20 + 2 * t) for t in range(30)})
+    then = Track({t: person(t, 21 + 2 * t) for t in range(26, 60)})
+    assert [len(t) for t in link([first, then], np.array([STILL] * 60), 24)] == [60]
+    elsewhere = Track({t: person(t, 400) for t in range(26, 60)})
+    assert len(link([first, elsewhere], np.array([STILL] * 60), 24)) == 2
+
+
+def test_light_that_changes_slowly_cuts_no_track():
+    blend = lambda w: (1 - w) * RED + w * BLUE
+    assert len(part([Track({t: person(t, 100, look=blend(t / 99)) for t in range(100)})])) == 1
 
 
 def test_duplicates_in_a_frame_and_over_time():
