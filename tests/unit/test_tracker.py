@@ -128,7 +128,8 @@ def test_tracks_that_exchanged_their_people_are_put_right():
 
     a = Track({t: walker(t, t < 25) for t in range(50)})
     b = Track({t: walker(t, t >= 25) for t in range(50) if not 20 < t < 30})
-    red, blue = sorted((looked(t) for t in link(part([a, b]), np.array([STILL] * 50), 24)), reverse=True)
+    people = select(link(part([a, b]), np.array([STILL] * 50), 24), 50)
+    red, blue = sorted(map(looked, people), reverse=True)
     assert red[0] > 35 and red[1] == 0
     assert blue[1] > 35 and blue[0] == 0
 
