@@ -7,9 +7,12 @@ Each is a Run that differs from the product's in one place. They exist for the t
 - pycolmap: incremental structure from motion, the take's masks given, in place of the slam stage.
 - iNeRF: each frame alone, from Ĉ, by L_c only.
 - paper: the chain of Eqs. 5-8, which forgets Ĉ after its first frame, under L_c + L_j. Its f_D is ours, which flatters it.
-- no L_c, no L_j, no L_b: ours without one loss. no chain: a free twist a frame in its place. no guard: C* whatever the held-out
-  evidence says. no second f_H: S_w stays as Ĉ gave it.
+- no guard: C* whatever the held-out evidence says. no L_c, no L_j, no L_b: that without one loss, and no chain: that with a free twist a
+  frame in its place. The guard would hide what they do.
+- no second f_H: ours, where S_w stays as Ĉ gave it.
 - true people: ours with the true joints for S_w and for the detections, without L_c: how far people could carry the camera.
+- true camera: ours with the true camera given: what S_c and f_H leave wrong. true joints: ours with the true places of shoulders,
+  elbows, wrists, hips, knees and ankles in the picture for the detections: what the detector is to blame for.
 """
 
 from __future__ import annotations
@@ -114,9 +117,9 @@ class Paper(Start):
 
 
 class Without(Start):
-    """Ours with one thing left out."""
+    """Ours without the guard, and with one thing more left out."""
 
-    lacks, guarded = "", True
+    lacks = ""
 
     def solve(self, problem):
         if self.lacks == "L_c":
@@ -151,6 +154,29 @@ class TruePeople(Start):
         return stage.optimise(dataclasses.replace(problem, joints=joints, composition=None), CameraChain(problem.T0, problem.turning_only), self.report)
 
 
+class TrueJoints(Run):
+    """The true limbs in the picture in place of those detected; everything else is as it was found."""
+
+    # Of keypoints 5..16 (shoulders to ankles), the joint of the truth
+    LIMBS = (16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8)
+
+    def _edit(self, edited, labels):
+        tracks = super()._edit(edited, labels)
+        truths = []
+        for path in sorted((self.options.source.parent / "truth" / "people").glob("*.npz")):
+            with np.load(path) as file:
+                truths.append(file["joints_2d"][:, self.LIMBS])
+        truths, found = np.array(truths), tracks.keypoints_2d[:, :, 5:17]
+        keypoints = tracks.keypoints_2d.copy()
+        for p, t in np.argwhere(tracks.visible):
+            sure = (found[p, t, :, 2] > 0.3) & (truths[:, t, :, 2] > 0)
+            off = np.linalg.norm(truths[:, t, :, :2] - found[p, t, :, :2], axis=-1)
+            mean = np.where(sure.sum(-1) > 2, (off * sure).sum(-1) / np.maximum(sure.sum(-1), 1), np.inf)
+            if mean.min() < 0.2 * np.ptp(found[p, t, :, 1]):
+                keypoints[p, t, 5:17] = truths[mean.argmin(), t]
+        return dataclasses.replace(tracks, keypoints_2d=keypoints)
+
+
 class OneWorld(Run):
     """Without the second f_H: S_w as Ĉ gave it, seen through C*."""
 
@@ -161,13 +187,13 @@ class OneWorld(Run):
 
 
 def _without(part):
-    return type(f"Without{part}", (Without,), {"lacks": part, "guarded": part != "guard"})
+    return type(f"Without{part}", (Without,), {"lacks": part})
 
 
 METHODS = {
     "pycolmap": Start, "start": Start, "iNeRF": INeRF, "paper": Paper, "ours": Run,
     "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"), "no chain": _without("chain"), "no guard": _without("guard"),
-    "no second f_H": OneWorld, "true people": TruePeople,
+    "no second f_H": OneWorld, "true people": TruePeople, "true camera": Run, "true joints": TrueJoints,
 }  # fmt: skip
 BASELINES = ("pycolmap", "start", "iNeRF", "paper", "ours")
 

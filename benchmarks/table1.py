@@ -64,7 +64,8 @@ def solve(folder: Path, look: str, method: str) -> dict:
         shutil.rmtree(take, ignore_errors=True)
         shutil.copytree(base, take, ignore=shutil.ignore_patterns("people", "solved", "camera.npz", "report*", "preview*", "film.npz"))
         state = json.loads((take / "shot.json").read_text(encoding="utf-8"))
-        for stage in ("film", "world", "plate", "report"):
+        again = ("edits", "body", "world_start") if method == "true joints" else ()
+        for stage in (*again, "film", "world", "plate", "report"):
             state["stages"].pop(stage, None)
         (take / "shot.json").write_text(json.dumps(state), encoding="utf-8")
     if method == "pycolmap":
@@ -77,6 +78,8 @@ def solve(folder: Path, look: str, method: str) -> dict:
         except ShotError as error:
             return {"verdict": "none", "why": str(error)}
         options.camera = place / "text"
+    elif method == "true camera":
+        options.camera = folder / "truth" / "camera.npz"
     try:
         METHODS[method](options, Reporter()).extract()
     except Stopped:

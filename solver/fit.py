@@ -25,6 +25,7 @@ SIGMA_BUST = 0.1  # rad, the trunk of a bust against the picture's vertical
 SIGMA_TURN = 120.0  # rad/s^2, change of turning of every joint
 # A shape is seen through errors that repeat from frame to frame (detector, clothes), so its prior counts once per frame.
 WEIGHT_SHAPE = 0.5
+WEIGHT_POSE = 2.0  # and so for the pose: errors of detections repeat from one joint and frame to the next
 
 
 def trust(confidence):
@@ -240,7 +241,7 @@ class Energy:
             term_2d(e, cam, widen)
             + weight_3d * term_3d(e, cam, widen)
             + term_smooth(e, joints, R, bodies.size())
-            + (self.prior(bodies.body_pose) * e.span).sum()
+            + WEIGHT_POSE * (self.prior(bodies.body_pose) * e.span).sum()
             + term_quiet(e, bodies.body_pose)
             + term_bust(e, joints)
             + bend_limits(bodies.body_pose)

@@ -73,10 +73,10 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0) -> 
     if not measured.all():
         missing = int((~measured).sum())
         report.warn(f"In {missing} of {count} frames the background could not be followed; the camera is bridged there.")
-    spread = float(min(fit.focal_sigma * np.sqrt(kappa), FOCAL_SPREAD))
+    spread = models.focal_spread(fit, kappa)
     if given:
         source, spread = "given", 0.0
-    elif verdict == "static" or spread > models.VAGUE:
+    elif verdict == "static" or spread >= FOCAL_SPREAD:
         source = "prior"
         if best.name.endswith("zoom"):
             growth = float(fit.model.focal[-1] / fit.model.focal[0])

@@ -39,7 +39,7 @@ DEPTH_SPREAD = 2.0  # of inverse distance about the usual one
 FORETOLD = 0.83  # what must speak for travelling (see `foretold`): true parallax 0.91 and more, blurred pans and zooms 0.75 and less
 FORETOLD_TRACKS, FORETOLD_VIEWS = 400, 8  # tracks that are asked, each seen at least so often
 FORETOLD_CAP = 10.0  # sigmas; an error beyond says no more
-VAGUE = 0.1  # sigma of log focal from which on the data do not carry the lens
+BIAS = 4.0  # errors repeat across tracks as well as along them: RMS error of the lens over its sigma without this, on 16 dev shots
 HYPOTHESES_MM = (24.0, 35.0, 55.0)  # lenses that the search starts from, 36 mm wide sensor
 
 
@@ -122,7 +122,7 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
     tick = partial(report.progress, 2, 3, "Settling the lens")
     if free_focal and best.verdict == "rotation":
         best.fit = _settle(best, obs, size, kappa, tick)
-    elif free_focal and best.name == "full" and best.fit.focal_sigma * np.sqrt(kappa) > VAGUE:
+    elif free_focal and best.name == "full" and focal_spread(best.fit, kappa) >= FOCAL_SPREAD:
         # So weak a trace of the lens is more likely a bias of the tracks: keep to the usual lens, and say so.
         priors = replace(prior, log_f_sigma=1e-3, travel=_travel(best.fit))
         pinned = refine(best.fit.model, obs, size, Free(), priors, tick, rounds=2, triangulated=True)
@@ -176,6 +176,11 @@ def foretold(full: Candidate, still: Candidate, obs, size, depth_sigma, sigma):
         medians.append(np.minimum([np.median(error[a:b]) for a, b in pairwise(starts)], FORETOLD_CAP * sigma))
     gain = medians[1] - medians[0]
     return float(np.maximum(gain, 0).sum() / max(np.abs(gain).sum(), 1e-9))
+
+
+def focal_spread(fit: Fit, kappa) -> float:
+    """Sigma of the log focal length; where the tracks say less than is known of lenses, that of the prior."""
+    return float(min(fit.focal_sigma * np.sqrt(kappa) * BIAS, FOCAL_SPREAD))
 
 
 def penalty(obs, frames, points, per_frame, per_point, shared):
