@@ -23,7 +23,9 @@ from .tracker import (
     Sighting,
     Tracker,
     drop_duplicates,
+    drop_strangers,
     is_duplicate,
+    is_stranger,
     link,
     merge_duplicates,
     oks,
@@ -52,6 +54,7 @@ def run(shot, frames, take_dir, options, report, backend=None) -> Tracks:
         tracks = link(merge_duplicates(part(trim(tracks))), motions, rate)
         tracks = select(merge_duplicates(tracks), len(frames))
         restore(tracks)
+        drop_strangers(tracks)
         walk.fill(tracks, motions)
         return _finish(shot, tracks, motions, store, masks_dir, backend, report)
     finally:
@@ -164,7 +167,7 @@ class _Walk:
         if s.box is None or any(is_duplicate(s, other) for other in others):
             return False
         self._complete(rgb, s)
-        if s.body.presence < 0.3:
+        if s.body.presence < 0.3 or is_stranger(s.look, track.mean_look(), [t.mean_look() for t in tracks if t is not track]):
             return False
         track.sightings[frame] = s
         return True

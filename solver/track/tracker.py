@@ -263,6 +263,20 @@ def _drop_strange_ends(piece: Track) -> None:
             del piece.sightings[end(piece.sightings)]
 
 
+def is_stranger(look, own, others) -> bool:
+    """Whether a sighting looks more like somebody else than like the one it is taken for. Who is dressed alike is not compared."""
+    return any(similarity(own, o) < CHANGED and similarity(look, o) > similarity(look, own) for o in others)
+
+
+def drop_strangers(tracks: list[Track]) -> None:
+    """Take sightings away that show somebody else: the one in front, mostly, while people pass each other."""
+    looks = [t.mean_look() for t in tracks]
+    for i, t in enumerate(tracks):
+        others = looks[:i] + looks[i + 1 :]
+        kept = {f: s for f, s in t.sightings.items() if not is_stranger(s.look, looks[i], others)}
+        t.sightings = kept or t.sightings
+
+
 def restore(tracks: list[Track]) -> None:
     """Once all is linked: take back what was put aside where it follows on from the track without a jump. A person on the
     way out of the picture looks doubtful, but is still there."""

@@ -17,6 +17,7 @@ from solver.track.tracker import (
     Track,
     Tracker,
     drop_duplicates,
+    drop_strangers,
     link,
     merge_duplicates,
     part,
@@ -140,6 +141,14 @@ def test_pieces_that_lie_on_each_other_are_one_person():
     assert [len(t) for t in link([first, then], np.array([STILL] * 60), 24)] == [60]
     elsewhere = Track({t: person(t, 400) for t in range(26, 60)})
     assert len(link([first, elsewhere], np.array([STILL] * 60), 24)) == 2
+
+
+def test_sightings_of_somebody_else_go():
+    a = Track({t: person(t, 100, look=BLUE if t in (20, 21) else RED) for t in range(40)})
+    b = Track({t: person(t, 300, look=BLUE) for t in range(40)})
+    twin = Track({t: person(t, 400, look=0.95 * RED + 0.05 * BLUE) for t in range(40)})
+    drop_strangers([a, b, twin])
+    assert [len(t) for t in (a, b, twin)] == [38, 40, 40]
 
 
 def test_light_that_changes_slowly_cuts_no_track():
