@@ -22,6 +22,7 @@ import numpy as np
 
 from .cameras import MOVES
 from .methods import BASELINES, METHODS
+from .shots import SETS
 
 LOOKS = {"sharp": "clip.mp4", "defocused": "defocused.mp4"}
 # Where each figure lies in evaluate's answer, its heading and its format.
@@ -166,7 +167,7 @@ def show(records) -> str:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", choices=("dev", "test"))
+    parser.add_argument("set", choices=SETS)
     parser.add_argument("--only", action="append", metavar="MOVE", help="this move (may be given again)")
     parser.add_argument("--look", action="append", choices=LOOKS)
     parser.add_argument("--method", action="append", choices=METHODS, help="default: all")
