@@ -1,24 +1,29 @@
-"""Seconds a stage and peak memory of one extraction.
+"""Where the time goes.
 
-    python -m benchmarks.speed CLIP [--out TAKE] [solver options…]
+    python -m benchmarks.speed extract CLIP [--out TAKE] [solver options…]
+    python -m benchmarks.speed film TAKE [TAKE…] [--device cuda]
 
-Prints a line a stage: seconds, seconds a frame; then the sum without the plate and the report, and the process's peak memory.
+`extract` solves a clip and prints a line a stage (seconds, seconds a frame), the sum without the plate and the report, and the
+process's peak memory. `film` takes apart the film stage of takes that are solved: what f_D costs to build, a step with and without
+L_c, and the operations that a step spends its time on. Takes of different lengths, sizes and numbers of people show what it grows with.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
 import sys
 import tempfile
+import time
+from fractions import Fraction
 from pathlib import Path
 
+STEPS = 20
 
-def main(argv: list[str]) -> int:
-    if not argv:
-        print(__doc__)
-        return 2
+
+def extract(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         take = Path(folder) / "take"
         if "--out" in argv:
@@ -38,6 +43,84 @@ def main(argv: list[str]) -> int:
     print(f"{'without plate and report':24s} {total:8.1f} s {total / frames:8.3f} s/frame")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:.2f} GiB")
     return 0
+
+
+def film(argv: list[str]) -> int:
+    """One line of Markdown a take, then the profile of the last one's steps with L_c."""
+    import torch
+
+    from solver.body_model import BodyModel
+    from solver.film import stage
+    from solver.film.chain import CameraChain
+    from solver.film.losses import invert
+    from solver.fit import one_thread
+    from solver.options import Options
+    from solver.protocol import Reporter
+    from solver.records import Shot, Slam, Tracks, World, load_record
+    from solver.take import Take, read_mask
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed film")
+    parser.add_argument("takes", nargs="+", type=Path, metavar="TAKE")
+    parser.add_argument("--device", default="cpu")
+    a = parser.parse_args(argv)
+    model = BodyModel.load()
+    print("| take | size | frames | people | f_D and its pixels, s | a step of L_j + L_b, ms | a step with L_c, ms |\n" + "|---" * 7 + "|")
+    for folder in a.takes:
+        take = Take(folder)
+        read = lambda name, kind, take=take: load_record(take.stage(name), kind)
+        shot, tracks, slam, start = read("shot", Shot), read("edits", Tracks), read("slam", Slam), read("world_start", World)
+        options = Options(Path(shot.path), folder, device=a.device)
+        mask = lambda index, take=take: read_mask(take.mask(index))
+        begun = time.perf_counter()
+        problem = stage.pose_problem(shot, tracks, slam, start, mask, model, float(Fraction(shot.fps)), options, Reporter())
+        _finish(a.device)
+        build = time.perf_counter() - begun
+        chain = CameraChain(problem.T0, problem.turning_only).to(a.device)
+
+        def near(problem=problem, chain=chain):
+            T_cam = invert(chain())
+            (problem.joints.loss(T_cam, problem.K0) + problem.points.loss(T_cam, problem.K0, problem.xyz0)).backward()
+
+        def whole(problem=problem, chain=chain, near=near):
+            near()
+            problem.composition.loss(chain(), problem.K0, 1).backward()
+
+        with one_thread():
+            costs = [_milliseconds(step, a.device) for step in (near, whole)] if problem.composition else [_milliseconds(near, a.device), 0.0]
+        name = "/".join(folder.parts[-3:])
+        print(
+            f"| {name} | {shot.width}x{shot.height} | {shot.frames} | {len(tracks.ids)} | {build:.1f} | {costs[0]:.0f} | {costs[1]:.0f} |",
+            flush=True,
+        )
+    with one_thread(), torch.profiler.profile() as profile:
+        whole()
+    print("\n" + profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
+    return 0
+
+
+def _milliseconds(step, device) -> float:
+    """Mean cost of a step, after one to warm up."""
+    step()
+    _finish(device)
+    begun = time.perf_counter()
+    for _ in range(STEPS):
+        step()
+    _finish(device)
+    return (time.perf_counter() - begun) / STEPS * 1e3
+
+
+def _finish(device) -> None:
+    import torch
+
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize()
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) < 2 or argv[0] not in ("extract", "film"):
+        print(__doc__)
+        return 2
+    return (extract if argv[0] == "extract" else film)(argv[1:])
 
 
 if __name__ == "__main__":
