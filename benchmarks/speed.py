@@ -46,7 +46,7 @@ def extract(argv: list[str]) -> int:
 
 
 def film(argv: list[str]) -> int:
-    """One line of Markdown a take, then the profile of the last one's steps with L_c."""
+    """One line of Markdown a take, then the profile of a step with L_c of the last one that has it."""
     import torch
 
     from solver.body_model import BodyModel
@@ -64,6 +64,7 @@ def film(argv: list[str]) -> int:
     parser.add_argument("--device", default="cpu")
     a = parser.parse_args(argv)
     model = BodyModel.load()
+    profiled = None
     print("| take | size | frames | people | f_D and its pixels, s | a step of L_j + L_b, ms | a step with L_c, ms |\n" + "|---" * 7 + "|")
     for folder in a.takes:
         take = Take(folder)
@@ -85,15 +86,20 @@ def film(argv: list[str]) -> int:
             near()
             problem.composition.loss(chain(), problem.K0, 1).backward()
 
+        if problem.composition:
+            profiled = whole
         with one_thread():
-            costs = [_milliseconds(step, a.device) for step in (near, whole)] if problem.composition else [_milliseconds(near, a.device), 0.0]
+            costs = [_milliseconds(step, a.device) for step in ([near, whole] if problem.composition else [near])]
+        with_L_c = f"{costs[1]:.0f}" if len(costs) > 1 else "none: locked off, or nobody"
         name = "/".join(folder.parts[-3:])
         print(
-            f"| {name} | {shot.width}x{shot.height} | {shot.frames} | {len(tracks.ids)} | {build:.1f} | {costs[0]:.0f} | {costs[1]:.0f} |",
+            f"| {name} | {shot.width}x{shot.height} | {shot.frames} | {len(tracks.ids)} | {build:.1f} | {costs[0]:.0f} | {with_L_c} |",
             flush=True,
         )
+    if profiled is None:
+        return 0
     with one_thread(), torch.profiler.profile() as profile:
-        whole()
+        profiled()
     print("\n" + profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
     return 0
 

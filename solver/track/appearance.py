@@ -34,12 +34,20 @@ def look_of(rgb, mask, joints) -> np.ndarray:
 
 def similarity(a, b) -> float:
     """0..1, Bhattacharyya coefficient of two looks, over the halves that both show; 0.6 where nothing can be said."""
+    rows = _shown(a, b)
+    return float(np.sqrt(a[rows] * b[rows]).sum(1).mean()) if rows.any() else 0.6
+
+
+def unlike(a, b, limit) -> bool:
+    """Whether two looks show something in common and are less similar there than `limit`. Who is hardly seen is unlike nobody."""
+    return bool(_shown(a, b).any()) and similarity(a, b) < limit
+
+
+def _shown(a, b):
+    """(2,) bool: the halves that both looks show."""
     if a is None or b is None:
-        return 0.6
-    rows = np.isfinite(a[:, 0]) & np.isfinite(b[:, 0])
-    if not rows.any():
-        return 0.6
-    return float(np.sqrt(a[rows] * b[rows]).sum(1).mean())
+        return np.zeros(2, bool)
+    return np.isfinite(a[:, 0]) & np.isfinite(b[:, 0])
 
 
 def mean_look(looks):

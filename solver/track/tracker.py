@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .appearance import mean_look, similarity
+from .appearance import mean_look, similarity, unlike
 from .backend import SURE, Pose
 from .motion import carry, carry_box
 from .nets import iou
@@ -238,7 +238,8 @@ def part(tracks: list[Track]) -> list[Track]:
         alike = np.ones(len(frames))
         for k in range(2 * ASIDE, len(frames) - 2 * ASIDE):
             before, after = looks[max(0, k - ASIDE - AROUND) : k - ASIDE], looks[k + 1 + ASIDE : k + 1 + ASIDE + AROUND]
-            alike[k] = similarity(mean_look(before), mean_look(after))
+            if unlike(before := mean_look(before), after := mean_look(after), CHANGED):
+                alike[k] = similarity(before, after)
         dropped = np.zeros(len(frames), bool)
         for k in np.flatnonzero(alike < CHANGED):
             around = slice(max(0, k - AROUND), k + AROUND + 1)
@@ -259,13 +260,13 @@ def _drop_strange_ends(piece: Track) -> None:
     """Take away what begins or ends a piece and looks unlike the rest of it: half of it is somebody else already."""
     look = piece.mean_look()
     for end in (min, max):
-        while len(piece) > 1 and similarity(piece.sightings[end(piece.sightings)].look, look) < CHANGED:
+        while len(piece) > 1 and unlike(piece.sightings[end(piece.sightings)].look, look, CHANGED):
             del piece.sightings[end(piece.sightings)]
 
 
 def is_stranger(look, own, others) -> bool:
     """Whether a sighting looks more like somebody else than like the one it is taken for. Who is dressed alike is not compared."""
-    return any(similarity(own, o) < CHANGED and similarity(look, o) > similarity(look, own) for o in others)
+    return any(unlike(own, o, CHANGED) and unlike(look, own, similarity(look, o)) for o in others)
 
 
 def drop_strangers(tracks: list[Track]) -> None:

@@ -151,6 +151,15 @@ def test_sightings_of_somebody_else_go():
     assert [len(t) for t in (a, b, twin)] == [38, 40, 40]
 
 
+def test_who_is_hardly_seen_is_nobody_else():
+    unknown = np.full((2, 144), np.nan)
+    far = Track({t: person(t, 100, look=unknown if 10 < t < 30 or t > 36 else RED) for t in range(40)})
+    nobody = Track({t: person(t, 300, look=unknown) for t in range(40)})
+    assert [len(t) for t in part([far, nobody])] == [40, 40]
+    drop_strangers([far, nobody])
+    assert [len(t) for t in (far, nobody)] == [40, 40]
+
+
 def test_light_that_changes_slowly_cuts_no_track():
     blend = lambda w: (1 - w) * RED + w * BLUE
     assert len(part([Track({t: person(t, 100, look=blend(t / 99)) for t in range(100)})])) == 1
