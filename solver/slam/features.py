@@ -33,7 +33,7 @@ class Look:
 
 LOOKS = (Look(0.6, 15, 5, 8), Look(1.0, 21, 7, 8), Look(1.5, 35, 9, 10))  # sharp, blurred, drowned; for 640 px width
 # How much more the widest look must be worth than the narrowest before a wider one is taken. Wide windows always measure a step with
-# less noise, but straddle depth, and that bends the whole path: sharp shots have up to 1.7, those under a blur of 5-8 px 2.1 to 3.3.
+# less noise, but straddle depth, and that bends the whole path: sharp shots have up to 1.7, grainy ones under a blur of 5-8 px 2.1 to 3.3.
 BLURRED, DROWNED = 1.85, 6.0  # the second has not been met in our shots
 LEVELS = 3  # of the pyramid above the picture itself
 

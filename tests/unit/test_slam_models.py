@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from solver.frames import intrinsics
 from solver.options import Options
 from solver.protocol import Reporter
 from solver.records import Shot, Slam, load_record, save_record
-from solver.slam import models
+from solver.slam import features, models
 from solver.slam.bundle import Observations, Priors, focal_prior
 from solver.slam.structure import travelling_model
 from solver.slam.turning import rotation_model
@@ -190,6 +192,20 @@ def test_from_pictures(move, verdict):
         assert ate < 1.0
     inside = [frames.mask(f)[int(y), int(x)] for f, (x, y) in zip(result.obs_frame, result.obs_xy)]
     assert not np.any(inside)
+
+
+def test_windows_are_narrow_unless_the_picture_is_blurred_and_grainy():
+    shot, frames, _ = drawn_shot("dolly")
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13)) / 113.0
+    drawn = [frames.read(index) for index in range(shot.frames)]
+    random = np.random.default_rng(2)
+
+    def chosen(pictures):
+        grainy = [np.clip(p + random.normal(0, 8, p.shape), 0, 255).astype(np.uint8) for p in pictures]
+        return features.choose_look(SimpleNamespace(read=grainy.__getitem__), shot.frames, SIZE, frames.mask)[0]
+
+    assert chosen(drawn) is features.LOOKS[0]
+    assert chosen([cv2.filter2D(p, -1, disc) for p in drawn]) is features.LOOKS[1]
 
 
 def test_a_frame_of_grey_is_bridged():
