@@ -66,9 +66,11 @@ class CameraChain(nn.Module):
 
     The paper chains from the frame before and so forgets Ĉ after its first frame: Â_t = I. With `follow_start` the step of the start
     camera Â_t = ĉ_t ĉ_{t-1}^-1 stays in the chain and the MLPs hold what corrects it; the chain then begins exactly at Ĉ.
+    What the MLPs are too smooth for, the shake of a start camera that was fitted frame by frame, a twist upon each frame mends, in the
+    camera's own axes; only the jerk of the whole (`stage.smooth`) holds it.
     Poses are T_world_from_cam with the origin moved to ĉ_1's centre, so that turning does not move the camera through a long lever.
 
-    turning_only: the camera keeps its centre (a tripod pan): f_V and v are left out.
+    turning_only: the camera keeps its centre (a tripod pan): f_V and every v are left out.
     """
 
     def __init__(self, start, turning_only=False, follow_start=True, theta=0.1):
@@ -89,6 +91,8 @@ class CameraChain(nn.Module):
         self.w_first, self.v_first = normal(), normal()  # Eq. 5: ĉ_1 to c_1
         self.w1, self.v1 = normal(), normal()  # Eq. 7
         self.f_w, self.f_v = TimeMLP().to(start.dtype), TimeMLP().to(start.dtype)
+        twists = lambda: nn.Parameter(torch.zeros(len(start), 3, dtype=start.dtype)) if follow_start else None
+        self.w_frame, self.v_frame = twists(), twists()
 
     def first_pose(self):
         """c_1 (4, 4) in the recentred world."""
@@ -111,6 +115,8 @@ class CameraChain(nn.Module):
                 pose = step @ pose
                 poses.append(pose)
         out = torch.stack(poses)
+        if self.w_frame is not None:
+            out = out @ se3_exp(self.w_frame, torch.zeros_like(self.v_frame) if self.turning_only else self.v_frame, 1.0)
         shift = torch.zeros_like(out)
         shift[:, :3, 3] = self.origin
         return out + shift
