@@ -7,7 +7,7 @@ Each is a Run that differs from the product's in one place. They exist for the t
 - pycolmap: incremental structure from motion, the take's masks given, in place of the slam stage.
 - iNeRF: each frame alone, from Ĉ, by L_c only.
 - paper: the chain of Eqs. 5-8, which forgets Ĉ after its first frame, under L_c + L_j. Its f_D is ours, which flatters it.
-- no guard: C* whatever the held-out evidence says. no L_c, no L_j, no L_b: that without one loss, and no chain: that with a free twist a
+- no guard: C* whatever the judging evidence says. no L_c, no L_j, no L_b: that without one loss, and no chain: that with a free twist a
   frame in its place. The guard would hide what they do.
 - no second f_H: ours, where S_w stays as Ĉ gave it.
 - true people: ours with the true joints for S_w and for the detections, without L_c: how far people could carry the camera.

@@ -116,7 +116,7 @@ class Film:
     camera: Camera  # in the world that `world` made the first time
     points_world: np.ndarray  # (N, 3) m, Slam's points as the optimiser left them, same order
     used: str  # "optimised", or "start" where the keep-best guard kept the start camera
-    heldout_start: dict  # held-out evidence under the start camera, by term
+    heldout_start: dict  # the judging evidence under the start camera, by term
     heldout_final: dict  # and under the optimised camera
     loss_history: np.ndarray  # (steps, terms)
     loss_terms: list  # names of the terms

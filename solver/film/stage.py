@@ -21,7 +21,7 @@ from .watch import Watch
 STEPS_FIRST, STEPS = 60, 500
 STEPS_COMPOSITION = 60  # the last steps look at the picture too: L_c sees only a few pixels far
 LEARNING_RATE = {"chain": 2e-3, "points": 1e-3, "focal": 1e-3}
-HELD_OUT = 5  # every fifth track and joint judges and does not pull
+HELD_OUT = 5  # every fifth joint and pixel judges and does not pull
 WIDE = 16.0  # how much wider the robust cut is at first
 SIGMA_JERK = 3.0  # m/s^2 and rad/s^2 from frame to frame: only what no film camera does is held back
 TERMS = ["joints", "points", "smooth", "focal", "composition"]
@@ -37,8 +37,8 @@ class Problem:
     xyz0: torch.Tensor  # (N, 3) m, background points
     joints: Joints
     points: Points
-    heldout_joints: Joints
-    heldout_points: Points
+    judging_joints: Joints
+    judging_points: Points
     composition: Composition | None
     turning_only: bool
     focal_sigma: float  # of the log focal length; 0 where it was given
@@ -59,7 +59,7 @@ def run(
     shot: Shot, tracks: Tracks, slam: Slam, start: World, masks, model, fps: float, options: Options, report: Reporter,
     watch: Watch | None = None,
 ) -> Film:  # fmt: skip
-    """Optimise the camera under L = L_c + L_j + L_b, then keep it only where held-out evidence says that it is better than Ĉ.
+    """Optimise the camera under L = L_c + L_j + L_b, then keep it only where the judging evidence says that it is better than Ĉ.
 
     masks: index -> (H, W) instance mask of the video.
     """
@@ -73,7 +73,11 @@ def run(
 
 
 def pose_problem(shot, tracks, slam, start, masks, model, fps, options, report) -> Problem:
-    """Gather the evidence, a fifth of it put aside to judge."""
+    """Gather the evidence: a fifth of it is put aside to judge, but for tracks that Ĉ was fitted to.
+
+    Ĉ has fitted itself to its own tracks' errors, the more so where windows overlap. Put aside, they would favour it by that; so all
+    of them pull on C* too, and all judge. A known camera comes from elsewhere: there a fifth of the tracks pulls on neither.
+    """
     torch.manual_seed(options.seed)
     device, dtype = torch.device(options.device), torch.float64
     pick = lambda a: torch.as_tensor(a, dtype=dtype, device=device)
@@ -84,7 +88,10 @@ def pose_problem(shot, tracks, slam, start, masks, model, fps, options, report) 
     )  # fmt: skip
     generator = torch.Generator().manual_seed(options.seed)
     joint_out = (torch.randint(HELD_OUT, (len(joints.frame),), generator=generator) == 0).to(device)
-    point_out = (torch.randint(HELD_OUT, (len(start.points_world),), generator=generator) == 0).to(device)[points.point]
+    judging = points
+    if "T_known_from_slam" in slam.verdict_scores:
+        out = (torch.randint(HELD_OUT, (len(start.points_world),), generator=generator) == 0).to(device)[points.point]
+        points, judging = points.part(~out), points.part(out)
     composition = None
     if slam.verdict != "static" and len(joints.frame):
         if options.quality == "preview":
@@ -94,17 +101,17 @@ def pose_problem(shot, tracks, slam, start, masks, model, fps, options, report) 
             composition = compose(start, masks, model, device, generator)
     return Problem(
         pick(start.camera.T_world_from_cam), pick(start.camera.K), pick(start.points_world),
-        joints.part(~joint_out), points.part(~point_out), joints.part(joint_out), points.part(point_out),
+        joints.part(~joint_out), points, joints.part(joint_out), judging,
         composition, slam.verdict == "rotation", 0.0 if slam.focal_source == "given" else max(slam.focal_sigma, 1e-3), fps,
     )  # fmt: skip
 
 
 def judge(problem: Problem, solution: Solution | None, start: World) -> Film:
-    """C*, or Ĉ where the held-out evidence does not prefer C*."""
-    before = heldout(problem, problem.T0, problem.K0, problem.xyz0)
+    """C*, or Ĉ where the judging evidence does not prefer C*."""
+    before = weigh(problem, problem.T0, problem.K0, problem.xyz0)
     if solution is None:
         return Film(start.camera, start.points_world, "start", before, before, np.zeros((0, 0)), [])
-    after = heldout(problem, solution.T, solution.K, solution.xyz)
+    after = weigh(problem, solution.T, solution.K, solution.xyz)
     if sum(after.values()) >= sum(before.values()):
         return Film(start.camera, start.points_world, "start", before, after, solution.history, TERMS)
     camera = Camera(solution.T.cpu().numpy(), solution.K.cpu().numpy())
@@ -209,10 +216,10 @@ def smooth(T, fps):
     return (jerk**2).sum() / 2
 
 
-def heldout(problem: Problem, T_world_from_cam, K, xyz) -> dict:
-    """Mean robust residual of evidence that did not pull, in sigma^2: joints against S_w, points after their own triangulation,
+def weigh(problem: Problem, T_world_from_cam, K, xyz) -> dict:
+    """Mean robust residual of the evidence that judges, in sigma^2: joints against S_w, points after their own triangulation,
     pixels against the render."""
-    joints, points, composition = problem.heldout_joints, problem.heldout_points, problem.composition
+    joints, points, composition = problem.judging_joints, problem.judging_points, problem.composition
     T_cam = invert(T_world_from_cam)
     out = {}
     with torch.no_grad():
