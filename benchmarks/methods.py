@@ -7,8 +7,8 @@ Each is a Run that differs from the product's in one place. They exist for the t
 - pycolmap: incremental structure from motion, the take's masks given, in place of the slam stage.
 - iNeRF: each frame alone, from Ĉ, by L_c only.
 - paper: the chain of Eqs. 5-8, which forgets Ĉ after its first frame, under L_c + L_j. Its f_D is ours, which flatters it.
-- no guard: C* whatever the judging evidence says. no L_c, no L_j, no L_b: that without one loss, and no chain: that with a free twist a
-  frame in its place. The guard would hide what they do.
+- no guard: C* whatever the judging evidence says. no L_c, no L_j, no L_b: that without one loss. no twists: the chain of MLPs alone; no chain:
+  the frames' twists alone. The guard would hide what they do.
 - no second f_H: ours, where S_w stays as Ĉ gave it.
 - true people: ours with the true joints for S_w and for the detections, without L_c: how far people could carry the camera.
 - true camera: ours with the true camera given: what S_c and f_H leave wrong. true joints: ours with the true places of shoulders,
@@ -129,6 +129,8 @@ class Without(Start):
         elif self.lacks == "L_b":
             problem = dataclasses.replace(problem, points=_none(problem.points))
         chain = (FrameTwists if self.lacks == "chain" else CameraChain)(problem.T0, turning_only=problem.turning_only)
+        if self.lacks == "twists":
+            chain.w_frame = chain.v_frame = None
         return stage.optimise(problem, chain, self.report)
 
 
@@ -192,7 +194,8 @@ def _without(part):
 
 METHODS = {
     "pycolmap": Start, "start": Start, "iNeRF": INeRF, "paper": Paper, "ours": Run,
-    "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"), "no chain": _without("chain"), "no guard": _without("guard"),
+    "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"), "no chain": _without("chain"),
+    "no twists": _without("twists"), "no guard": _without("guard"),
     "no second f_H": OneWorld, "true people": TruePeople, "true camera": Run, "true joints": TrueJoints,
 }  # fmt: skip
 BASELINES = ("pycolmap", "start", "iNeRF", "paper", "ours")

@@ -72,7 +72,7 @@ def initial(evidence: Evidence, model, prior: PosePrior) -> Bodies:
     R_w = _hold(R_w, seen > 0.05)
     bodies = Bodies(model, betas, R_w, pose, torch.zeros(P, T, 3))
     with torch.no_grad():
-        joints, keypoints, _ = bodies.pose(torch.zeros(T, 3))
+        _, joints, keypoints, _ = bodies.pose(torch.zeros(T, 3))
         about = to_camera(keypoints - joints[:, :, :1], evidence.R_w_from_cam, torch.zeros(T, 3))
         root_cam = root_from_2d(about, evidence.xy, evidence.confidence, evidence.K)
         enough = ((evidence.confidence > 0.2).sum(-1) >= 4) & (root_cam[..., 2] > 0.3)

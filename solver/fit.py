@@ -18,7 +18,7 @@ from .prior import PosePrior
 SIGMA_2D = 0.025  # m, a keypoint's error in the image plane
 SIGMA_3D = 0.2  # m, the network's 3D joints: a weak prior (PA error about 0.1 m, and wrong for long stretches)
 SIGMA_ACCELERATION = 18.0  # m/s^2, joints about the root
-SIGMA_ROOT_ACCELERATION = 5.0  # m/s^2
+SIGMA_ROOT_ACCELERATION = 3.5  # m/s^2
 SIGMA_HEIGHT = 0.01  # m, standing height given by the artist
 SIGMA_SPEED = 4.0  # rad/s, joints against their parents: what nobody sees keeps still and does not run on
 SIGMA_BUST = 0.1  # rad, the trunk of a bust against the picture's vertical
@@ -124,12 +124,15 @@ class Bodies:
         return (rotvec_to_matrix(self.turn) @ self.R_root)[..., 2]
 
     def pose(self, centre):
-        """Joints (P, T, 24, 3), keypoints (P, T, K, 3), rotations (P, T, 24, 3, 3), all in W; centre (T, 3) of the camera in W."""
+        """Bones (P, T, 24, 4, 4) from the rest body, joints (P, T, 24, 3), keypoints (P, T, K, 3) and rotations (P, T, 24, 3, 3), in W.
+
+        centre: (T, 3) of the camera in W.
+        """
         R = self.rotations()
         rest, _ = self.model.rest(self.betas)
         betas = self.betas[:, None].expand(-1, R.shape[1], -1)
-        _, joints, keypoints = self.model.fk_matrices(betas, R, self.root + centre - rest[:, None, 0])
-        return joints, keypoints, R
+        bones, joints, keypoints = self.model.fk_matrices(betas, R, self.root + centre - rest[:, None, 0])
+        return bones, joints, keypoints, R
 
 
 def rotvec_to_matrix(v):
@@ -233,7 +236,7 @@ class Energy:
 
     def __call__(self, bodies: Bodies, centre, weight_3d=1.0, widen=1.0):
         """widen: factor on the robust terms' cuts; far from the solution nothing should count as an outlier."""
-        joints, keypoints, R = bodies.pose(centre)
+        bones, joints, keypoints, R = bodies.pose(centre)
         e = self.evidence
         cam = to_camera(keypoints, e.R_w_from_cam, centre)
         in_front = torch.relu(0.3 - cam[..., 2]).sum() * 1e3
@@ -249,7 +252,7 @@ class Energy:
             + in_front
             + self.term_height(bodies)
         )
-        return total, joints, keypoints
+        return total, bones, joints, keypoints
 
     def term_height(self, bodies):
         """A height that was given holds to SIGMA_HEIGHT, as often as there are frames."""
@@ -284,7 +287,7 @@ def descend(parameters, closure, steps, tick, lr=0.04):
             schedule.step()
 
 
-def minimise(parameters, closure, steps, tick, history=20):
+def minimise(parameters, closure, steps, tick, history=100):
     """L-BFGS with a strong Wolfe line search; `tick(i)` is called after each outer step (progress and stops).
 
     parameters: tensors to change in place. closure: () -> scalar loss.

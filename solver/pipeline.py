@@ -23,7 +23,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 3, "body": 3, "world_start": 4, "film": 4, "world": 4, "plate": 1, "report": 1}
+STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 3, "body": 3, "world_start": 5, "film": 4, "world": 5, "plate": 1, "report": 1}
 
 
 class Run:
@@ -167,7 +167,9 @@ class Run:
     def _world(self, shot, tracks, slam, body, model) -> World:
         from . import world
 
-        return world.run(tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.report, corrected=self.corrections)
+        return world.run(
+            tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections
+        )
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
         from .film import stage as film
@@ -180,7 +182,7 @@ class Run:
         from . import world
 
         camera, points = world.to_slam(film.camera, film.points_world, start)
-        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.report, start, self.corrections)
+        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.mask, self.report, start, self.corrections)
         self._publish(shot, tracks, slam, start, final, model)
         return final
 

@@ -1,7 +1,7 @@
 """Stage *world*: f_H. S_w = f_H(S_c, C): all people and the camera in one metric world, on one ground (paper Eqs. 1 and 3).
 
-The unknowns are the scale of the camera's path, the ground plane, and the bodies; the evidence is what *body* used, and that feet on
-the ground neither slide nor sink nor float.
+The unknowns are the scale of the camera's path, the ground plane, and the bodies; the evidence is what *body* used, the outlines of the
+masks, and that feet on the ground neither slide nor sink nor float.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from scipy.spatial.transform import Rotation
 from .body import set_scale, to_people
 from .fit import Bodies, Energy, Evidence, huber, minimise, pixels, robust, to_camera
 from .frames import compose, invert
+from .outline import Outlines
 from .prior import PosePrior
 from .protocol import Reporter
 from .records import Camera, People, Slam, Tracks, World
 
 FEET = [17, 19, 18, 20]  # keypoints: left heel, left toe, right heel, right toe
+BALLS = [10, 11]  # joints: left and right foot
 SIGMA_SLIDE = 0.05  # m/s, a foot on the ground
 SIGMA_HEIGHT = 0.015  # m, a foot on the ground above or below it
 SIGMA_ROLL = np.deg2rad(6)  # film cameras are mostly level
@@ -42,6 +44,7 @@ STILL, ON_GROUND = 0.45, 0.1  # m/s, m: what a standing foot may seem to move, a
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
 # while the ground is not known well, and the cut of contacts in sigmas.
 ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
+STEPS, STEPS_TRIED = 8, 5  # of L-BFGS, ten evaluations each, in a round
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
 
 
@@ -55,12 +58,14 @@ class Ground:
 
 
 def run(
-    tracks: Tracks, slam: Slam, body: People, camera: Camera, points, model, fps: float, report: Reporter, start: World | None = None, corrected=None
-) -> World:
+    tracks: Tracks, slam: Slam, body: People, camera: Camera, points, model, fps: float, masks, report: Reporter,
+    start: World | None = None, corrected=None,
+) -> World:  # fmt: skip
     """Put S_c and a camera into one metric world.
 
     camera:  in SLAM's frame and unit: the start camera, or C* brought back there.
     points:  (N, 3) static background points in the same frame.
+    masks:   index -> (H, W) instance mask of the video, or None.
     start:   the world of the first call; the second goes on from its people.
     corrected: solver.corrections.Corrections, or None: given heights, a locked ground.
     """
@@ -70,6 +75,8 @@ def run(
         return without_people(points, camera, body)
     torch.manual_seed(0)
     evidence = Evidence.of(tracks, T_w_from_cam, camera.K, fps)
+    if start is not None:
+        body = seen_from(start.camera, start.people, model)
     bodies = from_people(body, T_w_from_cam[:, :3, :3], model)
     set_scale(evidence, bodies)
     energy = Energy(evidence, PosePrior(), corrected.height_prior(tracks.ids) if corrected else None)
@@ -79,8 +86,8 @@ def run(
     locked = corrected.ground if corrected else None
     underfoot = partial(points_underfoot, slam, points, evidence) if moving else None
 
-    def placed(scale):
-        return Placement(energy, from_people(body, T_w_from_cam[:, :3, :3], model), path, scale, locked, underfoot)
+    def placed(scale, outlines=None):
+        return Placement(energy, from_people(body, T_w_from_cam[:, :3, :3], model), path, scale, locked, underfoot, outlines)
 
     if moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
@@ -91,15 +98,15 @@ def run(
         for index, (_, trial) in enumerate(tries):
             for turn in ROUNDS:
                 report.progress(index, len(SCALES) + 1, "Measuring the camera's path by the people")
-                trial.improve(*turn, steps=2)
+                trial.improve(*turn, steps=STEPS_TRIED)
         scale = min(tries, key=lambda one: one[1].cost)[0]
     else:
         scale = start.scale if start is not None else 1.0
-    placement = placed(scale)
+    placement = placed(scale, Outlines(masks, tracks.ids, tracks.visible, model) if masks else None)
     for index, turn in enumerate(ROUNDS):
-        tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * 4, "Placing people"), index * 4)
+        tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * STEPS, "Placing people"), index * STEPS)
         # Doubtful contacts may move people, but not the scale, which they would shrink until nobody walks.
-        placement.improve(*turn, steps=4, scale_free=moving and turn == ROUNDS[-1], tick=tick)
+        placement.improve(*turn, steps=STEPS, scale_free=moving and turn == ROUNDS[-1], tick=tick)
     bodies, centre = placement.bodies, placement.centre().detach()
     ground, contact = placement.ground(report)
     people = to_people(bodies, evidence, tracks, centre)
@@ -112,14 +119,16 @@ def run(
 class Placement:
     """People, ground and the scale of the camera's path, sought together. In W."""
 
-    def __init__(self, energy: Energy, bodies: Bodies, path, scale: float, locked, underfoot):
+    def __init__(self, energy: Energy, bodies: Bodies, path, scale: float, locked, underfoot, outlines=None):
         """path: (T, 3) camera centres in SLAM's unit. locked: the artist's ground (up, height), or None.
 
         underfoot: (feet, contact, centre) -> background points (n, 3) under standing feet, in SLAM's frame; None where they have no scale.
+        outlines: Outlines, or None.
         """
         self.energy, self.evidence, self.bodies, self.path, self.underfoot = energy, energy.evidence, bodies, path, underfoot
         with torch.no_grad():
-            _, keypoints, _ = bodies.pose(scale * path)
+            _, _, keypoints, _ = bodies.pose(scale * path)
+        self.outlines = outlines
         self.locked = locked is not None
         ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, self.evidence)
         self.up0 = torch.as_tensor(ground.up, dtype=torch.float32)
@@ -140,28 +149,32 @@ class Placement:
         """One round: contacts as they seem now, then everything under them. along, gate, cut: see ROUNDS."""
         with torch.no_grad():
             centre = self.centre()
-            joints, keypoints, _ = self.bodies.pose(centre)
+            _, joints, keypoints, _ = self.bodies.pose(centre)
             feet = keypoints[:, :, FEET]
             contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, centre, along, gate)
             if float(contact.sum()) <= 3 and not self.locked:
                 # nothing ties the ground to anybody: it stays under the lowest feet, however it was tilted
                 self.height.copy_(_lowest(feet, self.up(), self.evidence))
                 contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, centre, along, gate)
+            pairs = self.outlines.match(self.bodies, centre, self.evidence) if self.outlines else None
             floor = torch.as_tensor(self.underfoot(feet, contact, centre) if self.underfoot else np.zeros((0, 3)), dtype=torch.float32)
         parameters = self.bodies.parameters() + ([] if self.locked else [self.tilt, self.height])
-        closure = partial(self.loss, contact, cut, floor)
+        closure = partial(self.loss, contact, cut, floor, pairs)
         minimise(parameters + ([self.log_scale] if scale_free else []), closure, steps, tick)
         with torch.no_grad():
             self.cost = float(closure() - STANDS * contact.sum())
 
-    def loss(self, contact, cut, floor):
+    def loss(self, contact, cut, floor, pairs):
         bodies, evidence, up, height = self.bodies, self.evidence, self.up(), self.height
-        total, joints, keypoints = self.energy(bodies, self.centre())
+        total, bones, joints, keypoints = self.energy(bodies, self.centre())
         feet = keypoints[:, :, FEET]
         level = evidence.R_w_from_cam[:, :, 0]  # the camera's x axis in W
+        if pairs is not None:
+            total = total + self.outlines.term(pairs, bodies, bones, self.centre(), evidence)
         return (
             total
             + contact_terms(feet, contact, up, height, bodies.size(), evidence, cut)
+            + ball_term(joints, bodies, up, height, evidence)
             + heading_term(joints, bodies.forward(), up, evidence)
             + bust_term(joints, up, evidence)
             + BALANCE_WEIGHT * balance_term(joints, feet, up, evidence)
@@ -173,7 +186,7 @@ class Placement:
     def ground(self, report):
         """The ground as it came out, and who touches it (P, T, 4)."""
         with torch.no_grad():
-            joints, keypoints, _ = self.bodies.pose(self.centre())
+            _, joints, keypoints, _ = self.bodies.pose(self.centre())
             contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, self.centre())
             source = "locked" if self.locked else "contacts" if float((contact * seen_feet(self.evidence)).sum()) > 3 else "bodies"
             if source == "bodies":
@@ -194,6 +207,17 @@ def from_people(people: People, R_w_from_cam, model) -> Bodies:
         model, betas, torch.as_tensor(R_w_from_cam @ R, dtype=dtype), torch.as_tensor(people.body_pose, dtype=dtype),
         torch.as_tensor(np.einsum("tij,ptj->pti", R_w_from_cam, root), dtype=dtype),
     )  # fmt: skip
+
+
+def seen_from(camera: Camera, people: People, model) -> People:
+    """S_w of a camera in camera coordinates: what S_c has become."""
+    T = camera.T_world_from_cam
+    P, frames = people.visible.shape
+    pelvis = model.rest(torch.as_tensor(people.betas, dtype=torch.float32))[0][:, None, 0].double().numpy()
+    turn = Rotation.from_matrix(np.tile(np.swapaxes(T[:, :3, :3], 1, 2), (P, 1, 1)))
+    root = (people.trans + pelvis - T[:, :3, 3]).reshape(-1, 3)
+    orient = (turn * Rotation.from_rotvec(people.global_orient.reshape(-1, 3))).as_rotvec().reshape(P, frames, 3)
+    return dataclasses.replace(people, global_orient=orient, trans=turn.apply(root).reshape(P, frames, 3) - pelvis)
 
 
 def _orthogonal(up):
@@ -259,6 +283,14 @@ def contact_terms(feet, contact, up, height, size, evidence, cut=6.0):
     )
 
 
+def ball_term(joints, bodies, up, height, evidence):
+    """The ball of a foot stays above the ground by what is under it in the rest pose: toes that bend up would let it sink."""
+    rest_joints, rest_keypoints = bodies.model.rest(bodies.betas.detach())
+    sole = rest_joints[:, BALLS, 1] - rest_keypoints[:, FEET[::2], 1]
+    sunk = torch.relu(sole[:, None] + height - joints[:, :, BALLS] @ up)
+    return (evidence.span[..., None] * sunk**2).sum() / 0.01**2
+
+
 def points_underfoot(slam: Slam, points, evidence, feet, contact, centre) -> np.ndarray:
     """Background points (n, 3), in SLAM's frame and unit, that the picture shows around standing feet: most of them lie on the ground."""
     cam = to_camera(feet, evidence.R_w_from_cam, centre)
@@ -322,7 +354,7 @@ def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bo
     the root stands in, as people move slowly beside cameras. Returns the scale and whether feet decided it.
     """
     with torch.no_grad():
-        _, keypoints, _ = bodies.pose(torch.zeros_like(path))  # about the camera's centre
+        _, _, keypoints, _ = bodies.pose(torch.zeros_like(path))  # about the camera's centre
         seen = evidence.confidence[..., [15, 16]] > 0.3
         ankles = keypoints[..., [15, 16], :]
         ankles = torch.where(seen[..., None], ankles, torch.nan)

@@ -26,7 +26,7 @@ def solve(move, **kwargs):
     truth = shot(MODEL, move, **kwargs)
     report = Reporter()
     people = body.run(truth.tracks, truth.slam, MODEL, FPS, report)
-    solved = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, report)
+    solved = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, None, report)
     return truth, people, solved, report
 
 
@@ -84,7 +84,7 @@ def test_nobody():
         setattr(tracks, name, getattr(tracks, name)[:0])
     report = Reporter()
     people = body.run(tracks, truth.slam, MODEL, FPS, report)
-    solved = world.run(tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, report)
+    solved = world.run(tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, None, report)
     assert solved.ground_source == "camera" and len(report.warnings) == 1
     assert solved.camera.T_world_from_cam[0, 2, 3] == pytest.approx(world.CAMERA_HEIGHT)
 

@@ -122,7 +122,7 @@ def bent():
     model = BodyModel.load()
     truth = shot(model, "arc", frames=24, slam_noise=0.03)
     people = body.run(truth.tracks, truth.slam, model, FPS, Reporter())
-    start = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, model, FPS, Reporter())
+    start = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, model, FPS, None, Reporter())
     return model, truth, start
 
 

@@ -1,10 +1,13 @@
 """Terms of f_H by themselves: who stands, and who would fall."""
 
+import numpy as np
 import pytest
 import torch
 
 from solver import world
+from solver.body_model import BodyModel
 from solver.fit import Evidence
+from tests import synthetic
 
 T, FPS = 25, 24.0
 UP, GROUND = torch.tensor([0.0, 0.0, 1.0]), torch.tensor(0.0)
@@ -60,3 +63,14 @@ def test_a_lean_is_pulled_upright_and_a_stride_is_not():
     step = 0.15 * torch.sin(torch.arange(T) / FPS * 2 * torch.pi * 2)  # two strides a second: to and fro within the window
     striding = joints + torch.stack([step, 0 * step, 0 * step], -1)[None, :, None]
     assert world.balance_term(striding, feet, UP, evidence(1.0)) < 0.2 * world.balance_term(leaning.detach(), feet, UP, evidence(1.0))
+
+
+def test_people_seen_from_their_camera_are_who_they_were():
+    model = BodyModel.load()
+    truth = synthetic.shot(model, "arc", frames=6, people=2)
+    seen = world.seen_from(truth.camera, truth.people, model)
+    T = truth.camera.T_world_from_cam
+    bodies = world.from_people(seen, T[:, :3, :3], model)
+    with torch.no_grad():
+        joints = bodies.pose(torch.as_tensor(T[:, :3, 3], dtype=torch.float32))[1].numpy()
+    np.testing.assert_allclose(joints, world.posed(truth.people, model)[0], atol=1e-4)
