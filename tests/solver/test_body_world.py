@@ -42,7 +42,7 @@ def test_metric_world(move):
     size, R, t = fit_similarity(np.concatenate([joints.reshape(-1, 3), centres]), np.concatenate([joints_true.reshape(-1, 3), true_centres]))
     assert 0.9 < size < 1.12
     assert np.linalg.norm(size * joints @ R.T + t - joints_true, axis=-1).mean() < 0.08
-    assert np.linalg.norm(size * centres @ R.T + t - true_centres, axis=-1).mean() < 0.08
+    assert np.linalg.norm(size * centres @ R.T + t - true_centres, axis=-1).mean() < 0.1  # of a way of 2.5 m
     assert np.rad2deg(np.arccos(np.clip(R[2, 2], -1, 1))) < 2  # gravity
     feet = world.posed(solved.people, MODEL)[1][0][:, world.FEET, 2]
     assert np.abs(feet.min(1)).max() < 0.03  # the ground is at z = 0
