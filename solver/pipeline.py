@@ -167,9 +167,8 @@ class Run:
     def _world(self, shot, tracks, slam, body, model) -> World:
         from . import world
 
-        return world.run(
-            tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections
-        )
+        # No outlines yet: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
+        return world.run(tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), None, self.report, corrected=self.corrections)
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
         from .film import stage as film

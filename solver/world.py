@@ -65,7 +65,7 @@ def run(
 
     camera:  in SLAM's frame and unit: the start camera, or C* brought back there.
     points:  (N, 3) static background points in the same frame.
-    masks:   index -> (H, W) instance mask of the video, or None.
+    masks:   index -> (H, W) instance mask of the video, whose outlines then count too; or None.
     start:   the world of the first call; the second goes on from its people.
     corrected: solver.corrections.Corrections, or None: given heights, a locked ground.
     """
