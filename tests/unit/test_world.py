@@ -6,7 +6,7 @@ import torch
 
 from solver import world
 from solver.body_model import BodyModel
-from solver.fit import Evidence
+from solver.fit import Bodies, Evidence
 from tests import synthetic
 
 T, FPS = 25, 24.0
@@ -74,3 +74,16 @@ def test_people_seen_from_their_camera_are_who_they_were():
     with torch.no_grad():
         joints = bodies.pose(torch.as_tensor(T[:, :3, 3], dtype=torch.float32))[1].numpy()
     np.testing.assert_allclose(joints, world.posed(truth.people, model)[0], atol=1e-4)
+
+
+def test_a_foot_that_stands_flat_is_free_and_a_sunken_ball_is_pushed_up():
+    bodies = Bodies(BodyModel.load(), torch.zeros(1, 10), torch.eye(3).expand(1, T, 3, 3), torch.zeros(1, T, 23, 3), torch.zeros(1, T, 3))
+    joints, keypoints = (a.detach() for a in bodies.pose(torch.zeros(T, 3))[1:3])
+    up = torch.tensor([0.0, 1.0, 0.0])  # the rest pose's
+    ground = (keypoints[0, 0, world.FEET] @ up).min()
+    assert float(world.ball_term(joints, bodies, up, ground, evidence(1.0))) < 1.0
+    sunk = joints.clone()
+    sunk[:, :, world.BALLS] -= 0.03 * up
+    sunk.requires_grad_()
+    world.ball_term(sunk, bodies, up, ground, evidence(1.0)).backward()
+    assert (sunk.grad[:, :, world.BALLS, 1] < 0).all() and sunk.grad[:, :, :10].abs().max() == 0
