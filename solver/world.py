@@ -35,6 +35,7 @@ HEADING_WEIGHT = 5.0
 SIGMA_LEAN = np.deg2rad(8)  # the trunk of a bust against up
 STANDS = 9.0  # what a contact is worth when scales are compared, as much as three sigmas: where nobody stands, no foot slides either
 UNSEEN = 0.3  # weight of a contact that only its owner's standing speaks for
+SIGMA_COURSE = 0.25  # m/s^2, change of the root's velocity from half second to half second
 BALANCE_WEIGHT = 5.0
 SIGMA_BALANCE = 0.05  # m, centre of mass from the middle of the feet, mean of a second
 # Shares of the body's mass at SMPL's joints: trunk, head, thighs, shanks, arms (after Winter, Biomechanics and Motor Control, table 4.1).
@@ -44,7 +45,8 @@ STILL, ON_GROUND = 0.45, 0.1  # m/s, m: what a standing foot may seem to move, a
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
 # while the ground is not known well, and the cut of contacts in sigmas.
 ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
-STEPS, STEPS_TRIED = 8, 5  # of L-BFGS, ten evaluations each, in a round
+STEPS = 8  # of L-BFGS, ten evaluations each, in a round
+ROUNDS_TRIED, STEPS_TRIED = 3, 3  # of a scale of the camera's path
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
 
 
@@ -93,16 +95,9 @@ def run(
         scale, certain = scale_from_feet(bodies, evidence, path)
         if not certain:
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
-        # Contacts found at a wrong scale hold that scale, so a few are tried in short, and the one that costs least is gone into.
-        tries = [(scale * factor, placed(scale * factor)) for factor in SCALES]
-        for index, (_, trial) in enumerate(tries):
-            for turn in ROUNDS:
-                report.progress(index, len(SCALES) + 1, "Measuring the camera's path by the people")
-                trial.improve(*turn, steps=STEPS_TRIED)
-        scale = min(tries, key=lambda one: one[1].cost)[0]
+        placement = sized(scale, placed, report)
     else:
-        scale = start.scale if start is not None else 1.0
-    placement = placed(scale, Outlines(masks, tracks.ids, tracks.visible, model) if masks else None)
+        placement = placed(start.scale if start is not None else 1.0, Outlines(masks, tracks.ids, tracks.visible, model) if masks else None)
     for index, turn in enumerate(ROUNDS):
         tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * STEPS, "Placing people"), index * STEPS)
         # Doubtful contacts may move people, but not the scale, which they would shrink until nobody walks.
@@ -114,6 +109,28 @@ def run(
     origin = (bodies.root.detach()[0, first] + centre[first]).numpy()
     pelvis = model.rest(bodies.betas.detach())[0][:, 0].double().numpy()
     return in_world(people, pelvis, points, camera, float(placement.log_scale.detach().exp()), ground, origin, contact)
+
+
+def sized(guess: float, placed, report) -> Placement:
+    """People placed at the scale of the camera's path that costs least.
+
+    Contacts found at a wrong scale hold that scale, so a few about the guess are tried in short; a parabola through the costs of the best
+    and its neighbours tells where between them the least lies. placed: scale -> Placement.
+    """
+    tries = []
+    for factor in SCALES:
+        report.progress(len(tries), len(SCALES) + 1, "Measuring the camera's path by the people")
+        tries.append(placed(guess * factor))
+        for turn in ROUNDS[:ROUNDS_TRIED]:
+            tries[-1].improve(*turn, steps=STEPS_TRIED)
+    best = int(np.argmin([trial.cost for trial in tries]))
+    if 0 < best < len(SCALES) - 1:
+        near = slice(best - 1, best + 2)
+        a, b, _ = np.polyfit(np.log(SCALES[near]), [trial.cost for trial in tries[near]], 2)
+        if a > 0:
+            with torch.no_grad():
+                tries[best].log_scale.fill_(float(np.log(guess) - b / (2 * a)))
+    return tries[best]
 
 
 class Placement:
@@ -177,6 +194,7 @@ class Placement:
             + ball_term(joints, bodies, up, height, evidence)
             + heading_term(joints, bodies.forward(), up, evidence)
             + bust_term(joints, up, evidence)
+            + course_term(joints[:, :, 0], bodies.size(), evidence)
             + BALANCE_WEIGHT * balance_term(joints, feet, up, evidence)
             + floor_term(floor, self.log_scale.exp(), up, height)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
@@ -315,6 +333,17 @@ def heading_term(joints, forward, up, evidence):
     cosine = (course * ahead).sum(-1) / (speed * ahead.norm(dim=-1)).clamp_min(1e-3)
     sure = torch.sigmoid((speed.detach() - 0.6) / 0.1) * evidence.span
     return HEADING_WEIGHT * (sure * robust(2 * (1 - cosine) / SIGMA_HEADING**2, 3.0)).sum()
+
+
+def course_term(root, size, evidence):
+    """People keep their course: the root's velocity hardly changes from one half second to the next, while what it does within a step,
+    which takes about as long, cancels out. One camera sees depth too badly to hold this by itself. root (P, T, 3) in W, size (P,)."""
+    half = max(1, round(evidence.fps / 2))
+    root = root / size[:, None, None]
+    change = root[:, 2 * half :] - 2 * root[:, half:-half] + root[:, : -2 * half]
+    both = (evidence.span[:, 2 * half :] & evidence.span[:, : -2 * half]).to(root.dtype)
+    acceleration = change * (evidence.fps / half) ** 2
+    return (both * huber((acceleration**2).sum(-1) / SIGMA_COURSE**2, 2.0)).sum()
 
 
 def bust_term(joints, up, evidence):

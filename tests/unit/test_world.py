@@ -7,6 +7,7 @@ import torch
 from solver import world
 from solver.body_model import BodyModel
 from solver.fit import Bodies, Evidence
+from solver.protocol import Reporter
 from tests import synthetic
 
 T, FPS = 25, 24.0
@@ -87,3 +88,32 @@ def test_a_foot_that_stands_flat_is_free_and_a_sunken_ball_is_pushed_up():
     sunk.requires_grad_()
     world.ball_term(sunk, bodies, up, ground, evidence(1.0)).backward()
     assert (sunk.grad[:, :, world.BALLS, 1] < 0).all() and sunk.grad[:, :, :10].abs().max() == 0
+
+
+def test_who_drifts_in_depth_is_kept_on_course_and_a_step_is_free():
+    time, width = torch.arange(2 * T) / FPS, torch.ones(1)
+    seen = evidence(1.0)
+    seen.span = torch.ones(1, 2 * T, dtype=torch.bool)
+    walk = torch.stack([1.4 * time, 0 * time, 0.03 * torch.cos(2 * torch.pi * 2 * time)], -1)[None]  # bobs twice a second
+    assert float(world.course_term(walk, width, seen)) < 0.01
+    drifting = walk + torch.stack([0 * time, 0.1 * torch.cos(2 * torch.pi * time), 0 * time], -1)
+    drifting.requires_grad_()
+    world.course_term(drifting, width, seen).backward()
+    middle = slice(T - 6, T + 6)
+    assert ((drifting.grad * (drifting - walk).detach())[0, middle, 1] > 0).all()
+    assert float(world.course_term(walk[:, :20], width, evidence(1.0))) == 0  # too short to tell
+
+
+@pytest.mark.parametrize("truth", [0.95, 1.3, 3.0])
+def test_the_scale_that_costs_least_is_found_between_those_tried(truth):
+    class Tried:
+        def __init__(self, scale):
+            self.log_scale, self.rounds = torch.tensor(float(np.log(scale))), 0
+
+        def improve(self, *turn, steps):
+            self.rounds += 1
+            self.cost = 100 * (float(self.log_scale) - np.log(2 * truth)) ** 2
+
+    best = world.sized(2.0, Tried, Reporter())
+    expected = min(world.SCALES[-1], truth)  # beyond those tried: the last of them
+    assert float(best.log_scale.exp()) == pytest.approx(2 * expected, rel=1e-4) and best.rounds == world.ROUNDS_TRIED
