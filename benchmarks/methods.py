@@ -12,7 +12,8 @@ Each is a Run that differs from the product's in one place. They exist for the t
 - no second f_H: ours, where S_w stays as Ĉ gave it.
 - true people: ours with the true joints for S_w and for the detections, without L_c: how far people could carry the camera.
 - true camera: ours with the true camera given: what S_c and f_H leave wrong. true joints: ours with the true places of shoulders,
-  elbows, wrists, hips, knees and ankles in the picture for the detections: what the detector is to blame for.
+  elbows, wrists, hips, knees and ankles in the picture for the detections: what the detector is to blame for. true tracks: ours with
+  every background track where its point is: what the tracker is to blame for.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from solver import slam
 from solver.film import stage
 from solver.film.chain import CameraChain, se3_exp
 from solver.film.losses import Joints
 from solver.fit import one_thread
 from solver.pipeline import Run
 from solver.protocol import ShotError
+from solver.slam import features, structure
+from solver.slam.bundle import Model, residuals
 
 from .metrics import align_cameras, path_length
 
@@ -179,6 +183,22 @@ class TrueJoints(Run):
         return dataclasses.replace(tracks, keypoints_2d=keypoints)
 
 
+class TrueTracks(Run):
+    """Every background track put where its point is: what errors of tracks do to Ĉ. Triangulated under the true camera, and projected again."""
+
+    def _slam(self, shot, frames, tracks):
+        size = shot.width, shot.height
+        followed = features.follow(frames, shot.frames, size, self.mask, self.report)
+        with np.load(self.options.source.parent / "truth" / "camera.npz") as file:
+            T, K = file["T_world_from_cam"][: shot.frames], file["K"][: shot.frames]
+        truth = Model(np.swapaxes(T[:, :3, :3], 1, 2), T[:, :3, 3], np.log(K[:, 0, 0]), *np.zeros((2, 0)))
+        obs, points = followed.obs, len(followed.colours)
+        truth.d, truth.w = structure.triangulate(truth, obs, size, points)
+        off, ray = residuals(truth, obs, size)
+        exact = dataclasses.replace(obs, xy=obs.xy + off)
+        return slam.solve(exact.only(ray[:, 2] > 0.05 * truth.w[obs.point]), followed.colours, shot.frames, size, None, self.report)
+
+
 class OneWorld(Run):
     """Without the second f_H: S_w as Ĉ gave it, seen through C*."""
 
@@ -197,6 +217,7 @@ METHODS = {
     "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"), "no chain": _without("chain"),
     "no twists": _without("twists"), "no guard": _without("guard"),
     "no second f_H": OneWorld, "true people": TruePeople, "true camera": Run, "true joints": TrueJoints,
+    "true tracks": TrueTracks,
 }  # fmt: skip
 BASELINES = ("pycolmap", "start", "iNeRF", "paper", "ours")
 
