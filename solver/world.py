@@ -194,7 +194,7 @@ class Placement:
             + ball_term(joints, bodies, up, height, evidence)
             + heading_term(joints, bodies.forward(), up, evidence)
             + bust_term(joints, up, evidence)
-            + course_term(joints[:, :, 0], bodies.size(), evidence)
+            + course_term(joints[:, :, 0], contact, bodies.size(), evidence)
             + BALANCE_WEIGHT * balance_term(joints, feet, up, evidence)
             + floor_term(floor, self.log_scale.exp(), up, height)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
@@ -335,15 +335,20 @@ def heading_term(joints, forward, up, evidence):
     return HEADING_WEIGHT * (sure * robust(2 * (1 - cosine) / SIGMA_HEADING**2, 3.0)).sum()
 
 
-def course_term(root, size, evidence):
-    """People keep their course: the root's velocity hardly changes from one half second to the next, while what it does within a step,
-    which takes about as long, cancels out. One camera sees depth too badly to hold this by itself. root (P, T, 3) in W, size (P,)."""
+def course_term(root, contact, size, evidence):
+    """Whom no standing foot holds keeps their course: the root's velocity hardly changes from one half second to the next, while what it
+    does within a step, which takes about as long, cancels out. By itself one camera sees depth too badly to hold it.
+
+    root (P, T, 3) in W, contact (P, T, 4), size (P,).
+    """
     half = max(1, round(evidence.fps / 2))
     root = root / size[:, None, None]
     change = root[:, 2 * half :] - 2 * root[:, half:-half] + root[:, : -2 * half]
     both = (evidence.span[:, 2 * half :] & evidence.span[:, : -2 * half]).to(root.dtype)
+    loose = 1 - contact.amax(-1)
+    loose = torch.maximum(torch.maximum(loose[:, 2 * half :], loose[:, half:-half]), loose[:, : -2 * half])
     acceleration = change * (evidence.fps / half) ** 2
-    return (both * huber((acceleration**2).sum(-1) / SIGMA_COURSE**2, 2.0)).sum()
+    return (both * loose * huber((acceleration**2).sum(-1) / SIGMA_COURSE**2, 2.0)).sum()
 
 
 def bust_term(joints, up, evidence):

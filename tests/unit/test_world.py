@@ -90,18 +90,19 @@ def test_a_foot_that_stands_flat_is_free_and_a_sunken_ball_is_pushed_up():
     assert (sunk.grad[:, :, world.BALLS, 1] < 0).all() and sunk.grad[:, :, :10].abs().max() == 0
 
 
-def test_who_drifts_in_depth_is_kept_on_course_and_a_step_is_free():
-    time, width = torch.arange(2 * T) / FPS, torch.ones(1)
-    seen = evidence(1.0)
+def test_who_drifts_in_depth_is_kept_on_course_but_not_who_stands_or_bobs():
+    time, size = torch.arange(2 * T) / FPS, torch.ones(1)
+    seen, loose = evidence(1.0), torch.zeros(1, 2 * T, 4)
     seen.span = torch.ones(1, 2 * T, dtype=torch.bool)
     walk = torch.stack([1.4 * time, 0 * time, 0.03 * torch.cos(2 * torch.pi * 2 * time)], -1)[None]  # bobs twice a second
-    assert float(world.course_term(walk, width, seen)) < 0.01
+    assert float(world.course_term(walk, loose, size, seen)) < 0.01
     drifting = walk + torch.stack([0 * time, 0.1 * torch.cos(2 * torch.pi * time), 0 * time], -1)
     drifting.requires_grad_()
-    world.course_term(drifting, width, seen).backward()
+    world.course_term(drifting, loose, size, seen).backward()
     middle = slice(T - 6, T + 6)
     assert ((drifting.grad * (drifting - walk).detach())[0, middle, 1] > 0).all()
-    assert float(world.course_term(walk[:, :20], width, evidence(1.0))) == 0  # too short to tell
+    assert float(world.course_term(drifting, torch.ones(1, 2 * T, 4), size, seen)) == 0  # somebody who bows on standing feet
+    assert float(world.course_term(walk[:, :20], loose[:, :20], size, evidence(1.0))) == 0  # too short to tell
 
 
 @pytest.mark.parametrize("truth", [0.95, 1.3, 3.0])
