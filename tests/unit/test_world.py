@@ -101,7 +101,7 @@ def test_who_drifts_in_depth_is_kept_on_course_but_not_who_stands_or_bobs():
     world.course_term(drifting, loose, size, seen).backward()
     middle = slice(T - 6, T + 6)
     assert ((drifting.grad * (drifting - walk).detach())[0, middle, 1] > 0).all()
-    assert float(world.course_term(drifting, torch.ones(1, 2 * T, 4), size, seen)) == 0  # somebody who bows on standing feet
+    assert float(world.course_term(drifting.detach(), torch.ones(1, 2 * T, 4), size, seen)) == 0  # somebody who bows on standing feet
     assert float(world.course_term(walk[:, :20], loose[:, :20], size, evidence(1.0))) == 0  # too short to tell
 
 
