@@ -12,7 +12,7 @@ from .protocol import Reporter
 from .records import People, Slam, Tracks
 from .skeleton import KEYPOINT_OF_SMPL_JOINT, SMPL_PARENTS
 
-STEPS_POSE = 160  # of Adam, far from the solution
+STEPS_POSE = 640  # of Adam, far from the solution
 ELBOWS = [17, 18]  # left and right in body_pose
 ROUNDS_ALL = 16  # of L-BFGS, ten steps each
 
