@@ -12,8 +12,9 @@ Each is a Run that differs from the product's in one place. They exist for the t
 - no second f_H: ours, where S_w stays as Ĉ gave it.
 - true people: ours with the true joints for S_w and for the detections, without L_c: how far people could carry the camera.
 - true camera: ours with the true camera given: what S_c and f_H leave wrong. true joints: ours with the true places of shoulders,
-  elbows, wrists, hips, knees and ankles in the picture for the detections: what the detector is to blame for. true tracks: ours with
-  every background track where its point is: what the tracker is to blame for.
+  elbows, wrists, hips, knees and ankles in the picture for the detections: what the detector is to blame for. true masks: ours with
+  the true masks for L_c and the outlines of f_H. true tracks: ours with every background track where its point is: what the tracker is to
+  blame for.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import nn
 
 from solver import slam
@@ -37,6 +39,7 @@ from solver.pipeline import Run
 from solver.protocol import ShotError
 from solver.slam import features, structure
 from solver.slam.bundle import Model, residuals
+from solver.take import read_mask
 
 from .metrics import align_cameras, path_length
 
@@ -183,6 +186,25 @@ class TrueJoints(Run):
         return dataclasses.replace(tracks, keypoints_2d=keypoints)
 
 
+class TrueMasks(Run):
+    """The true instance masks for L_c and for the outlines of f_H in place of those found, each person by the number found for them."""
+
+    def _film(self, shot, tracks, slam, start, model):
+        shared = np.zeros((256, 256), int)
+        for index in range(0, shot.frames, 4):
+            np.add.at(shared, (self._true(index), super().mask(index)), 1)
+        rows, columns = linear_sum_assignment(-shared[1:, 1:])
+        self.numbers = np.zeros(256, np.uint8)
+        self.numbers[1:][rows] = np.where(shared[1:, 1:][rows, columns] > 0, columns + 1, 0)
+        return super()._film(shot, tracks, slam, start, model)
+
+    def _true(self, index):
+        return read_mask(self.options.source.parent / "truth" / "masks" / f"{index:06d}.png")
+
+    def mask(self, index):
+        return self.numbers[self._true(index)]
+
+
 class TrueTracks(Run):
     """Every background track put where its point is: what errors of tracks do to Ĉ. Triangulated under the true camera, and projected again."""
 
@@ -217,7 +239,7 @@ METHODS = {
     "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"), "no chain": _without("chain"),
     "no twists": _without("twists"), "no guard": _without("guard"),
     "no second f_H": OneWorld, "true people": TruePeople, "true camera": Run, "true joints": TrueJoints,
-    "true tracks": TrueTracks,
+    "true masks": TrueMasks, "true tracks": TrueTracks,
 }  # fmt: skip
 BASELINES = ("pycolmap", "start", "iNeRF", "paper", "ours")
 
