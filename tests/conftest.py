@@ -7,6 +7,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import solver  # noqa: F401  before numpy, which it holds to one thread
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
