@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from solver import world
+from solver import terms, world
 from solver.body_model import BodyModel
 from solver.fit import Bodies, Evidence
 from solver.protocol import Reporter
@@ -30,7 +30,7 @@ def moving(velocity, height=0.0):
 
 def standing(velocity, seen=1.0, height=0.0, **how):
     joints, keypoints = moving(velocity, height)
-    return float(world.contacts(joints, keypoints, UP, GROUND, evidence(seen), CAMERA, **how).mean())
+    return float(terms.contacts(joints, keypoints, UP, GROUND, evidence(seen), CAMERA, **how).mean())
 
 
 def test_a_foot_on_the_ground_that_keeps_still_stands():
@@ -47,7 +47,7 @@ def test_speed_along_the_line_of_sight_counts_as_it_is_told():
 
 
 def test_unseen_feet_stand_while_their_owner_does():
-    assert standing((0.0, 0.0, 0.0), seen=0.0) == pytest.approx(world.UNSEEN, rel=0.1)
+    assert standing((0.0, 0.0, 0.0), seen=0.0) == pytest.approx(terms.UNSEEN, rel=0.1)
     assert standing((1.0, 0.0, 0.0), seen=0.0) < 0.01
 
 
@@ -55,15 +55,15 @@ def test_a_lean_is_pulled_upright_and_a_stride_is_not():
     feet = torch.zeros(1, T, 4, 3)
     joints = torch.zeros(1, T, 24, 3)
     joints[..., 2] = torch.linspace(0.1, 1.6, 24)
-    assert float(world.balance_term(joints, feet, UP, evidence(1.0))) == pytest.approx(0, abs=1e-6)
+    assert float(terms.balance_term(joints, feet, UP, evidence(1.0))) == pytest.approx(0, abs=1e-6)
     leaning = joints.clone()
     leaning[..., 0] = 0.1 * joints[..., 2]
     leaning.requires_grad_()
-    world.balance_term(leaning, feet, UP, evidence(1.0)).backward()
-    assert (leaning.grad[..., list(world.MASS), 0] > 0).all() and leaning.grad[..., 2].abs().max() < 1e-6
+    terms.balance_term(leaning, feet, UP, evidence(1.0)).backward()
+    assert (leaning.grad[..., list(terms.MASS), 0] > 0).all() and leaning.grad[..., 2].abs().max() < 1e-6
     step = 0.15 * torch.sin(torch.arange(T) / FPS * 2 * torch.pi * 2)  # two strides a second: to and fro within the window
     striding = joints + torch.stack([step, 0 * step, 0 * step], -1)[None, :, None]
-    assert world.balance_term(striding, feet, UP, evidence(1.0)) < 0.2 * world.balance_term(leaning.detach(), feet, UP, evidence(1.0))
+    assert terms.balance_term(striding, feet, UP, evidence(1.0)) < 0.2 * terms.balance_term(leaning.detach(), feet, UP, evidence(1.0))
 
 
 def test_people_seen_from_their_camera_are_who_they_were():
@@ -81,13 +81,13 @@ def test_a_foot_that_stands_flat_is_free_and_a_sunken_ball_is_pushed_up():
     bodies = Bodies(BodyModel.load(), torch.zeros(1, 10), torch.eye(3).expand(1, T, 3, 3), torch.zeros(1, T, 23, 3), torch.zeros(1, T, 3))
     joints, keypoints = (a.detach() for a in bodies.pose(torch.zeros(T, 3))[1:3])
     up = torch.tensor([0.0, 1.0, 0.0])  # the rest pose's
-    ground = (keypoints[0, 0, world.FEET] @ up).min()
-    assert float(world.ball_term(joints, bodies, up, ground, evidence(1.0))) < 1.0
+    ground = (keypoints[0, 0, terms.FEET] @ up).min()
+    assert float(terms.ball_term(joints, bodies, up, ground, evidence(1.0))) < 1.0
     sunk = joints.clone()
-    sunk[:, :, world.BALLS] -= 0.03 * up
+    sunk[:, :, terms.BALLS] -= 0.03 * up
     sunk.requires_grad_()
-    world.ball_term(sunk, bodies, up, ground, evidence(1.0)).backward()
-    assert (sunk.grad[:, :, world.BALLS, 1] < 0).all() and sunk.grad[:, :, :10].abs().max() == 0
+    terms.ball_term(sunk, bodies, up, ground, evidence(1.0)).backward()
+    assert (sunk.grad[:, :, terms.BALLS, 1] < 0).all() and sunk.grad[:, :, :10].abs().max() == 0
 
 
 def test_who_drifts_in_depth_is_kept_on_course_but_not_who_stands_or_bobs():
@@ -95,14 +95,14 @@ def test_who_drifts_in_depth_is_kept_on_course_but_not_who_stands_or_bobs():
     seen, loose = evidence(1.0), torch.zeros(1, 2 * T, 4)
     seen.span = torch.ones(1, 2 * T, dtype=torch.bool)
     walk = torch.stack([1.4 * time, 0 * time, 0.03 * torch.cos(2 * torch.pi * 2 * time)], -1)[None]  # bobs twice a second
-    assert float(world.course_term(walk, loose, size, seen)) < 0.01
+    assert float(terms.course_term(walk, loose, size, seen)) < 0.01
     drifting = walk + torch.stack([0 * time, 0.1 * torch.cos(2 * torch.pi * time), 0 * time], -1)
     drifting.requires_grad_()
-    world.course_term(drifting, loose, size, seen).backward()
+    terms.course_term(drifting, loose, size, seen).backward()
     middle = slice(T - 6, T + 6)
     assert ((drifting.grad * (drifting - walk).detach())[0, middle, 1] > 0).all()
-    assert float(world.course_term(drifting.detach(), torch.ones(1, 2 * T, 4), size, seen)) == 0  # somebody who bows on standing feet
-    assert float(world.course_term(walk[:, :20], loose[:, :20], size, evidence(1.0))) == 0  # too short to tell
+    assert float(terms.course_term(drifting.detach(), torch.ones(1, 2 * T, 4), size, seen)) == 0  # somebody who bows on standing feet
+    assert float(terms.course_term(walk[:, :20], loose[:, :20], size, evidence(1.0))) == 0  # too short to tell
 
 
 @pytest.mark.parametrize("truth", [0.95, 1.3, 3.0])
