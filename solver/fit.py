@@ -19,12 +19,12 @@ from .prior import PosePrior
 # Standard deviations. Pixels are turned into metres at the person's depth, so that near and far people weigh the same.
 SIGMA_2D = 0.025  # m, a keypoint's error in the image plane
 SIGMA_3D = 0.2  # m, the network's 3D joints: a weak prior (PA error about 0.1 m, and wrong for long stretches)
-SIGMA_ACCELERATION = 12.0  # m/s^2, joints about the root
+SIGMA_ACCELERATION = 9.0  # m/s^2, joints about the root
 SIGMA_ROOT_ACCELERATION = 3.5  # m/s^2
 SIGMA_HEIGHT = 0.01  # m, standing height given by the artist
 SIGMA_SPEED = 4.0  # rad/s, joints against their parents: what nobody sees keeps still and does not run on
 SIGMA_BUST = 0.1  # rad, the trunk of a bust against the picture's vertical
-SIGMA_TURN = 80.0  # rad/s^2, change of turning of every joint
+SIGMA_TURN = 60.0  # rad/s^2, change of turning of every joint
 # A shape is seen through errors that repeat from frame to frame (detector, clothes), so its prior counts once per frame.
 WEIGHT_SHAPE = 0.5
 WEIGHT_POSE = 2.0  # and so for the pose: errors of detections repeat from one joint and frame to the next
