@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .fit import Bodies, Energy, Evidence, minimise, root_from_2d, to_camera, torso_rotation
+from .fit import Bodies, Energy, Evidence, descend, minimise, root_from_2d, to_camera, torso_rotation
 from .frames import compose
 from .prior import PosePrior
 from .protocol import Reporter
 from .records import People, Slam, Tracks
 from .skeleton import KEYPOINT_OF_SMPL_JOINT, SMPL_PARENTS
 
-STEPS_POSE, STEPS_ALL = 24, 16  # of L-BFGS, ten evaluations each: of the mean body far from the solution, then of its shape too
+STEPS_POSE = 640  # of Adam, the mean body from far
+STEPS_ALL = 16  # of L-BFGS, ten evaluations each, its shape too
 ELBOWS = [17, 18]  # left and right in body_pose
 
 
@@ -35,14 +36,14 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter, heights
     bodies = initial(evidence, model, prior)
     energy = Energy(evidence, prior, heights)
     centre = torch.zeros(frames, 3)
-    total = STEPS_POSE + STEPS_ALL
-    minimise(
+    total = STEPS_POSE + 10 * STEPS_ALL
+    descend(
         [bodies.turn, bodies.body_pose, bodies.place, bodies.reach],
         lambda: energy(bodies, centre, weight_3d=3.0, widen=4.0)[0], STEPS_POSE, lambda i: report.progress(i, total, "Posing"),
     )  # fmt: skip
     minimise(
         bodies.parameters(), lambda: energy(bodies, centre)[0], STEPS_ALL,
-        lambda i: report.progress(STEPS_POSE + i, total, "Posing and shaping"),
+        lambda i: report.progress(STEPS_POSE + 10 * i, total, "Posing and shaping"),
     )  # fmt: skip
     return to_people(bodies, evidence, tracks)
 

@@ -278,6 +278,19 @@ def one_thread():
         torch.set_num_threads(threads)
 
 
+def descend(parameters, closure, steps, tick, lr=0.04):
+    """Adam with one cycle of learning rates: from a rough start it rolls out of small valleys that L-BFGS ends in."""
+    optimiser = torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
+    with one_thread():
+        for index in range(steps):
+            tick(index)
+            optimiser.zero_grad()
+            closure().backward()
+            optimiser.step()
+            schedule.step()
+
+
 def minimise(parameters, closure, steps, tick, history=100):
     """L-BFGS with a strong Wolfe line search over cosines in time; `tick(i)` is called after each outer step (progress and stops).
 

@@ -18,7 +18,7 @@ from .fit import robust
 SIGMA = 0.03  # m in the image plane: clothes and hair stand out
 SIGMA_PX = 2.0  # px at 640 wide: masks are coarse
 CUT = 4.0  # sigmas beyond which a pair counts as a mistake: something in front, a mask that misses a limb
-COUNTS_AS = 250.0  # observations that one outline of one frame is worth, however many points it has
+COUNTS_AS = 150.0  # observations that one outline of one frame is worth, however many points it has
 CLOTHES = 0.01  # m that a mask may stand out from the skin
 POINTS = 40  # of an outline, and as many of the skin outside of it
 SKIN = 1600  # points of a body's skin that are looked at
