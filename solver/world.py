@@ -38,7 +38,7 @@ from .terms import (
 
 SIGMA_ROLL = np.deg2rad(6)  # film cameras are mostly level
 SIGMA_UP = np.deg2rad(10)  # people are mostly upright
-STANDS = 9.0  # what a contact is worth when scales are compared, as much as three sigmas: where nobody stands, no foot slides either
+STANDS = 3.0  # what a contact is worth when scales are compared: where nobody stands, no foot slides either
 CAMERA_HEIGHT = 1.5  # m, where nobody is there to measure it by
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
 # while the ground is not known well, and the cut of contacts in sigmas.
