@@ -151,6 +151,7 @@ class Placement:
         self.tilt = torch.zeros(2, requires_grad=True)
         self.height = torch.tensor(float(ground.height), requires_grad=True)
         self.log_scale = torch.tensor(float(np.log(scale)), requires_grad=True)
+        self.blind = float((self.evidence.span & ~seen_feet(self.evidence).any(-1)).sum())  # bodies that tell up by their trunks alone
         self.cost = np.inf  # of the last round: its loss, less what its contacts are worth
 
     def centre(self):
@@ -196,7 +197,7 @@ class Placement:
             + balance_term(joints, feet, up, evidence)
             + floor_term(floor, self.log_scale.exp(), up, height)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
-            + (self.tilt**2).sum() / SIGMA_UP**2
+            + (self.tilt**2).sum() / SIGMA_UP**2 * (1 + self.blind)
         )
 
     def ground(self, report):
