@@ -279,7 +279,7 @@ def one_thread():
 
 
 def descend(parameters, closure, steps, tick, lr=0.04):
-    """Adam with one cycle of learning rates: from a rough start it rolls out of small valleys that L-BFGS ends in."""
+    """Adam with one cycle of learning rates: from a rough start it has rolled out of valleys in which L-BFGS ended."""
     optimiser = torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
     with one_thread():
@@ -296,8 +296,8 @@ def minimise(parameters, closure, steps, tick, history=100):
 
     parameters: tensors to change in place; those of three and more axes have frames as their second. closure: () -> scalar loss.
 
-    Smoothness holds a track's fast cosines 10^4 times harder than its slow ones, and whatever a whole track or world hangs on counts in
-    every frame: in units of `_units` the loss is about as steep in each direction, and takes a third of the steps.
+    Smoothness holds a track's cosines by the fourth power of their frequency, and what a whole track or world hangs on counts in every
+    frame. In the units of `_units` the loss is more evenly steep: 8 steps end lower than 32 without (benchmarks/RESULTS.md).
     """
     start = [p.detach().clone() for p in parameters]
     change = [torch.zeros_like(p).requires_grad_() for p in parameters]
