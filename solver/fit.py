@@ -25,6 +25,7 @@ SIGMA_HEIGHT = 0.01  # m, standing height given by the artist
 SIGMA_SPEED = 4.0  # rad/s, joints against their parents: what nobody sees keeps still and does not run on
 SIGMA_BUST = 0.1  # rad, the trunk of a bust against the picture's vertical
 SIGMA_TURN = 60.0  # rad/s^2, change of turning of every joint
+ARMS = 17  # first of elbows, wrists and hands, SMPL's last six joints; the root not counted
 # A shape is seen through errors that repeat from frame to frame (detector, clothes), so its prior counts once per frame.
 WEIGHT_SHAPE = 0.5
 WEIGHT_POSE = 2.0  # and so for the pose: errors of detections repeat from one joint and frame to the next
@@ -191,18 +192,20 @@ def term_3d(evidence, keypoints_cam, widen=1.0):
 def term_smooth(evidence, joints, R, size):
     """Accelerations of the joints about the root, of the root, and of the joints' turning, within each person's span.
 
-    size (P,): the body's size against the mean body's. Metres count in body sizes, so that no one gets smoother by shrinking.
+    Beyond a cut, trunk and legs are let go, as who runs goes there; arms are not, for what goes there is a jump between two guesses of
+    their depth. size (P,): the body's size against the mean body's. Metres count in body sizes, so that no one gets smoother by shrinking.
     """
     joints = joints / size[:, None, None, None]
     both = (evidence.span[:, 2:] & evidence.span[:, :-2]).to(joints.dtype)
     fps2 = evidence.fps**2
     about = joints[:, :, 1:] - joints[:, :, :1]
     acceleration = (about[:, 2:] - 2 * about[:, 1:-1] + about[:, :-2]) * (fps2 / SIGMA_ACCELERATION)
+    limbs = (acceleration**2).sum(-1)
     root = joints[:, :, 0]
     root_acceleration = (root[:, 2:] - 2 * root[:, 1:-1] + root[:, :-2]) * (fps2 / SIGMA_ROOT_ACCELERATION)
     turning = (R[:, 2:] - 2 * R[:, 1:-1] + R[:, :-2]) * (fps2 / SIGMA_TURN)
     return (
-        (both[..., None] * robust((acceleration**2).sum(-1), 4.0)).sum()
+        (both[..., None] * torch.cat([robust(limbs[..., :ARMS], 4.0), huber(limbs[..., ARMS:], 2.0)], -1)).sum()
         + (both * huber((root_acceleration**2).sum(-1), 4.0)).sum() * 3
         + 0.5 * (both[..., None] * (turning**2).sum((-1, -2))).sum()
     )

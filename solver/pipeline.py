@@ -23,7 +23,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 3, "body": 7, "world_start": 11, "film": 4, "world": 11, "plate": 1, "report": 1}
+STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 3, "body": 8, "world_start": 12, "film": 4, "world": 12, "plate": 1, "report": 1}
 
 
 class Run:
