@@ -1,9 +1,9 @@
-"""The solver of S_c and f_H: it settles where one without cosines is still on its way."""
+"""The energy of S_c and f_H, and its solver: it settles where one without cosines is still on its way."""
 
 import numpy as np
 import torch
 
-from solver.fit import minimise
+from solver.fit import Evidence, minimise, term_smooth
 
 FRAMES = 96
 
@@ -33,3 +33,18 @@ def test_it_settles_at_the_least_in_few_steps():
     start = float(loss(x, bias).detach())
     minimise([x, bias], lambda: loss(x, bias), 4, lambda i: None)
     assert (float(loss(x, bias).detach()) - least) / (start - least) < 1e-4  # without cosines: 8e-3
+
+
+def test_a_leg_that_is_thrown_is_let_go_and_an_arm_that_jumps_is_not():
+    evidence = Evidence(None, None, None, None, torch.ones(1, 9, dtype=torch.bool), None, None, 24.0)
+
+    def pull(joint, metres):
+        joints = torch.zeros(1, 9, 24, 3)
+        joints[0, 4, joint, 2] = metres
+        joints.requires_grad_()
+        term_smooth(evidence, joints, torch.eye(3).expand(1, 9, 24, 3, 3), torch.ones(1)).backward()
+        return float(joints.grad[0, 4, joint, 2])
+
+    ankle, wrist = 7, 20
+    assert 0 < pull(ankle, 0.5) < 0.3 * pull(ankle, 0.04)
+    assert pull(wrist, 0.5) > pull(wrist, 0.04) > 0
