@@ -13,7 +13,7 @@ Each is a Run that differs from the product's in one place. They exist for the t
 - true people: ours with the true joints for S_w and for the detections, without L_c: how far people could carry the camera.
 - true camera: ours with the true camera given: what S_c and f_H leave wrong. true joints: ours with the true places of shoulders,
   elbows, wrists, hips, knees and ankles in the picture for the detections: what the detector is to blame for. true masks: ours with
-  the true masks for L_c and the outlines of f_H. true tracks: ours with every background track where its point is: what the tracker is to
+  the true masks for L_c and the outlines of f_H. true heights: ours as an artist has it who knows how tall everybody is. true tracks: ours with every background track where its point is: what the tracker is to
   blame for.
 """
 
@@ -186,6 +186,21 @@ class TrueJoints(Run):
         return dataclasses.replace(tracks, keypoints_2d=keypoints)
 
 
+class TrueHeights(Run):
+    """Everybody's true height given, as `take TAKE height` gives it."""
+
+    def _edit(self, edited, labels):
+        tracks = super()._edit(edited, labels)
+        for path in sorted((self.options.source.parent / "truth" / "people").glob("*.npz")):
+            with np.load(path) as file:
+                limbs, height = file["joints_2d"][:, TrueJoints.LIMBS], float(file["height_m"])
+            sure = (tracks.keypoints_2d[:, :, 5:17, 2] > 0.3) & (limbs[:, :, 2] > 0)
+            off = np.linalg.norm(limbs[..., :2] - tracks.keypoints_2d[:, :, 5:17, :2], axis=-1)
+            nearest = np.argmin([np.median(o[s]) if s.any() else np.inf for o, s in zip(off, sure)])
+            self.corrections = self.corrections.with_item("height", person=int(tracks.ids[nearest]), metres=height)
+        return tracks
+
+
 class TrueMasks(Run):
     """The true instance masks for L_c and for the outlines of f_H in place of those found, each person by the number found for them."""
 
@@ -239,7 +254,7 @@ METHODS = {
     "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"), "no chain": _without("chain"),
     "no twists": _without("twists"), "no guard": _without("guard"),
     "no second f_H": OneWorld, "true people": TruePeople, "true camera": Run, "true joints": TrueJoints,
-    "true masks": TrueMasks, "true tracks": TrueTracks,
+    "true heights": TrueHeights, "true masks": TrueMasks, "true tracks": TrueTracks,
 }  # fmt: skip
 BASELINES = ("pycolmap", "start", "iNeRF", "paper", "ours")
 

@@ -65,7 +65,8 @@ def solve(folder: Path, look: str, method: str) -> dict:
         shutil.rmtree(take, ignore_errors=True)
         shutil.copytree(base, take, ignore=shutil.ignore_patterns("people", "solved", "camera.npz", "report*", "preview*", "film.npz"))
         state = json.loads((take / "shot.json").read_text(encoding="utf-8"))
-        again = {"true joints": ("edits", "body", "world_start"), "true tracks": ("slam", "body", "world_start")}.get(method, ())
+        people = ("edits", "body", "world_start")
+        again = {"true joints": people, "true heights": people, "true tracks": ("slam", "body", "world_start")}.get(method, ())
         for stage in (*again, "film", "world", "plate", "report"):
             state["stages"].pop(stage, None)
         (take / "shot.json").write_text(json.dumps(state), encoding="utf-8")
