@@ -13,8 +13,8 @@ Each is a Run that differs from the product's in one place. They exist for the t
 - true people: ours with the true joints for S_w and for the detections, without L_c: how far people could carry the camera.
 - true camera: ours with the true camera given: what S_c and f_H leave wrong. true joints: ours with the true places of shoulders,
   elbows, wrists, hips, knees and ankles in the picture for the detections: what the detector is to blame for. true masks: ours with
-  the true masks for L_c and the outlines of f_H. true heights: ours as an artist has it who knows how tall everybody is. true tracks: ours with every background track where its point is: what the tracker is to
-  blame for.
+  the true masks for L_c and the outlines of f_H. true heights: ours as an artist has it who knows how tall everybody is. true tracks:
+  ours with every background track where its point is: what the tracker is to blame for.
 """
 
 from __future__ import annotations
@@ -196,8 +196,9 @@ class TrueHeights(Run):
                 limbs, height = file["joints_2d"][:, TrueJoints.LIMBS], float(file["height_m"])
             sure = (tracks.keypoints_2d[:, :, 5:17, 2] > 0.3) & (limbs[:, :, 2] > 0)
             off = np.linalg.norm(limbs[..., :2] - tracks.keypoints_2d[:, :, 5:17, :2], axis=-1)
-            nearest = np.argmin([np.median(o[s]) if s.any() else np.inf for o, s in zip(off, sure)])
-            self.corrections = self.corrections.with_item("height", person=int(tracks.ids[nearest]), metres=height)
+            off = np.array([np.median(o[s]) if s.any() else np.inf for o, s in zip(off, sure)])
+            if off.min() < 20:  # px; else this one was never found
+                self.corrections = self.corrections.with_item("height", person=int(tracks.ids[off.argmin()]), metres=height)
         return tracks
 
 
