@@ -23,7 +23,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 3, "body": 8, "world_start": 12, "film": 4, "world": 12, "plate": 1, "report": 1}
+STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 3, "body": 8, "world_start": 13, "film": 4, "world": 13, "plate": 2, "report": 2}
 
 
 class Run:
@@ -74,7 +74,7 @@ class Run:
             )
             self.state["verdict"] = slam.verdict
             if o.plate:
-                self._stage("plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, world, slam))
+                self._stage("plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world))
             self._stage(
                 "report", dict, ("world",), lambda: self._report(shot, frames, tracks, slam, start, film, world, model), o.plate
             )
@@ -185,10 +185,16 @@ class Run:
         self._publish(shot, tracks, slam, start, final, model)
         return final
 
-    def _plate(self, shot, frames, world, slam) -> dict:
+    def _plate(self, shot, frames, tracks, slam, world) -> dict:
         from . import plate
 
-        return plate.run(shot, frames, self.mask, world.camera, slam, self.take.folder, self.options, self.report)
+        def masks(index):
+            """The video's mask, and the solved bodies of those who have none while they pass behind others."""
+            mask, solved = self.mask(index), self.solved(index)
+            passing = world.people.ids[world.people.visible[:, index] & ~tracks.visible[:, index]]
+            return np.where((mask == 0) & np.isin(solved, passing), solved, mask)
+
+        return plate.run(shot, frames, masks, world.camera, slam, self.take.folder, self.options, self.report)
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
         from . import preview, report

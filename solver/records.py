@@ -87,7 +87,7 @@ class People:
     global_orient: np.ndarray  # (P, T, 3) rotvec
     body_pose: np.ndarray  # (P, T, 23, 3) rotvec
     trans: np.ndarray  # (P, T, 3) m
-    visible: np.ndarray  # (P, T) bool; False where the track was bridged or the person is absent
+    visible: np.ndarray  # (P, T) bool; False where the person is hidden (their motion bridged) or absent
     joint_confidence: np.ndarray  # (P, T, 24) 0..1: how much of each joint was seen and not guessed
 
     @property

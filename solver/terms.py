@@ -17,6 +17,7 @@ SIGMA_SLIDE = 0.05  # m/s, a foot on the ground
 SIGMA_HEIGHT = 0.015  # m, a foot on the ground above or below it
 SIGMA_FLOOR = 0.03  # m, a background point under a standing foot
 FLOOR_POINTS = 60
+SIGMA_TRACK = 1 / 640  # of the picture's width, a background track
 SIGMA_HEADING = np.deg2rad(12)  # pelvis against the course of walking
 HEADING_WEIGHT = 5.0
 SIGMA_LEAN = np.deg2rad(8)  # the trunk of a bust against up
@@ -93,7 +94,10 @@ def ball_term(joints, bodies, up, height, evidence):
 
 
 def points_underfoot(slam: Slam, points, evidence, feet, contact, centre) -> np.ndarray:
-    """Background points (n, 3), in SLAM's frame and unit, that the picture shows around standing feet: most of them lie on the ground."""
+    """Background points that the picture shows around standing feet: most of them lie on the ground.
+
+    Returns (n, 2, 3), in SLAM's frame and unit: each point, and how far off it may be (one sigma along its ray).
+    """
     cam = to_camera(feet, evidence.R_w_from_cam, centre)
     xy, metres_per_px = pixels(cam, evidence.K).numpy(), evidence.metres_per_px.numpy()
     near = np.zeros(len(points), bool)
@@ -101,7 +105,22 @@ def points_underfoot(slam: Slam, points, evidence, feet, contact, centre) -> np.
         seen = slam.obs_frame == t
         offset = (slam.obs_xy[seen] - xy[p, t, foot]) * metres_per_px[p, t]
         near[slam.obs_point[seen][(np.abs(offset[:, 0]) < 0.8) & (offset[:, 1] > -0.05) & (offset[:, 1] < 0.4)]] = True
-    return points[near]
+    return np.stack([points, _off(slam, points, evidence.K.numpy())], 1)[near]
+
+
+def _off(slam: Slam, points, K) -> np.ndarray:
+    """How far points (N, 3) may be off along their mean ray (N, 3): the wider apart the rays that met there, the less."""
+    to = points[slam.obs_point] - slam.camera.T_world_from_cam[slam.obs_frame, :3, 3]
+    far = np.linalg.norm(to, axis=1, keepdims=True)
+    count = np.bincount(slam.obs_point, minlength=len(points)).clip(1)[:, None]
+    ray, distance = np.zeros((len(points), 3)), np.zeros((len(points), 1))
+    np.add.at(ray, slam.obs_point, to / far)
+    np.add.at(distance, slam.obs_point, far)
+    ray /= np.linalg.norm(ray, axis=1, keepdims=True).clip(1e-9)
+    apart = np.zeros((len(points), 1))
+    np.maximum.at(apart, slam.obs_point, np.linalg.norm(to / far - ray[slam.obs_point], axis=1, keepdims=True))
+    noise = SIGMA_TRACK * 2 * K[0, 0, 2] / K[0, 0, 0]  # rad
+    return distance / count * noise / (2 * apart).clip(1e-6) * ray
 
 
 def heading_term(joints, forward, up, evidence):
@@ -157,8 +176,13 @@ def balance_term(joints, feet, up, evidence):
 
 
 def floor_term(floor, scale, up, height):
-    """Points under standing feet lie on the ground, at the scale of the camera's path. Many points count as FLOOR_POINTS."""
+    """Points under standing feet lie on the ground, at the scale of the camera's path. Many points count as FLOOR_POINTS.
+
+    floor: (n, 2, 3), see points_underfoot.
+    """
     if len(floor) < 4:
         return height * 0
-    above = (scale * floor) @ up - height
-    return robust(above**2 / SIGMA_FLOOR**2, 3.0).mean() * min(len(floor), FLOOR_POINTS)
+    above = (scale * floor[:, 0]) @ up - height
+    variance = SIGMA_FLOOR**2 + ((scale * floor[:, 1]) @ up).detach() ** 2
+    count = float((SIGMA_FLOOR**2 / variance).sum())
+    return robust(above**2 / variance, 3.0).sum() * min(1.0, FLOOR_POINTS / max(count, 1e-9))

@@ -1,7 +1,7 @@
 """Stage *world*: f_H. S_w = f_H(S_c, C): all people and the camera in one metric world, on one ground (paper Eqs. 1 and 3).
 
-The unknowns are the scale of the camera's path, the ground plane, and the bodies; the evidence is what *body* used, the outlines of the
-masks, and that feet on the ground neither slide nor sink nor float.
+The unknowns are the scale of the camera's path, which is tried, the ground plane, and the bodies; the evidence is what *body* used, the
+outlines of the masks, and that feet on the ground neither slide nor sink nor float.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .outline import Outlines
 from .prior import PosePrior
 from .protocol import Reporter
 from .records import Camera, People, Slam, Tracks, World
+from .sight import in_sight
 from .terms import (
     FEET,
     ON_GROUND,
@@ -38,13 +39,13 @@ from .terms import (
 
 SIGMA_ROLL = np.deg2rad(6)  # film cameras are mostly level
 SIGMA_UP = np.deg2rad(10)  # people are mostly upright
-STANDS = 3.0  # what a contact is worth when scales are compared: where nobody stands, no foot slides either
+STANDS = 20.0  # what a frame is worth in which somebody stands, when scales are compared: where nobody stands, no foot slides either
 CAMERA_HEIGHT = 1.5  # m, where nobody is there to measure it by
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
 # while the ground is not known well, and the cut of contacts in sigmas.
 ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
 STEPS = 8  # of L-BFGS, ten evaluations each, in a round
-ROUNDS_TRIED, STEPS_TRIED = 3, 3  # of a scale of the camera's path
+ROUNDS_TRIED, STEPS_TRIED, STEPS_REFINED = 3, 3, 5  # of a scale of the camera's path
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
 
 
@@ -98,37 +99,46 @@ def run(
         placement = placed(start.scale if start is not None else 1.0, Outlines(masks, tracks.ids, tracks.visible, model) if masks else None)
     for index, turn in enumerate(ROUNDS):
         tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * STEPS, "Placing people"), index * STEPS)
-        # Doubtful contacts may move people, but not the scale, which they would shrink until nobody walks.
-        placement.improve(*turn, steps=STEPS, scale_free=moving and turn == ROUNDS[-1], tick=tick)
-    bodies, centre = placement.bodies, placement.centre().detach()
+        placement.improve(*turn, steps=STEPS, tick=tick)
+    bodies, centre = placement.bodies, placement.centre()
     ground, contact = placement.ground(report)
     people = to_people(bodies, evidence, tracks, centre)
     first = int(np.flatnonzero(tracks.visible[0])[0])
     origin = (bodies.root.detach()[0, first] + centre[first]).numpy()
     pelvis = model.rest(bodies.betas.detach())[0][:, 0].double().numpy()
-    return in_world(people, pelvis, points, camera, float(placement.log_scale.detach().exp()), ground, origin, contact)
+    world = in_world(people, pelvis, points, camera, placement.scale, ground, origin, contact)
+    if masks:
+        height, width = masks(0).shape
+        _, _, vertices = posed(world.people, model)
+        world.people.visible = in_sight(tracks.visible, vertices, model.faces.numpy(), world.camera, width, height, fps)
+    return world
 
 
 def sized(guess: float, placed, report) -> Placement:
     """People placed at the scale of the camera's path that costs least.
 
-    Contacts found at a wrong scale hold that scale, so a few about the guess are tried in short; a parabola through the costs of the best
-    and its neighbours tells where between them the least lies. placed: scale -> Placement.
+    It is tried, and no variable of the fit: contacts are found at a scale and then hold it, and those that are none shrink it until
+    nobody walks. A few about the guess are tried in short, the best and its neighbours to the end; the bottom of the parabola through
+    their costs is taken. placed: scale -> Placement.
     """
     tries = []
     for factor in SCALES:
-        report.progress(len(tries), len(SCALES) + 1, "Measuring the camera's path by the people")
+        report.progress(len(tries), len(SCALES) + 3, "Measuring the camera's path by the people")
         tries.append(placed(guess * factor))
         for turn in ROUNDS[:ROUNDS_TRIED]:
             tries[-1].improve(*turn, steps=STEPS_TRIED)
-    best = int(np.argmin([trial.cost for trial in tries]))
-    if 0 < best < len(SCALES) - 1:
-        near = slice(best - 1, best + 2)
-        a, b, _ = np.polyfit(np.log(SCALES[near]), [trial.cost for trial in tries[near]], 2)
-        if a > 0:
-            with torch.no_grad():
-                tries[best].log_scale.fill_(float(np.log(guess) - b / (2 * a)))
-    return tries[best]
+    middle = min(max(int(np.argmin([trial.cost for trial in tries])), 1), len(SCALES) - 2)
+    near = tries[middle - 1 : middle + 2]
+    for index, trial in enumerate(near):
+        report.progress(len(SCALES) + index, len(SCALES) + 3, "Measuring the camera's path by the people")
+        for turn in ROUNDS[ROUNDS_TRIED:]:
+            trial.improve(*turn, steps=STEPS_REFINED)
+    costs, logs = [trial.cost for trial in near], np.log([trial.scale for trial in near])
+    best = near[int(np.argmin(costs))]
+    a, b, _ = np.polyfit(logs, costs, 2)
+    if a > 0:
+        best.scale = float(np.exp(np.clip(-b / (2 * a), logs[0], logs[2])))
+    return best
 
 
 class Placement:
@@ -137,7 +147,7 @@ class Placement:
     def __init__(self, energy: Energy, bodies: Bodies, path, scale: float, locked, underfoot, outlines=None):
         """path: (T, 3) camera centres in SLAM's unit. locked: the artist's ground (up, height), or None.
 
-        underfoot: (feet, contact, centre) -> background points (n, 3) under standing feet, in SLAM's frame; None where they have no scale.
+        underfoot: (feet, contact, centre) -> see terms.points_underfoot; None where they have no scale.
         outlines: Outlines, or None.
         """
         self.energy, self.evidence, self.bodies, self.path, self.underfoot = energy, energy.evidence, bodies, path, underfoot
@@ -150,18 +160,18 @@ class Placement:
         self.basis = torch.as_tensor(_orthogonal(ground.up), dtype=torch.float32)
         self.tilt = torch.zeros(2, requires_grad=True)
         self.height = torch.tensor(float(ground.height), requires_grad=True)
-        self.log_scale = torch.tensor(float(np.log(scale)), requires_grad=True)
+        self.scale = scale
         self.blind = float((self.evidence.span & ~seen_feet(self.evidence).any(-1)).sum())  # bodies that tell up by their trunks alone
-        self.cost = np.inf  # of the last round: its loss, less what its contacts are worth
+        self.cost = np.inf  # of the last round: its loss, less what those are worth who stand
 
     def centre(self):
-        return self.log_scale.exp() * self.path
+        return self.scale * self.path
 
     def up(self):
         up = self.up0 + self.tilt @ self.basis
         return up / up.norm()
 
-    def improve(self, along, gate, cut, steps, scale_free=False, tick=lambda i: None):
+    def improve(self, along, gate, cut, steps, tick=lambda i: None):
         """One round: contacts as they seem now, then everything under them. along, gate, cut: see ROUNDS."""
         with torch.no_grad():
             centre = self.centre()
@@ -173,12 +183,12 @@ class Placement:
                 self.height.copy_(_lowest(feet, self.up(), self.evidence))
                 contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, centre, along, gate)
             pairs = self.outlines.match(self.bodies, centre, self.evidence) if self.outlines else None
-            floor = torch.as_tensor(self.underfoot(feet, contact, centre) if self.underfoot else np.zeros((0, 3)), dtype=torch.float32)
+            floor = torch.as_tensor(self.underfoot(feet, contact, centre) if self.underfoot else np.zeros((0, 2, 3)), dtype=torch.float32)
         parameters = self.bodies.parameters() + ([] if self.locked else [self.tilt, self.height])
         closure = partial(self.loss, contact, cut, floor, pairs)
-        minimise(parameters + ([self.log_scale] if scale_free else []), closure, steps, tick)
+        minimise(parameters, closure, steps, tick)
         with torch.no_grad():
-            self.cost = float(closure() - STANDS * contact.sum())
+            self.cost = float(closure() - STANDS * contact.amax(-1).sum())
 
     def loss(self, contact, cut, floor, pairs):
         bodies, evidence, up, height = self.bodies, self.evidence, self.up(), self.height
@@ -195,7 +205,7 @@ class Placement:
             + bust_term(joints, up, evidence)
             + course_term(joints[:, :, 0], contact, bodies.size(), evidence)
             + balance_term(joints, feet, up, evidence)
-            + floor_term(floor, self.log_scale.exp(), up, height)
+            + floor_term(floor, self.scale, up, height)
             + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
             + (self.tilt**2).sum() / SIGMA_UP**2 * (1 + self.blind)
         )

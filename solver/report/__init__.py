@@ -37,9 +37,12 @@ def run(
     before, after = Cast(start, model), Cast(world, model)
     silhouettes, sampled, sampled_start = measure.Silhouettes(), measure.Silhouettes(), measure.Silhouettes()
     sample = set(np.unique(np.linspace(0, shot.frames - 1, COMPARED_FRAMES).round().astype(int)).tolist())
+    # Who passes behind others has a body but no mask to compare it with.
+    passing = [after.people.ids[new] for new in (after.people.visible & ~tracks.visible).T]
     for index in range(shot.frames):
         report.progress(index, shot.frames + 1, "measuring")
         mask, drawn = masks(index), solved(index)
+        drawn[np.isin(drawn, passing[index])] = 0
         silhouettes.add(mask, drawn)
         if index in sample:
             sampled.add(mask, drawn)

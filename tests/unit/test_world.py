@@ -1,5 +1,7 @@
 """Terms of f_H by themselves: who stands, and who would fall."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from solver import terms, world
 from solver.body_model import BodyModel
 from solver.fit import Bodies, Evidence
 from solver.protocol import Reporter
+from solver.records import Camera
 from tests import synthetic
 
 T, FPS = 25, 24.0
@@ -109,12 +112,47 @@ def test_who_drifts_in_depth_is_kept_on_course_but_not_who_stands_or_bobs():
 def test_the_scale_that_costs_least_is_found_between_those_tried(truth):
     class Tried:
         def __init__(self, scale):
-            self.log_scale, self.rounds = torch.tensor(float(np.log(scale))), 0
+            self.scale, self.rounds = scale, 0
 
         def improve(self, *turn, steps):
             self.rounds += 1
-            self.cost = 100 * (float(self.log_scale) - np.log(2 * truth)) ** 2
+            self.cost = 100 * (np.log(self.scale) - np.log(2 * truth)) ** 2
+            if self.rounds <= world.ROUNDS_TRIED:  # in short, it seems smaller than it is
+                self.cost = 100 * (np.log(self.scale) - np.log(2 * 0.93 * truth)) ** 2
 
     best = world.sized(2.0, Tried, Reporter())
     expected = min(world.SCALES[-1], truth)  # beyond those tried: the last of them
-    assert float(best.log_scale.exp()) == pytest.approx(2 * expected, rel=1e-4) and best.rounds == world.ROUNDS_TRIED
+    assert best.scale == pytest.approx(2 * expected, rel=1e-4) and best.rounds == len(world.ROUNDS)
+
+
+def test_a_point_is_off_as_far_as_a_pixel_turns_its_rays():
+    K = np.tile(np.array([[500.0, 0, 320], [0, 500.0, 180], [0, 0, 1]]), (2, 1, 1))
+    T = np.tile(np.eye(4), (2, 1, 1))
+    T[1, 0, 3] = 1.0  # a metre aside
+    points = np.array([[0.5, 0.0, 3.0], [0.2, 1.0, 5.0], [0.4, -1.0, 40.0]])
+    slam = SimpleNamespace(camera=Camera(T, K), obs_frame=np.repeat([0, 1], 3), obs_point=np.tile(np.arange(3), 2))
+    off = terms._off(slam, points, K)
+
+    def between(point):
+        rays = point - T[:, :3, 3]
+        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+        return np.arccos(rays[0] @ rays[1])
+
+    for point, by in zip(points[:2], off[:2]):  # near enough that the angle is nearly linear in depth
+        assert between(point) - between(point + by) == pytest.approx(1 / 500, rel=0.1)
+    assert np.linalg.norm(off[2]) > 50 * np.linalg.norm(off[0])
+
+
+def test_points_that_may_be_far_off_say_little_about_the_ground():
+    up, height = torch.tensor([0.0, 0, 1]), torch.tensor(0.0, requires_grad=True)
+
+    def floor(sure, unsure, off):
+        points = torch.zeros(sure + unsure, 2, 3)
+        points[sure:, 0, 2], points[sure:, 1, 2] = -0.05, off
+        return points
+
+    pull = lambda points: float(torch.autograd.grad(terms.floor_term(points, 1.0, up, height), height)[0])
+    assert abs(pull(floor(0, 40, 0.5))) < 0.02 * abs(pull(floor(0, 40, 0.0)))
+    lifted = torch.tensor(0.02, requires_grad=True)  # and the sure ones still hold it, however many there are of the others
+    held = lambda unsure: float(torch.autograd.grad(terms.floor_term(floor(20, unsure, 5.0), 1.0, up, lifted), lifted)[0])
+    assert held(0) > 100 and held(400) == pytest.approx(held(0), rel=0.02)
