@@ -42,7 +42,7 @@ def run(
     for index in range(shot.frames):
         report.progress(index, shot.frames + 1, "measuring")
         mask, drawn = masks(index), solved(index)
-        drawn[np.isin(drawn, passing[index])] = 0
+        drawn = np.where(np.isin(drawn, passing[index]), 0, drawn)
         silhouettes.add(mask, drawn)
         if index in sample:
             sampled.add(mask, drawn)

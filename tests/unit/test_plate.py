@@ -215,3 +215,21 @@ def test_guess_continues_a_pattern():
     out = complete(np.where(missing[..., None], 0, stripes), missing, ~missing)
     assert np.abs(out - stripes)[missing].mean() < 25
     assert np.array_equal(out[~missing], stripes[~missing])
+
+
+def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeypatch):
+    from solver.pipeline import Run
+
+    run = Run.__new__(Run)
+    run.take, run.options, run.report = SimpleNamespace(folder=None), None, None
+    mask, solved = np.zeros((2, 4), np.uint8), np.zeros((2, 4), np.uint8)
+    mask[0, :2] = 1
+    solved[0, 1:], solved[1, :] = 7, 1  # person 7 shows beside person 1, whose body is drawn wider than its mask
+    run.mask, run.solved = (lambda index: mask.copy()), (lambda index: solved.copy())
+    visible = np.array([[True, True], [True, True]])
+    world = SimpleNamespace(camera=None, people=SimpleNamespace(ids=np.array([1, 7]), visible=visible))
+    tracks = SimpleNamespace(visible=np.array([[True, True], [True, False]]))
+    monkeypatch.setattr("solver.plate.run", lambda shot, frames, masks, *rest: masks)
+    masks = run._plate(None, None, tracks, None, world)
+    assert (masks(0) == mask).all()
+    assert masks(1).tolist() == [[1, 1, 7, 7], [0, 0, 0, 0]]

@@ -253,6 +253,24 @@ def test_report_of_a_perfect_solve(take):
     assert stored["stages"] == {"track": 3.5, "slam": 1.5}
 
 
+def test_who_passes_behind_others_is_compared_with_no_mask(tmp_path):
+    take = make_take(tmp_path, people=1)
+    solved, hidden = take.masks, 2
+    take.tracks.source[0, hidden] = 0
+    take.masks = lambda i: solved(i) * (i != hidden)
+    result = report.run(
+        take.folder, take.shot, take.frames, take.tracks, take.slam, take.start, take.film, take.world, take.masks, solved,
+        take.model, take.state, Reporter(),
+    )  # fmt: skip
+    assert result["iou"] == 1 and result["iou_people"] == 1 and solved(hidden).any()
+    take.tracks.source[0, hidden] = 1  # found there, so that a mask is missing
+    result = report.run(
+        take.folder, take.shot, take.frames, take.tracks, take.slam, take.start, take.film, take.world, take.masks, solved,
+        take.model, take.state, Reporter(),
+    )  # fmt: skip
+    assert result["iou_people"] == pytest.approx(1 - 1 / FRAMES)
+
+
 def test_page_is_whole_and_self_contained(take):
     write_report(take)
     text = (take.folder / "report.html").read_text(encoding="utf-8")
