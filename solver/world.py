@@ -47,6 +47,7 @@ ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 
 STEPS = 8  # of L-BFGS, ten evaluations each, in a round
 ROUNDS_TRIED, STEPS_TRIED, STEPS_REFINED = 3, 3, 5  # of a scale of the camera's path
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
+SCALE_STEP, MOST_TRIED = 1.12, 20  # beyond these
 
 
 @dataclass
@@ -118,19 +119,28 @@ def sized(guess: float, placed, report) -> Placement:
     """People placed at the scale of the camera's path that costs least.
 
     It is tried, and no variable of the fit: contacts are found at a scale and then hold it, and those that are none shrink it until
-    nobody walks. A few about the guess are tried in short, the best and its neighbours to the end; the bottom of the parabola through
-    their costs is taken. placed: scale -> Placement.
+    nobody walks. A few about the guess are tried in short, and further ones as long as an end is best; the best and its neighbours are
+    tried to the end, and the bottom of the parabola through their costs is taken. placed: scale -> Placement.
     """
     tries = []
-    for factor in SCALES:
-        report.progress(len(tries), len(SCALES) + 3, "Measuring the camera's path by the people")
-        tries.append(placed(guess * factor))
+
+    def attempt(at, scale):
+        report.progress(len(tries), max(len(SCALES), len(tries) + 1) + 3, "Measuring the camera's path by the people")
+        tries.insert(at, placed(scale))
         for turn in ROUNDS[:ROUNDS_TRIED]:
-            tries[-1].improve(*turn, steps=STEPS_TRIED)
-    middle = min(max(int(np.argmin([trial.cost for trial in tries])), 1), len(SCALES) - 2)
+            tries[at].improve(*turn, steps=STEPS_TRIED)
+
+    for index, factor in enumerate(SCALES):
+        attempt(index, guess * factor)
+    while (least := int(np.argmin([trial.cost for trial in tries]))) in (0, len(tries) - 1) and len(tries) < MOST_TRIED:
+        if least == 0:
+            attempt(0, tries[0].scale / SCALE_STEP)
+        else:
+            attempt(len(tries), tries[-1].scale * SCALE_STEP)
+    middle = min(max(least, 1), len(tries) - 2)
     near = tries[middle - 1 : middle + 2]
     for index, trial in enumerate(near):
-        report.progress(len(SCALES) + index, len(SCALES) + 3, "Measuring the camera's path by the people")
+        report.progress(len(tries) + index, len(tries) + 3, "Measuring the camera's path by the people")
         for turn in ROUNDS[ROUNDS_TRIED:]:
             trial.improve(*turn, steps=STEPS_REFINED)
     costs, logs = [trial.cost for trial in near], np.log([trial.scale for trial in near])

@@ -108,7 +108,7 @@ def test_who_drifts_in_depth_is_kept_on_course_but_not_who_stands_or_bobs():
     assert float(terms.course_term(walk[:, :20], loose[:, :20], size, evidence(1.0))) == 0  # too short to tell
 
 
-@pytest.mark.parametrize("truth", [0.95, 1.3, 3.0])
+@pytest.mark.parametrize("truth", [0.3, 0.95, 1.3, 3.0, 20.0])
 def test_the_scale_that_costs_least_is_found_between_those_tried(truth):
     class Tried:
         def __init__(self, scale):
@@ -121,8 +121,8 @@ def test_the_scale_that_costs_least_is_found_between_those_tried(truth):
                 self.cost = 100 * (np.log(self.scale) - np.log(2 * 0.93 * truth)) ** 2
 
     best = world.sized(2.0, Tried, Reporter())
-    expected = min(world.SCALES[-1], truth)  # beyond those tried: the last of them
-    assert best.scale == pytest.approx(2 * expected, rel=1e-4) and best.rounds == len(world.ROUNDS)
+    most = world.SCALES[-1] * world.SCALE_STEP ** (world.MOST_TRIED - len(world.SCALES))  # what is beyond that is not looked for
+    assert best.scale == pytest.approx(2 * min(truth, most), rel=1e-4) and best.rounds == len(world.ROUNDS)
 
 
 def test_a_point_is_off_as_far_as_a_pixel_turns_its_rays():
