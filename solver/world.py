@@ -112,6 +112,9 @@ def run(
         height, width = masks(0).shape
         _, _, vertices = posed(world.people, model)
         world.people.visible = in_sight(tracks.visible, vertices, model.faces.numpy(), world.camera, width, height, fps)
+        for person, count in zip(people.ids, (world.people.visible & ~tracks.visible).sum(1)):
+            if count:
+                report.warn(f"Person {person} was lost behind others in {count} frames: how they move there is a guess.")
     return world
 
 

@@ -71,6 +71,25 @@ def test_gap_is_bridged_and_marked():
     assert error[hidden].max() < error[~hidden_mask(36, hidden)].max() + 0.1
 
 
+def test_who_is_in_sight_behind_others_is_marked_and_told(monkeypatch):
+    truth = shot(MODEL, "static", frames=12)
+    truth.tracks.source[0, 5:8] = 0
+    found = truth.tracks.visible
+    people = body.run(truth.tracks, truth.slam, MODEL, FPS, Reporter())
+    nobody = np.zeros((90, 160), np.uint8)
+
+    def solved(in_sight):
+        monkeypatch.setattr(world, "in_sight", in_sight)
+        report = Reporter()
+        run = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, lambda i: nobody, report)
+        return run.people.visible, report.warnings
+
+    visible, warnings = solved(lambda visible, *view: np.ones_like(visible))
+    assert visible.all() and any("lost behind others in 3 frames" in line for line in warnings)
+    visible, warnings = solved(lambda visible, *view: visible)
+    assert (visible == found).all() and not any("behind others" in line for line in warnings)
+
+
 def hidden_mask(frames, hidden):
     out = np.zeros(frames, bool)
     out[hidden] = True
