@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from solver.body_model import BodyModel
-from solver.film.clothes import fit_residual
-from solver.film.dnerf import DynamicNerf, camera_around, train
+from benchmarks.baselines.clothes import fit_residual
+from benchmarks.baselines.dnerf import DynamicNerf, camera_around, train
+from solver.body.model import BodyModel
 from solver.film.field import BodyField
 from solver.film.render import mask_of, render, render_image
 from solver.raster import instance_mask

@@ -49,11 +49,11 @@ def film(argv: list[str]) -> int:
     """One line of Markdown a take, then the profile of a step with L_c of the last one that has it."""
     import torch
 
-    from solver.body_model import BodyModel
+    from solver.body.fit import one_thread
+    from solver.body.model import BodyModel
     from solver.film import stage
     from solver.film.chain import CameraChain
     from solver.film.losses import invert
-    from solver.fit import one_thread
     from solver.options import Options
     from solver.protocol import Reporter
     from solver.records import Shot, Slam, Tracks, World, load_record

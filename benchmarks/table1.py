@@ -2,7 +2,7 @@
 
     python -m benchmarks.table1 test [--only MOVE …] [--look sharp] [--method ours …] [--print]
 
-Solves every shot of a set, sharp and defocused, by every method of methods.py, and measures it against the exact truth. What was
+Solves every shot of a set, sharp and defocused, by every method of baselines/methods.py, and measures it against the exact truth. What was
 measured lies in CACHE/SET/NAME/LOOK/METHOD.json and is kept, so that a killed run goes on. Figures: metrics.py.
 Each method starts from the same detections; all but pycolmap from the same Ĉ, S_c and first S_w, whose seconds and memory are in
 `ours`.
@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .baselines.methods import BASELINES, METHODS
 from .cameras import MOVES
-from .methods import BASELINES, METHODS
 from .shots import SETS
 
 LOOKS = {"sharp": "clip.mp4", "defocused": "defocused.mp4"}
@@ -50,11 +50,11 @@ def solve(folder: Path, look: str, method: str) -> dict:
     """One shot by one method. Returns evaluate's figures with verdict, seconds and memory."""
     from solver.options import Options
     from solver.protocol import Reporter, ShotError, Stopped
-    from solver.shot import Frames
+    from solver.shot.shot import Frames
     from solver.take import Take, read_mask
 
+    from .baselines.methods import colmap
     from .evaluate import evaluate
-    from .methods import colmap
 
     base, take = folder / look / "ours", folder / look / method.replace(" ", "-")
     options = Options(folder / LOOKS[look], take, plate=False, until="world")

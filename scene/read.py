@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..retarget.rotations import matrix_from_rotvec
+from ..solver.body.smpl_file import read_smpl
 from ..solver.protocol import ShotError
 from ..solver.skeleton import SMPL_PARENTS
-from ..solver.smpl_file import read_smpl
 from ..solver.take import Take
 
 _AGAIN = "Run Extract Shot again with Restart."

@@ -9,7 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
-from . import __version__, corrections_cli
+from . import __version__
+from .corrections import cli as corrections_cli
 from .options import Options
 from .protocol import JsonLines, ShotError, Stopped, Terminal
 

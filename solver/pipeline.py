@@ -40,9 +40,9 @@ class Run:
     def extract(self) -> Path:
         """Run what is not done yet. Raises ShotError, Stopped. Returns the take folder."""
         self._check_folder()
-        from .body_model import BodyModel
+        from .body.model import BodyModel
         from .imports import digest
-        from .shot import Frames
+        from .shot.shot import Frames
 
         corrected = self.corrections = corrections.load(self.options.take)
         if corrected.focal_mm and not (self.options.focal_mm or self.options.fov):
@@ -87,7 +87,7 @@ class Run:
 
     def _open_shot(self, model) -> Shot:
         """The shot is read before anything is written, so that bad input leaves nothing behind."""
-        from . import shot as stage
+        from .shot import shot as stage
 
         o = self.options
         begun = time.monotonic()
@@ -155,7 +155,8 @@ class Run:
         return slam.run(shot, frames, tracks, self.mask, self.options, self.report)
 
     def _body(self, shot, tracks, slam, model, raw, labels) -> People:
-        from . import body, imports
+        from . import imports
+        from .body import body
 
         fitted = body.run(tracks, slam, model, _fps(shot), self.report, self.corrections.height_prior(tracks.ids))
         if not self.people:
@@ -165,7 +166,7 @@ class Run:
         return imports.overlay(fitted, self.people, ids, slam.camera.K, model, self.known.camera if self.known else None)
 
     def _world(self, shot, tracks, slam, body, model) -> World:
-        from . import world
+        from .world import world
 
         # No outlines yet: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
         return world.run(tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), None, self.report, corrected=self.corrections)
@@ -178,7 +179,7 @@ class Run:
         return film.run(shot, tracks, slam, start, self.mask, model, _fps(shot), self.options, self.report, watch)
 
     def _world_again(self, shot, tracks, slam, body, start, film, model) -> World:
-        from . import world
+        from .world import world
 
         camera, points = world.to_slam(film.camera, film.points_world, start)
         final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.mask, self.report, start, self.corrections)
@@ -197,7 +198,8 @@ class Run:
         return plate.run(shot, frames, masks, world.camera, slam, self.take.folder, self.options, self.report)
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
-        from . import preview, report
+        from . import report
+        from .report import preview
 
         preview.run(shot, frames, world, model, self.take.folder, self.report)
         self._save_state()
@@ -210,7 +212,7 @@ class Run:
     def _publish(self, shot, tracks, slam, start, world, model) -> None:
         """camera.npz, people/, points.npz and solved/ of the final world."""
         from .raster import instance_mask
-        from .world import posed
+        from .world.world import posed
 
         joints, _, vertices = posed(world.people, model)
         start_camera = start_in_world(start, world)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..fit import robust
+from ..body.fit import robust
 
 SIGMA_JOINT = 0.06  # m in the image plane at the person's depth: detector, body and its place in the world together
 SIGMA_POINT = 0.7  # px at 640 wide, a background track

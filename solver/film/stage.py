@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ..fit import one_thread
+from ..body.fit import one_thread
 from ..options import Options
 from ..protocol import Reporter
 from ..records import Camera, Film, Shot, Slam, Tracks, World
-from ..world import posed
+from ..world.world import posed
 from .chain import CameraChain
 from .composition import Composition
 from .field import BodyField

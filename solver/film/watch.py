@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from ..drawing import draw_outlines
+from ..report.drawing import draw_outlines
 from ..skeleton import colour_of
 from ..take import write_image
 from .render import composite, render_image

@@ -8,7 +8,8 @@ from pathlib import Path
 from .camera import Known, read_camera, slam_from_camera
 from .joints import read_joints
 from .masks import Masks, read_masks
-from .people import Person, in_camera, in_lens, overlay, read_people, world_camera
+from .people import in_camera, in_lens, overlay, read_people, world_camera
+from .person import Person
 from .tracks import add_people, tracks_from_imports
 
 __all__ = [

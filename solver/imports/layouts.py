@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from ..frames import R_zup_from_yup, compose
 from ..protocol import ShotError
 from .numbering import number_of, to_shot
+from .person import REST_PELVIS, Person
 from .safe import read_pickled
 
 # OpenCV's y-down axes of a first camera that was held level, to a Z-up world.
@@ -55,12 +56,6 @@ def _folder(path, shot):
     if take:
         return [person for file in take for person in _npz(file, shot)]
     raise ShotError(f"The folder {path.name} holds no people that Reshoot reads.", _CHOOSE)
-
-
-def _person(**values):
-    from .people import Person
-
-    return Person(**values)
 
 
 def _rotvec(rotations, count):
@@ -143,7 +138,7 @@ def _slahmr(path, data, shot):
         pose = np.concatenate([data["root_orient"][b].reshape(F, 3), data["pose_body"][b].reshape(F, -1)], 1)
         intrinsics = np.ravel(data["intrins"])[:4] if "intrins" in data else None
         people.append(
-            _person(
+            Person(
                 name=f"{path.name}, person {b + 1}", family="smplh", space="world", poses=_rotvec(pose, F)[seen],
                 trans=np.asarray(data["trans"][b], float)[seen], betas=np.reshape(data["betas"], (B, -1))[b], frame=frame[seen],
                 T_world_from_cam=T[seen], R_zup_from_world=_R_ZUP_FROM_YDOWN,
@@ -180,7 +175,7 @@ def _amass(path, data, shot):
         with np.load(camera, allow_pickle=False) as file:
             if len(file["K"]) == shot.frames:
                 T, K = file["T_world_from_cam"][frame], file["K"][frame]
-    return _person(
+    return Person(
         name=path.name, family=family, space="world", poses=_rotvec(pose, F), trans=trans,
         betas=data.get("betas", np.zeros(10)), frame=frame, T_world_from_cam=T, K=K,
     )  # fmt: skip
@@ -203,7 +198,7 @@ def _tram(path, shot):
     camera = read_pickled(camera_file)
     R, t = np.asarray(camera["pred_cam_R"], float), np.asarray(camera["pred_cam_T"], float).reshape(-1, 3)
     T = _turned(_R_ZUP_FROM_YDOWN, compose(R, t))  # world from camera, y down as the first camera
-    return _person(
+    return Person(
         name=f"TRAM {path.name}", family="smpl", space="camera", poses=_rotvec(data["pred_rotmat"], F),
         trans=np.asarray(data["pred_trans"], float).reshape(F, 3), betas=np.mean(np.reshape(data["pred_shape"], (F, -1)), 0),
         frame=to_shot(numbers, len(T), shot, path.name), T_world_from_cam=T[numbers],
@@ -253,7 +248,7 @@ def _phalp(path, data, shot):
         times, rotations, camera, betas, focal = (np.array(column, float) for column in zip(*rows))
         F = len(times)
         people.append(
-            _person(
+            Person(
                 name=f"{path.name}, track {ident}", family="smpl", space="camera", poses=_rotvec(rotations, F), trans=camera,
                 betas=np.median(betas, 0), frame=to_shot(times, total, shot, path.name), K=_lens(focal, [shot.width / 2], shot, F),
             )
@@ -269,7 +264,7 @@ def _wham(path, data, shot):
         pose = np.asarray(track["pose"], float)
         F = len(pose)
         people.append(
-            _person(
+            Person(
                 # trans_world is the middle of the hips of their own joints, not SMPL's trans: the camera's track is exact
                 name=f"WHAM {path.name}, track {ident}", family="smpl", space="camera", poses=_rotvec(pose.reshape(F, 72), F),
                 trans=np.asarray(track["trans"], float).reshape(F, 3), betas=np.median(np.reshape(track["betas"], (-1, 10)), 0),
@@ -281,8 +276,6 @@ def _wham(path, data, shot):
 
 
 def _gvhmr(path, data, shot):
-    from .people import REST_PELVIS
-
     here, there = data["smpl_params_incam"], data["smpl_params_global"]
     F = len(np.reshape(here["transl"], (-1, 3)))
     K = np.asarray(data["K_fullimg"], float).reshape(-1, 3, 3)
@@ -294,7 +287,7 @@ def _gvhmr(path, data, shot):
     R = (R_world * R_cam.inv()).as_matrix()
     root_cam, root_world = pelvis + np.reshape(here["transl"], (F, 3)), pelvis + np.reshape(there["transl"], (F, 3))
     T = compose(R, root_world - np.einsum("fij,fj->fi", R, root_cam))
-    return _person(
+    return Person(
         name=f"GVHMR {path.name}", family="smplx", space="camera", poses=_rotvec(pose, F), trans=np.reshape(here["transl"], (F, 3)),
         betas=np.mean(np.reshape(here["betas"], (-1, np.shape(here["betas"])[-1])), 0), frame=to_shot(np.arange(F), F, shot, path.name),
         T_world_from_cam=_turned(R_zup_from_yup, T), K=_lens(K[0, 0, 0], K[0, :2, 2], shot, F),
@@ -316,7 +309,7 @@ def _prompthmr(path, data, shot):
             T = _inverse(np.asarray(world["Rcw"])[numbers], np.asarray(world["Tcw"])[numbers])
         pose = body["pose"] if "pose" in body else body["rotmat"]
         people.append(
-            _person(
+            Person(
                 name=f"{path.name}, person {ident}", family="smplx", space=space, poses=_rotvec(pose, F),
                 trans=np.asarray(body["trans"], float).reshape(F, 3),
                 betas=np.mean(np.reshape(body["shape"], (-1, np.shape(body["shape"])[-1])), 0),

@@ -147,7 +147,7 @@ def joints_of_masks(masks, joints, frames, report=None) -> np.ndarray:
 def add_people(tracks: Tracks, people, shot, take_dir, model, known=None, report=None) -> tuple[Tracks, list[int]]:
     """The track of every imported body; who has none gets one, with the body's own outline as mask.
 
-    people: imports.people.Person. Returns (tracks, ids in the order of people, 0 for who is never in the picture). The bodies'
+    people: imports.person.Person. Returns (tracks, ids in the order of people, 0 for who is never in the picture). The bodies'
     joints become the tracks' 3D joints, and their 2D joints in frames in which nobody else saw the person.
     """
     T = shot.frames

@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..drawing import Cast
 from ..frames import focal_mm_from_px
 from ..protocol import Reporter
 from ..raster import instance_mask
 from ..records import Film, Shot, Slam, Tracks, World, save_text
 from . import measure
+from .drawing import Cast
 from .lights import lights, verdict
 from .page import page
 from .pictures import Pictures, read

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..drawing import Cast, draw_outlines
 from ..skeleton import colour_of
+from .drawing import Cast, draw_outlines
 
 WIDE = 480  # px, of every picture in the page
 SHEET = 6  # frames of the contact sheet

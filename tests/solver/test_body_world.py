@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from solver import body, terms, world
-from solver.body_model import BodyModel
+from solver.body import body
+from solver.body.model import BodyModel
 from solver.frames import apply, fit_similarity, invert
 from solver.protocol import Reporter
+from solver.world import terms, world
 from tests.synthetic import FPS, shot
 
 MODEL = BodyModel.load()

@@ -14,8 +14,8 @@ from benchmarks.masks_iou import truths
 from solver import track
 from solver.protocol import Reporter
 from solver.records import Shot
-from solver.shot import Frames
-from solver.shot import run as read_shot
+from solver.shot.shot import Frames
+from solver.shot.shot import run as read_shot
 from solver.take import read_mask
 
 CLIPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "clips"

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from solver.body_model import BODY_FILE, BodyModel
+from solver.body.model import BODY_FILE, BodyModel
 from solver.protocol import ShotError
 from solver.skeleton import KEYPOINT_BONES, KEYPOINT_MIRROR, KEYPOINTS, SMPL_JOINTS, SMPL_PARENTS
 

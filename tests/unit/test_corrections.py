@@ -17,7 +17,7 @@ from solver.corrections import (
     relabel_masks,
     save,
 )
-from solver.corrections_cli import add_parser, run
+from solver.corrections.cli import add_parser, run
 from solver.frames import compose
 from solver.protocol import ShotError
 from solver.records import Camera, People, Tracks, World, save_record

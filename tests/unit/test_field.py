@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.baselines.clothes import fit_residual
+from benchmarks.baselines.dnerf import DynamicNerf, camera_around, train
 from benchmarks.field import fidelity, inflated, posed_vertices, runners
-from solver.body_model import BodyModel
-from solver.film.clothes import fit_residual
-from solver.film.dnerf import DynamicNerf, camera_around, train
+from solver.body.model import BodyModel
 from solver.film.field import BodyField
 from solver.film.render import Samples, composite, mask_of, pixel_grid, rays_from_pixels, render, render_image
 from solver.raster import instance_mask

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.linalg import expm
 
-from solver import body, world
-from solver.body_model import BodyModel
+from solver.body import body
+from solver.body.model import BodyModel
 from solver.film import stage
 from solver.film.chain import CameraChain, se3_exp, skew
 from solver.film.losses import Joints, Points, invert, triangulate
@@ -16,6 +16,7 @@ from solver.frames import fit_similarity
 from solver.options import Options
 from solver.protocol import Reporter
 from solver.records import Camera
+from solver.world import world
 from tests.synthetic import FPS, WIDTH, shot
 
 torch.manual_seed(0)

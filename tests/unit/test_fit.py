@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from solver.fit import Evidence, minimise, term_smooth
+from solver.body.fit import Evidence, minimise, term_smooth
 
 FRAMES = 96
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from solver.body_model import BodyModel
+from solver.body.model import BodyModel
 from solver.frames import R_zup_from_yup, compose, invert
 from solver.imports import people as imported
 from solver.imports import read_people, world_camera
-from solver.imports.people import REST_PELVIS, in_camera, in_lens, on_body, overlay
+from solver.imports.people import in_camera, in_lens, on_body, overlay
+from solver.imports.person import REST_PELVIS
 from solver.protocol import Reporter, ShotError
 from solver.records import People
 from tests.imports_cases import FRAMES, HEIGHT, WIDTH, body_track, camera_path, matrices, same_rotation, shot

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from solver.body_model import BodyModel
+from solver.body.model import BodyModel
 from solver.frames import intrinsics, project
 from solver.imports import add_people, read_joints, read_masks, tracks_from_imports
-from solver.imports.people import REST_PELVIS, Person
+from solver.imports.person import REST_PELVIS, Person
 from solver.imports.tracks import joints_of_masks
 from solver.protocol import Reporter, ShotError
 from solver.records import Tracks

@@ -5,12 +5,12 @@ import pytest
 import roma
 import torch
 
-from solver.body_model import BodyModel
-from solver.fit import Bodies, Evidence, minimise
+from solver.body.fit import Bodies, Evidence, minimise
+from solver.body.model import BodyModel
 from solver.frames import compose, intrinsics
-from solver.outline import POINTS, Outlines
 from solver.raster import instance_mask
 from solver.skeleton import KEYPOINTS, SMPL_JOINTS
+from solver.world.outline import POINTS, Outlines
 
 MODEL = BodyModel.load()
 SIZE = (320, 240)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from solver import raster
-from solver.body_model import BodyModel
+from solver.body.model import BodyModel
 from solver.frames import compose, intrinsics, project
 
 W, H = 64, 48

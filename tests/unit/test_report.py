@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from solver import preview, report
-from solver.body_model import BodyModel
+from solver import report
+from solver.body.model import BodyModel
 from solver.frames import R_zup_from_yup, compose, intrinsics, invert, project
 from solver.protocol import Reporter
 from solver.raster import instance_mask
 from solver.records import Camera, Film, People, Shot, Slam, Tracks, World
-from solver.report import measure, pictures
+from solver.report import measure, pictures, preview
 from solver.report.charts import line_chart, nice
 from solver.report.lights import lights, verdict
 from solver.skeleton import colour_of
-from solver.world import posed
+from solver.world.world import posed
 
 FRAMES, WIDTH, HEIGHT = 6, 160, 90
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from solver.protocol import Reporter, ShotError
-from solver.shot import CutFinder, Frames, run
+from solver.shot.shot import CutFinder, Frames, run
 
 
 def options(**given):

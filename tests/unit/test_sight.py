@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from solver.records import Camera
-from solver.sight import in_sight
+from solver.world.sight import in_sight
 
 FRAMES, SIZE, FPS = 21, 64, 24
 FACES = np.array([[0, 1, 2], [0, 2, 3]])

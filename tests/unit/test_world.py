@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from solver import terms, world
-from solver.body_model import BodyModel
-from solver.fit import Bodies, Evidence
+from solver.body.fit import Bodies, Evidence
+from solver.body.model import BodyModel
 from solver.protocol import Reporter
 from solver.records import Camera
+from solver.world import terms, world
 from tests import synthetic
 
 T, FPS = 25, 24.0

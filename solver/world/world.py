@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from .body import set_scale, to_people
-from .fit import Bodies, Energy, Evidence, minimise, robust
-from .frames import compose, invert
+from ..body.body import set_scale, to_people
+from ..body.fit import Bodies, Energy, Evidence, minimise, robust
+from ..body.prior import PosePrior
+from ..frames import compose, invert
+from ..protocol import Reporter
+from ..records import Camera, People, Slam, Tracks, World
 from .outline import Outlines
-from .prior import PosePrior
-from .protocol import Reporter
-from .records import Camera, People, Slam, Tracks, World
 from .sight import in_sight
 from .terms import (
     FEET,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .protocol import ShotError
-from .skeleton import KEYPOINTS, SMPL_PARENTS
+from ..protocol import ShotError
+from ..skeleton import KEYPOINTS, SMPL_PARENTS
 
 NAMES = ("SMPL_NEUTRAL", "basicModel_neutral_lbs_10_207_0_v1.0.0", "basicmodel_neutral_lbs_10_207_0_v1.1.0")
 VERTICES = 6890

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .protocol import ShotError
-from .records import Shot
+from ..protocol import ShotError
+from ..records import Shot
 from .video import Movie, Sequence, open_source
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 
-from .fit import robust
+from ..body.fit import robust
 
 SIGMA = 0.03  # m in the image plane: clothes and hair stand out
 SIGMA_PX = 2.0  # px at 640 wide: masks are coarse

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..movie import MovieWriter
+from ..protocol import Reporter
+from ..records import Camera, Shot, World
 from .drawing import Cast, WorldView, label
-from .movie import MovieWriter
-from .protocol import Reporter
-from .records import Camera, Shot, World
 
 PANE_WIDTH = 640
 GAP = 4

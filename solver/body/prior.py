@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-ASSET = Path(__file__).parent / "assets" / "pose_prior.npz"
+ASSET = Path(__file__).parents[1] / "assets" / "pose_prior.npz"
 
 
 class PosePrior:

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .corrections import correct, describe, goes_on, load, undo
-from .protocol import ShotError
-from .take import Take
+from ..protocol import ShotError
+from ..take import Take
+from . import correct, describe, goes_on, load, undo
 
 # what of each correction stands in the command line
 _GIVEN = {

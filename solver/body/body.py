@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..frames import compose
+from ..protocol import Reporter
+from ..records import People, Slam, Tracks
+from ..skeleton import KEYPOINT_OF_SMPL_JOINT, SMPL_PARENTS
 from .fit import Bodies, Energy, Evidence, descend, minimise, root_from_2d, to_camera, torso_rotation
-from .frames import compose
 from .prior import PosePrior
-from .protocol import Reporter
-from .records import People, Slam, Tracks
-from .skeleton import KEYPOINT_OF_SMPL_JOINT, SMPL_PARENTS
 
 STEPS_POSE = 640  # of Adam, the mean body from far
 STEPS_ALL = 16  # of L-BFGS, ten evaluations each, its shape too

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from .raster import instance_mask
-from .records import Camera
+from ..raster import instance_mask
+from ..records import Camera
 
 LONGEST = 1.5  # s, a gap over which a bridged motion is trusted
 COVERED = 0.5  # share of a body that others hide somewhere in a gap of which they are taken for the cause

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .field import BodyField
-from .render import rays_from_pixels, render
-from .rest_shape import GRID, MARGIN_M
+from solver.film.field import BodyField
+from solver.film.render import rays_from_pixels, render
+from solver.film.rest_shape import GRID, MARGIN_M
 
 SPACING_M = 0.025  # of the offset's grid
 LIMIT_M = 0.035  # clothes further out than this are not learnt; MARGIN_M of the boxes must hold them

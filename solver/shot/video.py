@@ -13,7 +13,7 @@ import av
 import cv2
 import numpy as np
 
-from .protocol import ShotError
+from ..protocol import ShotError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 CHOOSE = "Choose a movie file such as MP4 or MOV, or the folder of an image sequence."

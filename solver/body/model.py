@@ -1,7 +1,7 @@
 """A body in SMPL's parameters: betas, poses, trans to joints, keypoints and vertices. Torch, batched, differentiable.
 
 The default body is our own, made from MakeHuman's CC0 data (tools/build_body.py); a licensed SMPL file may take its place
-(`solver.smpl_file`). Both are evaluated here, as SMPL defines it (Loper et al. 2015): the root turns about the rest pelvis,
+(`smpl_file`). Both are evaluated here, as SMPL defines it (Loper et al. 2015): the root turns about the rest pelvis,
 then `trans` is added. Rest pose: T, Y-up, facing +Z, left = +X, metres.
 """
 
@@ -13,10 +13,10 @@ import numpy as np
 import roma
 import torch
 
-from .skeleton import KEYPOINT_BONES, SMPL_PARENTS
+from ..skeleton import KEYPOINT_BONES, SMPL_PARENTS
 from .smpl_file import read_smpl
 
-BODY_FILE = Path(__file__).parent / "assets" / "body.npz"
+BODY_FILE = Path(__file__).parents[1] / "assets" / "body.npz"
 
 
 class BodyModel:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..raster import instance_mask
-from .render import Samples, composite, pixel_grid, rays_from_pixels, render
+from solver.film.render import Samples, composite, pixel_grid, rays_from_pixels, render
+from solver.raster import instance_mask
 
 WIDTH = 64  # of the hidden layers
 BANDS_X, BANDS_T = 6, 4  # octaves of the positional encodings

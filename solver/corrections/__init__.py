@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .protocol import ShotError
-from .records import Tracks, World, load_record, save_text
-from .take import Take, read_mask, write_mask
+from ..protocol import ShotError
+from ..records import Tracks, World, load_record, save_text
+from ..take import Take, read_mask, write_mask
 
 FILE = "corrections.json"
 SCHEMA_VERSION = 1

@@ -31,17 +31,17 @@ from scipy.optimize import linear_sum_assignment
 from torch import nn
 
 from solver import slam
+from solver.body.fit import one_thread
 from solver.film import stage
 from solver.film.chain import CameraChain, se3_exp
 from solver.film.losses import Joints
-from solver.fit import one_thread
 from solver.pipeline import Run
 from solver.protocol import ShotError
 from solver.slam import features, structure
 from solver.slam.bundle import Model, residuals
 from solver.take import read_mask
 
-from .metrics import align_cameras, path_length
+from ..metrics import align_cameras, path_length
 
 STEPS_INERF, RATE_INERF = 150, 3e-3
 

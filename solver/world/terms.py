@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .fit import huber, pixels, robust, to_camera
-from .records import Slam
+from ..body.fit import huber, pixels, robust, to_camera
+from ..records import Slam
 
 FEET = [17, 19, 18, 20]  # keypoints: left heel, left toe, right heel, right toe
 BALLS = [10, 11]  # joints: left and right foot

@@ -7,11 +7,11 @@ import functools
 import cv2
 import numpy as np
 
-from .frames import compose, intrinsics, invert, project
-from .raster import shade
-from .records import World
-from .skeleton import colour_of
-from .world import posed
+from ..frames import compose, intrinsics, invert, project
+from ..raster import shade
+from ..records import World
+from ..skeleton import colour_of
+from ..world.world import posed
 
 PAPER = np.array([24.0, 27.0, 33.0])  # the world view's background, bottom
 SKY = np.array([46.0, 52.0, 62.0])  # and top
