@@ -49,8 +49,8 @@ def film(argv: list[str]) -> int:
     """One line of Markdown a take, then the profile of a step with L_c of the last one that has it."""
     import torch
 
-    from solver.body.fit import one_thread
     from solver.body.model import BodyModel
+    from solver.bundle.solve import threads
     from solver.film import stage
     from solver.film.chain import CameraChain
     from solver.film.losses import invert
@@ -88,7 +88,7 @@ def film(argv: list[str]) -> int:
 
         if problem.composition:
             profiled = whole
-        with one_thread():
+        with threads(1):
             costs = [_milliseconds(step, a.device) for step in ([near, whole] if problem.composition else [near])]
         with_L_c = f"{costs[1]:.0f}" if len(costs) > 1 else "none: locked off, or nobody"
         name = "/".join(folder.parts[-3:])
@@ -98,7 +98,7 @@ def film(argv: list[str]) -> int:
         )
     if profiled is None:
         return 0
-    with one_thread(), torch.profiler.profile() as profile:
+    with threads(1), torch.profiler.profile() as profile:
         profiled()
     print("\n" + profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
     return 0

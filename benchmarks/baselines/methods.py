@@ -31,7 +31,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import nn
 
 from solver import slam
-from solver.body.fit import one_thread
+from solver.bundle.solve import threads
 from solver.film import stage
 from solver.film.chain import CameraChain, se3_exp
 from solver.film.losses import Joints
@@ -87,7 +87,7 @@ class Start(Run):
         problem = stage.pose_problem(
             shot, tracks, slam, start, self.mask, model, float(Fraction(shot.fps)), self.options, self.report
         )
-        with one_thread():
+        with threads(1):
             solution = self.solve(problem)
         film = stage.judge(problem, solution, start)
         if solution is not None and not self.guarded and film.used != "optimised":

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
+from ..bundle import motion, picture, pose
+from ..bundle.bodies import Bodies
+from ..bundle.solve import State, minimise, threads
 from ..frames import compose
 from ..protocol import Reporter
 from ..records import People, Slam, Tracks
 from ..skeleton import KEYPOINT_OF_SMPL_JOINT, SMPL_PARENTS
-from .fit import Bodies, Energy, Evidence, descend, minimise, root_from_2d, to_camera, torso_rotation
+from .fit import Evidence, root_from_2d, torso_rotation
 from .prior import PosePrior
 
-STEPS_POSE = 640  # of Adam, the mean body from far
-STEPS_ALL = 16  # of L-BFGS, ten evaluations each, its shape too
+# From far, the mean body first: steps, factor on the kernels' cuts, weight of the 3D joints.
+STAGES = ((15, 16.0, 3.0), (20, 4.0, 3.0), (40, 1.0, 1.0))
 ELBOWS = [17, 18]  # left and right in body_pose
 
 
@@ -30,22 +36,42 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter, heights
     if len(tracks.ids) == 0:
         return empty_people(frames)
     _warn_about_legs(tracks, report)
-    torch.manual_seed(0)
+    model = model.to(torch.float64)
     evidence = Evidence.of(tracks, compose(R, np.zeros(3)), slam.camera.K, fps)
-    prior = PosePrior()
-    bodies = initial(evidence, model, prior)
-    energy = Energy(evidence, prior, heights)
-    centre = torch.zeros(frames, 3)
-    total = STEPS_POSE + 10 * STEPS_ALL
-    descend(
-        [bodies.turn, bodies.body_pose, bodies.place, bodies.reach],
-        lambda: energy(bodies, centre, weight_3d=3.0, widen=4.0)[0], STEPS_POSE, lambda i: report.progress(i, total, "Posing"),
-    )  # fmt: skip
-    minimise(
-        bodies.parameters(), lambda: energy(bodies, centre)[0], STEPS_ALL,
-        lambda i: report.progress(STEPS_POSE + 10 * i, total, "Posing and shaping"),
-    )  # fmt: skip
-    return to_people(bodies, evidence, tracks)
+    prior = PosePrior(torch.float64)
+    heights = None if heights is None else torch.as_tensor(heights, dtype=torch.float64)
+    state = State(initial(evidence, model, prior))
+    centre = torch.zeros(frames, 3, dtype=torch.float64)
+    done, total = 0, sum(steps for steps, _, _ in STAGES)
+    with threads(1):
+        for steps, widen, weight_3d in STAGES:
+
+            def terms(state, posed, moves, weight_3d=weight_3d, widen=widen):
+                return always(evidence, prior, heights, posed, moves, centre, weight_3d, widen)
+
+            begun = done
+            tick = lambda i, begun=begun: report.progress(begun + i, total, "Posing and shaping")
+            state, _ = minimise(state, terms, steps, tick, shapes=widen == 1.0)
+            done += steps
+    return to_people(state.bodies, evidence, tracks)
+
+
+def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=1.0) -> list:
+    """The terms that hold in any frame W, with the camera's centres (T, 3) in it."""
+    bodies = posed.bodies
+    terms = [
+        picture.joints(evidence, posed, moves, widen),
+        picture.depth(evidence, posed, moves, weight_3d, widen),
+        picture.bust(evidence, posed, moves),
+        *motion.smooth(evidence, posed, moves, centre),
+        motion.turning(evidence, posed, moves),
+        pose.likely(evidence, prior, posed, moves),
+        pose.quiet(evidence, posed, moves),
+        pose.limits(evidence, posed, moves),
+        pose.shape(evidence, bodies),
+        pose.height(evidence, bodies, heights) if heights is not None else None,
+    ]
+    return [term for term in terms if term is not None]
 
 
 def _warn_about_legs(tracks: Tracks, report: Reporter) -> None:
@@ -60,31 +86,29 @@ def _warn_about_legs(tracks: Tracks, report: Reporter) -> None:
 def initial(evidence: Evidence, model, prior: PosePrior) -> Bodies:
     """Roots turned by the torso's 3D joints, bodies in the most likely pose, placed by their pixels. In W."""
     P, T = evidence.span.shape
-    betas = torch.zeros(P, 10)
+    betas = torch.zeros(P, 10, dtype=torch.float64)
     pose = prior.most_likely().expand(P, T, 23, 3).clone()
     # Hands that come into the picture of a bust are raised before it; from hanging arms the fit would also find them behind.
-    pose[:, :, ELBOWS, 1] += evidence.bust[..., None] * torch.tensor([-1.5, 1.5])
+    pose[:, :, ELBOWS, 1] += evidence.bust[..., None] * torch.tensor([-1.5, 1.5], dtype=torch.float64)
     _, rest_keypoints = model.rest(betas)
     seen = evidence.confidence_3d[..., [5, 6, 11, 12]].amin(-1)
     R_cam = torso_rotation(rest_keypoints[:, None].expand(-1, T, -1, -1), evidence.xyz, evidence.confidence_3d)
-    upright = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # facing the camera, head up
+    upright = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))  # facing the camera, head up
     R_w = torch.einsum("tij,ptjk->ptik", evidence.R_w_from_cam, torch.where((seen > 0.05)[..., None, None], R_cam, upright))
     R_w = _hold(R_w, seen > 0.05)
-    bodies = Bodies(model, betas, R_w, pose, torch.zeros(P, T, 3))
-    with torch.no_grad():
-        _, joints, keypoints, _ = bodies.pose(torch.zeros(T, 3))
-        about = to_camera(keypoints - joints[:, :, :1], evidence.R_w_from_cam, torch.zeros(T, 3))
-        root_cam = root_from_2d(about, evidence.xy, evidence.confidence, evidence.K)
-        enough = ((evidence.confidence > 0.2).sum(-1) >= 4) & (root_cam[..., 2] > 0.3)
-        root = torch.einsum("tij,ptj->pti", evidence.R_w_from_cam, root_cam)
-    bodies.place.data.copy_(_hold(root, enough))
+    posed = Bodies(model, betas, R_w, pose, torch.zeros(P, T, 3, dtype=torch.float64)).posed()
+    about = picture.in_camera(evidence, posed.keypoints)
+    root_cam = root_from_2d(about, evidence.xy, evidence.confidence, evidence.K)
+    enough = ((evidence.confidence > 0.2).sum(-1) >= 4) & (root_cam[..., 2] > 0.3)
+    root = torch.einsum("tij,ptj->pti", evidence.R_w_from_cam, root_cam)
+    bodies = replace(posed.bodies, root=_hold(root, enough))
     set_scale(evidence, bodies)
     return bodies
 
 
 def set_scale(evidence: Evidence, bodies: Bodies) -> None:
     """Fix how many metres a pixel is at each person's depth."""
-    depth = to_camera(bodies.root.detach()[:, :, None], evidence.R_w_from_cam, torch.zeros(len(evidence.K), 3))[:, :, 0, 2]
+    depth = picture.in_camera(evidence, bodies.root[:, :, None])[:, :, 0, 2]
     evidence.metres_per_px = depth.clamp_min(0.3) / evidence.K[:, 0, 0]
 
 
@@ -105,21 +129,19 @@ def _hold(values, good):
 
 def to_people(bodies: Bodies, evidence: Evidence, tracks: Tracks, centre=None) -> People:
     """The record of fitted bodies: in W, for the camera's centre (T, 3); without one, in camera coordinates (S_c)."""
-    with torch.no_grad():
-        root_R, root = bodies.rotations()[:, :, 0], bodies.root
-        if centre is None:
-            back = evidence.R_w_from_cam.mT
-            root_R, root = back @ root_R, torch.einsum("tij,ptj->pti", back, root)
-        else:
-            root = root + centre
-        rest, _ = bodies.model.rest(bodies.betas)
-        trans = root - rest[:, None, 0]
+    root_R, root = bodies.R_root, bodies.root
+    if centre is None:
+        back = evidence.R_w_from_cam.mT
+        root_R, root = back @ root_R, torch.einsum("tij,ptj->pti", back, root)
+    else:
+        root = root + centre
+    trans = root - bodies.model.rest(bodies.betas)[0][:, None, 0]
     return People(
         ids=np.asarray(tracks.ids),
-        betas=bodies.betas.detach().double().numpy(),
-        global_orient=matrix_to_rotvec(root_R.double().numpy()),
-        body_pose=bodies.body_pose.detach().double().numpy(),
-        trans=trans.double().numpy(),
+        betas=bodies.betas.numpy(),
+        global_orient=matrix_to_rotvec(root_R.numpy()),
+        body_pose=bodies.body_pose.numpy(),
+        trans=trans.numpy(),
         visible=tracks.visible,
         joint_confidence=joint_confidence(evidence),
     )
@@ -127,8 +149,6 @@ def to_people(bodies: Bodies, evidence: Evidence, tracks: Tracks, centre=None) -
 
 def matrix_to_rotvec(R):
     """Rotation matrices (..., 3, 3) to rotation vectors (..., 3)."""
-    from scipy.spatial.transform import Rotation
-
     return Rotation.from_matrix(R.reshape(-1, 3, 3)).as_rotvec().reshape(R.shape[:-2] + (3,))
 
 

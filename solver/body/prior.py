@@ -21,6 +21,7 @@ class PosePrior:
             self.mean = torch.as_tensor(file["mean"], dtype=dtype)  # (M, 69)
             self.whiten = torch.as_tensor(file["whiten"], dtype=dtype)  # (M, 69, 69): whiten @ (x - mean) ~ N(0, 1)
             weight = torch.as_tensor(file["weight"], dtype=dtype)  # (M,)
+        self.squares = self.whiten.mT @ self.whiten
         logdet = torch.linalg.slogdet(self.whiten).logabsdet
         offset = -torch.log(weight) - logdet
         self.offset = offset - offset.min()
@@ -30,6 +31,14 @@ class PosePrior:
         x = body_pose.flatten(-2)
         z = torch.einsum("mij,...mj->...mi", self.whiten, x[..., None, :] - self.mean)
         return (0.5 * (z**2).sum(-1) + self.offset).amin(-1)
+
+    def residuals(self, body_pose):
+        """Of the component that suits each pose best: z (..., 69), whose squared length is twice its part of the negative log density, and
+        its number (...,)."""
+        x = body_pose.flatten(-2)
+        z = torch.einsum("mij,...mj->...mi", self.whiten, x[..., None, :] - self.mean)
+        best = (0.5 * (z**2).sum(-1) + self.offset).argmin(-1)
+        return torch.gather(z, -2, best[..., None, None].expand(best.shape + (1, z.shape[-1])))[..., 0, :], best
 
     def most_likely(self):
         """The mean pose of the heaviest component, (23, 3) rotvec."""

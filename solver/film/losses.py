@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..body.fit import robust
+from ..bundle.rows import lets_go
 
 SIGMA_JOINT = 0.06  # m in the image plane at the person's depth: detector, body and its place in the world together
 SIGMA_POINT = 0.7  # px at 640 wide, a background track
@@ -45,7 +45,7 @@ class Joints:
         cam = transform(T_cam_from_world[self.frame], self.xyz)
         metres_per_px = cam[:, 2].detach().clamp_min(0.3) / K[self.frame, 0, 0].detach()
         residual = (project(cam, K[self.frame]) - self.xy) * (metres_per_px / SIGMA_JOINT)[:, None]
-        return (self.weight * robust((residual**2).sum(-1), scale)).sum()
+        return (self.weight * lets_go(scale).value((residual**2).sum(-1))).sum()
 
     def part(self, keep):
         return Joints(self.frame[keep], self.xyz[keep], self.xy[keep], self.weight[keep])
@@ -64,7 +64,7 @@ class Points:
         """L_b: sum over observations of the robust distance in units of `sigma`. xyz (N, 3) world."""
         cam = transform(T_cam_from_world[self.frame], xyz[self.point])
         residual = (project(cam, K[self.frame]) - self.xy) / self.sigma
-        return robust((residual**2).sum(-1), scale).sum()
+        return lets_go(scale).value((residual**2).sum(-1)).sum()
 
     def part(self, keep):
         return Points(self.frame[keep], self.point[keep], self.xy[keep], self.sigma)
@@ -105,4 +105,4 @@ def _cost(points, T_cam_from_world, K, xyz):
     cam = transform(T_cam_from_world[points.frame], xyz[points.point])
     residual = (project(cam, K[points.frame]) - points.xy) / points.sigma
     cost = torch.zeros(len(xyz), dtype=xyz.dtype, device=xyz.device)
-    return cost.index_add_(0, points.point, robust((residual**2).sum(-1), CUT) + 1e3 * (cam[:, 2] < 0.05))
+    return cost.index_add_(0, points.point, lets_go(CUT).value((residual**2).sum(-1)) + 1e3 * (cam[:, 2] < 0.05))

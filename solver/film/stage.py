@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ..body.fit import one_thread
+from ..bundle.solve import threads
 from ..options import Options
 from ..protocol import Reporter
 from ..records import Camera, Film, Shot, Slam, Tracks, World
@@ -67,7 +67,7 @@ def run(
     if slam.verdict == "static" or (len(problem.joints.frame) == 0 and len(problem.points.frame) == 0):
         return judge(problem, None, start)
     chain = CameraChain(problem.T0, turning_only=problem.turning_only)
-    with one_thread():
+    with threads(1):
         solution = optimise(problem, chain, report, watch)
     return judge(problem, solution, start)
 

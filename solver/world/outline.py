@@ -7,17 +7,12 @@ body's skin, and skin that lies outside of its mask takes the nearest point of t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
 import torch
+from scipy.spatial.distance import cdist
 
-from ..body.fit import robust
-
-SIGMA = 0.03  # m in the image plane: clothes and hair stand out
-SIGMA_PX = 2.0  # px at 640 wide: masks are coarse
-CUT = 4.0  # sigmas beyond which a pair counts as a mistake: something in front, a mask that misses a limb
 COUNTS_AS = 150.0  # observations that one outline of one frame is worth, however many points it has
 CLOTHES = 0.01  # m that a mask may stand out from the skin
 POINTS = 40  # of an outline, and as many of the skin outside of it
@@ -28,15 +23,32 @@ SMALL = 0.05  # of the mask's area: smaller pieces are crumbs
 
 @dataclass
 class Pairs:
-    """Points of skin and where in the picture they should be, flattened over people and frames."""
+    """Points of skin and where in the picture they should be: for P people in T frames a list of L, empty places of weight 0."""
 
-    person: torch.Tensor  # (M,)
-    frame: torch.Tensor  # (M,)
-    skin: torch.Tensor  # (M,) row of Outlines.skin
-    xy: torch.Tensor  # (M, 2) px
-    normal: torch.Tensor  # (M, 2) out of the mask
-    weight: torch.Tensor  # (M,)
-    slack: torch.Tensor  # (M,) m
+    skin: torch.Tensor  # (P, T, L) row of Skin
+    xy: torch.Tensor  # (P, T, L, 2) px
+    normal: torch.Tensor  # (P, T, L, 2) out of the mask
+    weight: torch.Tensor  # (P, T, L)
+    slack: torch.Tensor  # (P, T, L) m
+
+
+class Skin:
+    """Points of the skin, spread over the body, with the bones that carry them."""
+
+    def __init__(self, model, count=SKIN):
+        self.rows = torch.as_tensor(_spread(model.v_template.double().numpy(), count))
+        weights, self.bones = model.weights[self.rows].topk(BONES, -1)
+        self.weights = weights / weights.sum(-1, keepdim=True)
+        self.template, self.dirs = model.v_template[self.rows], model.shapedirs[self.rows]
+
+    def rest(self, betas):
+        """Points (P, S, 3) of the rest bodies of betas (P, 10)."""
+        return self.template + torch.einsum("pb,vcb->pvc", betas, self.dirs)
+
+    def place(self, rest, bones):
+        """Posed points (P, S, 3) of one frame. rest (P, S, 3), bones (P, 24, 4, 4)."""
+        T = (self.weights[..., None] * bones[:, self.bones][..., :3, :].flatten(-2)).sum(2).unflatten(-1, (3, 4))
+        return (T[..., :3] @ rest[..., None])[..., 0] + T[..., 3]
 
 
 class Outlines:
@@ -44,64 +56,50 @@ class Outlines:
 
     def __init__(self, masks, ids, visible, model):
         """masks: index -> (H, W) instance mask. ids (P,). visible (P, T)."""
-        self.masks, self.ids, self.visible, self.model = masks, ids, visible, model
-        rows = _spread(model.v_template.double().numpy(), SKIN)
-        weights, self.bones = model.weights[rows].topk(BONES, -1)
-        self.weights = weights / weights.sum(-1, keepdim=True)
-        self.rows = torch.as_tensor(rows)
-
-    def rest(self, betas):
-        """Skin of the rest body (P, SKIN, 3)."""
-        return self.model.v_template[self.rows] + torch.einsum("pb,vcb->pvc", betas, self.model.shapedirs[self.rows])
-
-    def place(self, rest, T_bones, person, frame, skin):
-        """Posed points (M, 3) of the skin. rest (P, SKIN, 3), T_bones (P, T, 24, 4, 4)."""
-        point = rest.flatten(0, 1).index_select(0, person * SKIN + skin)
-        rows = ((person * T_bones.shape[1] + frame) * T_bones.shape[2])[:, None] + self.bones[skin]
-        T = T_bones[..., :3, :].flatten(0, 2).flatten(1).index_select(0, rows.flatten()).view(-1, BONES, 12)
-        T = (self.weights[skin][..., None] * T).sum(1).view(-1, 3, 4)
-        return (T[..., :3] @ point[..., None])[..., 0] + T[..., 3]
+        self.masks, self.ids, self.visible, self.skin = masks, ids, visible, Skin(model)
 
     @torch.no_grad()
-    def match(self, bodies, centre, evidence) -> Pairs | None:
-        """Pairs for the bodies as they are; None where no mask has an outline. centre: (T, 3) of the camera in W."""
-        T_bones = bodies.pose(centre)[0]
-        rest, found = self.rest(bodies.betas), []
-        every = torch.arange(SKIN)
+    def match(self, posed, evidence) -> Pairs:
+        """Pairs for bodies.Posed as they are."""
+        rest = self.skin.rest(posed.bodies.betas)
+        P, T = self.visible.shape
+        out = Pairs(
+            torch.zeros(P, T, 2 * POINTS, dtype=torch.long), *(torch.zeros(P, T, 2 * POINTS, 2, dtype=rest.dtype) for _ in range(2)),
+            *(torch.zeros(P, T, 2 * POINTS, dtype=rest.dtype) for _ in range(2)),
+        )  # fmt: skip
         for t in np.flatnonzero(self.visible.any(0)):
             mask = self.masks(int(t))
+            cam = self.skin.place(rest, posed.bones[:, t]) @ evidence.R_w_from_cam[t]
+            uv = (cam @ evidence.K[t].T)[..., :2] / cam[..., 2:].clamp_min(0.1)
             for p in np.flatnonzero(self.visible[:, t]):
-                whole = torch.full((SKIN,), int(p)), torch.full((SKIN,), int(t))
-                xyz = self.place(rest, T_bones, *whole, every)
-                cam = (xyz - centre[t]) @ evidence.R_w_from_cam[t]
-                uv = (cam @ evidence.K[t].T)[:, :2] / cam[:, 2:].clamp_min(0.1)
-                pairs = _pairs(mask, int(self.ids[p]), uv.numpy())
-                if pairs is not None:
-                    skin, xy, normal, outer = pairs
-                    same = partial(np.full, len(skin))
-                    found.append((same(p), same(t), skin, xy, normal, same(COUNTS_AS / len(skin)), outer * CLOTHES))
-        if not found:
-            return None
-        p, t, skin, xy, normal, weight, slack = (np.concatenate(part) for part in zip(*found))
-        real = lambda a: torch.as_tensor(a, dtype=torch.float32)
-        return Pairs(torch.as_tensor(p), torch.as_tensor(t), torch.as_tensor(skin), real(xy), real(normal), real(weight), real(slack))
-
-    def term(self, pairs, bodies, T_bones, centre, evidence):
-        """Sum of robust distances of the pairs across the outline. T_bones (P, T, 24, 4, 4), centre (T, 3): in W."""
-        rest = self.rest(bodies.betas)
-        xyz = self.place(rest, T_bones, pairs.person, pairs.frame, pairs.skin)
-        R, K = evidence.R_w_from_cam[pairs.frame], evidence.K[pairs.frame]
-        cam = torch.einsum("mji,mj->mi", R, xyz - centre.index_select(0, pairs.frame))
-        uv = torch.einsum("mij,mj->mi", K, cam / cam[:, 2:].clamp_min(0.1))[:, :2]
-        metres_per_px = evidence.metres_per_px[pairs.person, pairs.frame]
-        softness = SIGMA_PX / 320 * evidence.K[0, 0, 2]  # half the picture's width
-        off = ((pairs.xy - uv) * pairs.normal).sum(-1) * metres_per_px
-        off = torch.where(off > 0, torch.relu(off - pairs.slack), off)
-        return (pairs.weight * robust(off**2 / (SIGMA**2 + (softness * metres_per_px) ** 2), CUT)).sum()
+                pairs = _pairs(mask, int(self.ids[p]), uv[p].numpy())
+                if pairs is None:
+                    continue
+                skin, xy, normal, outer = pairs
+                at = p, t, slice(len(skin))
+                out.skin[at], out.xy[at], out.normal[at] = (torch.as_tensor(a) for a in (skin, xy, normal))
+                out.weight[at] = COUNTS_AS / len(skin)
+                out.slack[at] = torch.as_tensor(outer * CLOTHES)
+        return out
 
 
 def _pairs(mask, person, uv):
     """Rows of skin, px (n, 2), outward normals (n, 2) and whether the mask stands out (n,); None without an outline."""
+    own = mask == person
+    columns, rows = np.flatnonzero(own.any(0)), np.flatnonzero(own.any(1))
+    if not len(columns):
+        return None
+    # Nothing further off than the person is large can be theirs.
+    margin = max(len(columns), len(rows)) // 2 + 20
+    x0, y0 = max(columns[0] - margin, 0), max(rows[0] - margin, 0)
+    x1, y1 = columns[-1] + margin + 1, rows[-1] + margin + 1
+    part = mask[y0:y1, x0:x1]
+    found = _pairs_within(part, person, uv - (x0, y0))
+    return found if found is None else (found[0], found[1] + (x0, y0), *found[2:])
+
+
+def _pairs_within(mask, person, uv):
+    """_pairs of a part of the picture."""
     h, w = mask.shape
     own = (mask == person).astype(np.uint8)
     area = int(own.sum())
@@ -120,7 +118,7 @@ def _pairs(mask, person, uv):
     normal = lambda at: _unit(-np.stack([gx[at[:, 1], at[:, 0]], gy[at[:, 1], at[:, 0]]], 1))
     out = normal(points)
     xy = points + 0.5 + 0.5 * out  # the outline runs half a pixel outside of the last pixel's centre
-    nearest = ((xy[:, None] - uv[None]) ** 2).sum(-1).argmin(1)
+    nearest = cdist(xy, uv, "sqeuclidean").argmin(1)
     # skin outside of the mask: where nobody else hides it
     at = np.floor(uv).astype(int)
     shown = (at >= 0).all(1) & (at[:, 0] < w) & (at[:, 1] < h)

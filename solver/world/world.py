@@ -7,6 +7,7 @@ outlines of the masks, and that feet on the ground neither slide nor sink nor fl
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,38 +15,29 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from ..body.body import set_scale, to_people
-from ..body.fit import Bodies, Energy, Evidence, minimise, robust
+from ..body.body import always, set_scale, to_people
+from ..body.fit import Evidence
 from ..body.prior import PosePrior
+from ..bundle import ground as terms_of_ground
+from ..bundle import motion
+from ..bundle.bodies import Bodies
+from ..bundle.ground import FEET
+from ..bundle.outline import outline
+from ..bundle.solve import State, minimise, threads
 from ..frames import compose, invert
 from ..protocol import Reporter
 from ..records import Camera, People, Slam, Tracks, World
+from .contacts import ON_GROUND, contacts, points_underfoot, seen_feet
 from .outline import Outlines
 from .sight import in_sight
-from .terms import (
-    FEET,
-    ON_GROUND,
-    balance_term,
-    ball_term,
-    bust_term,
-    contact_terms,
-    contacts,
-    course_term,
-    floor_term,
-    heading_term,
-    points_underfoot,
-    seen_feet,
-)
 
-SIGMA_ROLL = np.deg2rad(6)  # film cameras are mostly level
-SIGMA_UP = np.deg2rad(10)  # people are mostly upright
 STANDS = 20.0  # what a frame is worth in which somebody stands, when scales are compared: where nobody stands, no foot slides either
 CAMERA_HEIGHT = 1.5  # m, where nobody is there to measure it by
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
 # while the ground is not known well, and the cut of contacts in sigmas.
 ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
-STEPS = 8  # of L-BFGS, ten evaluations each, in a round
-ROUNDS_TRIED, STEPS_TRIED, STEPS_REFINED = 3, 3, 5  # of a scale of the camera's path
+STEPS = 6  # of Gauss-Newton in a round, at most
+ROUNDS_TRIED, STEPS_TRIED, STEPS_REFINED = 3, 2, 3  # of a scale of the camera's path
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
 SCALE_STEP, MOST_TRIED = 1.12, 20  # beyond these
 
@@ -75,21 +67,21 @@ def run(
     if len(body.ids) == 0:
         report.warn("Nobody was found in the shot: the camera's scale and the ground are a guess (camera 1.5 m above the ground).")
         return without_people(points, camera, body)
-    torch.manual_seed(0)
+    given, model = model, model.to(torch.float64)
     evidence = Evidence.of(tracks, T_w_from_cam, camera.K, fps)
     if start is not None:
         body = seen_from(start.camera, start.people, model)
     bodies = from_people(body, T_w_from_cam[:, :3, :3], model)
     set_scale(evidence, bodies)
-    energy = Energy(evidence, PosePrior(), corrected.height_prior(tracks.ids) if corrected else None)
-    path = torch.as_tensor(T_w_from_cam[:, :3, 3].copy(), dtype=torch.float32)
+    heights = torch.as_tensor(corrected.height_prior(tracks.ids), dtype=torch.float64) if corrected else None
+    path = torch.as_tensor(T_w_from_cam[:, :3, 3].copy())
     metric = bool(slam.verdict_scores.get("metric"))  # a known camera in metres
     moving = slam.verdict == "full" and not metric
     locked = corrected.ground if corrected else None
     underfoot = partial(points_underfoot, slam, points, evidence) if moving else None
 
     def placed(scale, outlines=None):
-        return Placement(energy, from_people(body, T_w_from_cam[:, :3, :3], model), path, scale, locked, underfoot, outlines)
+        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, underfoot, outlines)
 
     if moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
@@ -98,19 +90,20 @@ def run(
         placement = sized(scale, placed, report)
     else:
         placement = placed(start.scale if start is not None else 1.0, Outlines(masks, tracks.ids, tracks.visible, model) if masks else None)
-    for index, turn in enumerate(ROUNDS):
-        tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * STEPS, "Placing people"), index * STEPS)
-        placement.improve(*turn, steps=STEPS, tick=tick)
-    bodies, centre = placement.bodies, placement.centre()
+    with threads(1):
+        for index, turn in enumerate(ROUNDS):
+            tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * STEPS, "Placing people"), index * STEPS)
+            placement.improve(*turn, steps=STEPS, tick=tick)
+    bodies, centre = placement.state.bodies, placement.centre()
     ground, contact = placement.ground(report)
     people = to_people(bodies, evidence, tracks, centre)
     first = int(np.flatnonzero(tracks.visible[0])[0])
-    origin = (bodies.root.detach()[0, first] + centre[first]).numpy()
-    pelvis = model.rest(bodies.betas.detach())[0][:, 0].double().numpy()
+    origin = (bodies.root[0, first] + centre[first]).numpy()
+    pelvis = model.rest(bodies.betas)[0][:, 0].numpy()
     world = in_world(people, pelvis, points, camera, placement.scale, ground, origin, contact)
     if masks:
         height, width = masks(0).shape
-        _, _, vertices = posed(world.people, model)
+        _, _, vertices = posed(world.people, given)
         world.people.visible = in_sight(tracks.visible, vertices, model.faces.numpy(), world.camera, width, height, fps)
         for person, count in zip(people.ids, (world.people.visible & ~tracks.visible).sum(1)):
             if count:
@@ -125,27 +118,30 @@ def sized(guess: float, placed, report) -> Placement:
     nobody walks. A few about the guess are tried in short, and further ones as long as an end is best; the best and its neighbours are
     tried to the end, and the bottom of the parabola through their costs is taken. placed: scale -> Placement.
     """
-    tries = []
+    asked = [len(SCALES) + 3]
 
-    def attempt(at, scale):
-        report.progress(len(tries), max(len(SCALES), len(tries) + 1) + 3, "Measuring the camera's path by the people")
-        tries.insert(at, placed(scale))
-        for turn in ROUNDS[:ROUNDS_TRIED]:
-            tries[at].improve(*turn, steps=STEPS_TRIED)
+    def improved(trials, rounds, steps, done):
+        """Both cores: a trial each."""
 
-    for index, factor in enumerate(SCALES):
-        attempt(index, guess * factor)
+        def improve(trial):
+            with threads(1):  # each thread has a count of its own
+                for turn in rounds:
+                    trial.improve(*turn, steps=steps)
+            return trial
+
+        with ThreadPoolExecutor(2) as pool:
+            for index, _ in enumerate(pool.map(improve, trials)):
+                report.progress(done + index, asked[0], "Measuring the camera's path by the people")
+        return trials
+
+    tries = improved([placed(guess * factor) for factor in SCALES], ROUNDS[:ROUNDS_TRIED], STEPS_TRIED, 0)
     while (least := int(np.argmin([trial.cost for trial in tries]))) in (0, len(tries) - 1) and len(tries) < MOST_TRIED:
-        if least == 0:
-            attempt(0, tries[0].scale / SCALE_STEP)
-        else:
-            attempt(len(tries), tries[-1].scale * SCALE_STEP)
+        scale = tries[0].scale / SCALE_STEP if least == 0 else tries[-1].scale * SCALE_STEP
+        asked[0] += 1
+        further = improved([placed(scale)], ROUNDS[:ROUNDS_TRIED], STEPS_TRIED, len(tries))
+        tries = further + tries if least == 0 else tries + further
     middle = min(max(least, 1), len(tries) - 2)
-    near = tries[middle - 1 : middle + 2]
-    for index, trial in enumerate(near):
-        report.progress(len(tries) + index, len(tries) + 3, "Measuring the camera's path by the people")
-        for turn in ROUNDS[ROUNDS_TRIED:]:
-            trial.improve(*turn, steps=STEPS_REFINED)
+    near = improved(tries[middle - 1 : middle + 2], ROUNDS[ROUNDS_TRIED:], STEPS_REFINED, len(tries))
     costs, logs = [trial.cost for trial in near], np.log([trial.scale for trial in near])
     best = near[int(np.argmin(costs))]
     a, b, _ = np.polyfit(logs, costs, 2)
@@ -157,95 +153,91 @@ def sized(guess: float, placed, report) -> Placement:
 class Placement:
     """People, ground and the scale of the camera's path, sought together. In W."""
 
-    def __init__(self, energy: Energy, bodies: Bodies, path, scale: float, locked, underfoot, outlines=None):
-        """path: (T, 3) camera centres in SLAM's unit. locked: the artist's ground (up, height), or None.
+    def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, underfoot, outlines=None):
+        """heights: (P,) m that the artist gave, NaN where none; or None. path: (T, 3) camera centres in SLAM's unit.
 
-        underfoot: (feet, contact, centre) -> see terms.points_underfoot; None where they have no scale.
+        locked: the artist's ground (up, height), or None.
+        underfoot: (feet, contact, centre) -> see contacts.points_underfoot; None where they have no scale.
         outlines: Outlines, or None.
         """
-        self.energy, self.evidence, self.bodies, self.path, self.underfoot = energy, energy.evidence, bodies, path, underfoot
-        with torch.no_grad():
-            _, _, keypoints, _ = bodies.pose(scale * path)
-        self.outlines = outlines
+        self.evidence, self.prior, self.heights = evidence, prior, heights
+        self.path, self.underfoot, self.outlines, self.scale = path, underfoot, outlines, scale
         self.locked = locked is not None
-        ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, self.evidence)
-        self.up0 = torch.as_tensor(ground.up, dtype=torch.float32)
-        self.basis = torch.as_tensor(_orthogonal(ground.up), dtype=torch.float32)
-        self.tilt = torch.zeros(2, requires_grad=True)
-        self.height = torch.tensor(float(ground.height), requires_grad=True)
-        self.scale = scale
-        self.blind = float((self.evidence.span & ~seen_feet(self.evidence).any(-1)).sum())  # bodies that tell up by their trunks alone
-        self.cost = np.inf  # of the last round: its loss, less what those are worth who stand
+        keypoints = bodies.posed().keypoints + self.centre()[:, None]
+        ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence)
+        tensor = partial(torch.as_tensor, dtype=torch.float64)
+        plane = terms_of_ground.Ground(
+            tensor(ground.up), tensor(_orthogonal(ground.up)), torch.zeros(2, dtype=torch.float64), tensor(ground.height), self.locked
+        )
+        self.state = State(bodies, plane)
+        self.blind = float((evidence.span & ~seen_feet(evidence).any(-1)).sum())  # bodies that tell up by their trunks alone
+        self.cost = np.inf  # of the last round, less what those are worth who stand
 
     def centre(self):
         return self.scale * self.path
 
-    def up(self):
-        up = self.up0 + self.tilt @ self.basis
-        return up / up.norm()
+    def standing(self, along=1.0, gate=ON_GROUND):
+        """Feet (P, T, 4, 3) in W, and how likely each stands (P, T, 4)."""
+        posed, centre, plane = self.state.bodies.posed(), self.centre(), self.state.ground
+        keypoints = posed.keypoints + centre[:, None]
+        likely = contacts(posed.joints + centre[:, None], keypoints, plane.up(), plane.height, self.evidence, centre, along, gate)
+        return keypoints[:, :, FEET], likely
+
+    def lower(self, feet):
+        """Put the ground under the lowest feet (P, T, 4, 3), however it is tilted."""
+        plane = self.state.ground
+        self.state = dataclasses.replace(self.state, ground=dataclasses.replace(plane, height=_lowest(feet, plane.up(), self.evidence)))
 
     def improve(self, along, gate, cut, steps, tick=lambda i: None):
         """One round: contacts as they seem now, then everything under them. along, gate, cut: see ROUNDS."""
-        with torch.no_grad():
-            centre = self.centre()
-            _, joints, keypoints, _ = self.bodies.pose(centre)
-            feet = keypoints[:, :, FEET]
-            contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, centre, along, gate)
-            if float(contact.sum()) <= 3 and not self.locked:
-                # nothing ties the ground to anybody: it stays under the lowest feet, however it was tilted
-                self.height.copy_(_lowest(feet, self.up(), self.evidence))
-                contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, centre, along, gate)
-            pairs = self.outlines.match(self.bodies, centre, self.evidence) if self.outlines else None
-            floor = torch.as_tensor(self.underfoot(feet, contact, centre) if self.underfoot else np.zeros((0, 2, 3)), dtype=torch.float32)
-        parameters = self.bodies.parameters() + ([] if self.locked else [self.tilt, self.height])
-        closure = partial(self.loss, contact, cut, floor, pairs)
-        minimise(parameters, closure, steps, tick)
-        with torch.no_grad():
-            self.cost = float(closure() - STANDS * contact.amax(-1).sum())
+        feet, contact = self.standing(along, gate)
+        if float(contact.sum()) <= 3 and not self.locked:
+            self.lower(feet)  # nothing ties the ground to anybody
+            feet, contact = self.standing(along, gate)
+        pairs = self.outlines.match(self.state.bodies.posed(), self.evidence) if self.outlines else None
+        floor = torch.as_tensor(self.underfoot(feet, contact, self.centre()) if self.underfoot else np.zeros((0, 2, 3)))
+        terms = partial(self.terms, contact, cut, floor, pairs)
+        self.state, cost = minimise(self.state, terms, steps, tick)
+        self.cost = cost - STANDS * float(contact.amax(-1).sum())
 
-    def loss(self, contact, cut, floor, pairs):
-        bodies, evidence, up, height = self.bodies, self.evidence, self.up(), self.height
-        total, bones, joints, keypoints = self.energy(bodies, self.centre())
-        feet = keypoints[:, :, FEET]
-        level = evidence.R_w_from_cam[:, :, 0]  # the camera's x axis in W
-        if pairs is not None:
-            total = total + self.outlines.term(pairs, bodies, bones, self.centre(), evidence)
-        return (
-            total
-            + contact_terms(feet, contact, up, height, bodies.size(), evidence, cut)
-            + ball_term(joints, bodies, up, height, evidence)
-            + heading_term(joints, bodies.forward(), up, evidence)
-            + bust_term(joints, up, evidence)
-            + course_term(joints[:, :, 0], contact, bodies.size(), evidence)
-            + balance_term(joints, feet, up, evidence)
-            + floor_term(floor, self.scale, up, height)
-            + robust((level @ up) ** 2 / SIGMA_ROLL**2).mean() * 3
-            + (self.tilt**2).sum() / SIGMA_UP**2 * (1 + self.blind)
-        )
+    def terms(self, contact, cut, floor, pairs, state, posed, moves):
+        evidence, plane, centre = self.evidence, state.ground, self.centre()
+        on = terms_of_ground
+        terms = [
+            *always(evidence, self.prior, self.heights, posed, moves, centre),
+            *on.stand(evidence, posed, moves, centre, plane, contact, cut),
+            on.balls(evidence, posed, moves, centre, plane),
+            on.heading(evidence, posed, moves, centre, plane),
+            on.upright(evidence, posed, moves, plane),
+            motion.course(evidence, posed, moves, centre, contact),
+            on.balance(evidence, posed, moves, plane),
+            on.floor(floor, self.scale, plane),
+            on.level(evidence, plane),
+            on.tilt(plane, 1 + self.blind),
+            outline(evidence, pairs, self.outlines.skin, posed, moves) if pairs is not None else None,
+        ]
+        return [term for term in terms if term is not None]
 
     def ground(self, report):
         """The ground as it came out, and who touches it (P, T, 4)."""
-        with torch.no_grad():
-            _, joints, keypoints, _ = self.bodies.pose(self.centre())
-            contact = contacts(joints, keypoints, self.up(), self.height, self.evidence, self.centre())
-            source = "locked" if self.locked else "contacts" if float((contact * seen_feet(self.evidence)).sum()) > 3 else "bodies"
-            if source == "bodies":
-                self.height.copy_(_lowest(keypoints[:, :, FEET], self.up(), self.evidence))
-                report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
-            return Ground(self.up().numpy().astype(float), float(self.height), source), contact.numpy()
+        feet, contact = self.standing()
+        source = "locked" if self.locked else "contacts" if float((contact * seen_feet(self.evidence)).sum()) > 3 else "bodies"
+        if source == "bodies":
+            self.lower(feet)
+            report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
+        plane = self.state.ground
+        return Ground(plane.up().numpy(), float(plane.height), source), contact.numpy()
 
 
 def from_people(people: People, R_w_from_cam, model) -> Bodies:
-    """S_c as variables, for cameras turned R_w_from_cam (T, 3, 3)."""
-    dtype = torch.float32
+    """S_c as variables, for cameras turned R_w_from_cam (T, 3, 3). model: in float64."""
     P, T = people.visible.shape
     R = Rotation.from_rotvec(people.global_orient.reshape(-1, 3)).as_matrix().reshape(P, T, 3, 3)
-    betas = torch.as_tensor(people.betas, dtype=dtype)
-    rest, _ = model.rest(betas)
-    root = people.trans + rest[:, None, 0].numpy()
+    betas = torch.as_tensor(people.betas)
+    root = people.trans + model.rest(betas)[0][:, None, 0].numpy()
     return Bodies(
-        model, betas, torch.as_tensor(R_w_from_cam @ R, dtype=dtype), torch.as_tensor(people.body_pose, dtype=dtype),
-        torch.as_tensor(np.einsum("tij,ptj->pti", R_w_from_cam, root), dtype=dtype),
+        model, betas, torch.as_tensor(R_w_from_cam @ R), torch.as_tensor(people.body_pose),
+        torch.as_tensor(np.einsum("tij,ptj->pti", R_w_from_cam, root)),
     )  # fmt: skip
 
 
@@ -253,7 +245,7 @@ def seen_from(camera: Camera, people: People, model) -> People:
     """S_w of a camera in camera coordinates: what S_c has become."""
     T = camera.T_world_from_cam
     P, frames = people.visible.shape
-    pelvis = model.rest(torch.as_tensor(people.betas, dtype=torch.float32))[0][:, None, 0].double().numpy()
+    pelvis = model.rest(torch.as_tensor(people.betas, dtype=model.dtype))[0][:, None, 0].numpy()
     turn = Rotation.from_matrix(np.tile(np.swapaxes(T[:, :3, :3], 1, 2), (P, 1, 1)))
     root = (people.trans + pelvis - T[:, :3, 3]).reshape(-1, 3)
     orient = (turn * Rotation.from_rotvec(people.global_orient.reshape(-1, 3))).as_rotvec().reshape(P, frames, 3)
@@ -275,7 +267,7 @@ def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bo
     the root stands in, as people move slowly beside cameras. Returns the scale and whether feet decided it.
     """
     with torch.no_grad():
-        _, _, keypoints, _ = bodies.pose(torch.zeros_like(path))  # about the camera's centre
+        keypoints = bodies.posed().keypoints  # about the camera's centre
         seen = evidence.confidence[..., [15, 16]] > 0.3
         ankles = keypoints[..., [15, 16], :]
         ankles = torch.where(seen[..., None], ankles, torch.nan)

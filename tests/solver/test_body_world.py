@@ -6,9 +6,10 @@ import torch
 
 from solver.body import body
 from solver.body.model import BodyModel
+from solver.bundle.ground import FEET
 from solver.frames import apply, fit_similarity, invert
 from solver.protocol import Reporter
-from solver.world import terms, world
+from solver.world import world
 from tests.synthetic import FPS, shot
 
 MODEL = BodyModel.load()
@@ -45,7 +46,7 @@ def test_metric_world(move):
     assert np.linalg.norm(size * joints @ R.T + t - joints_true, axis=-1).mean() < 0.08
     assert np.linalg.norm(size * centres @ R.T + t - true_centres, axis=-1).mean() < 0.1  # of a way of 2.5 m
     assert np.rad2deg(np.arccos(np.clip(R[2, 2], -1, 1))) < 2  # gravity
-    feet = world.posed(solved.people, MODEL)[1][0][:, terms.FEET, 2]
+    feet = world.posed(solved.people, MODEL)[1][0][:, FEET, 2]
     assert np.abs(feet.min(1)).max() < 0.03  # the ground is at z = 0
     assert solved.ground_source == "contacts" and report.warnings == []
 
