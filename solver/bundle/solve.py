@@ -25,7 +25,7 @@ GROUND = 3
 CG_STEPS, CG_TOLERANCE = 30, 1e-2
 DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-8, 1e4
 RIDGE = 1e-6  # of the mean diagonal: frames outside of a person's span hang on nothing
-MOST_REJECTED = 6  # steps in a row
+MOST_REJECTED = 7  # steps in a row, each damped ten times as much as the one before
 
 
 @dataclass
@@ -59,28 +59,28 @@ def minimise(state: State, terms: Callable, steps: int, tick=lambda i: None, sha
     """Levenberg-Marquardt from `state`. Returns the best state and its cost.
 
     terms: (state, posed, moves or None) -> list of Rows, Shared and Far; with moves, their derivatives too.
-    tick(i) is called before each step; it may raise to stop. shapes: whether shapes may change. Ends where a step gains less than `tolerance` of the cost.
+    steps: at most, those not counted that gain nothing. tick(i) is called before each; it may raise to stop. shapes: whether shapes may change. Ends where a step gains less than `tolerance` of the cost.
     """
     posed = state.bodies.posed()
     least = cost(terms(state, posed, None))
-    damping, rejected, equations = DAMPING, 0, None
+    damping = DAMPING
     for index in range(steps):
         tick(index)
-        if equations is None:
-            equations = Equations(terms(state, posed, Moves(posed)), state, shapes)
-        step = equations.solve(damping)
-        trial = state.moved(*step) if step is not None else None
-        if trial is not None:
-            posed_trial = trial.bodies.posed()
-            value = cost(terms(trial, posed_trial, None))
-        if trial is None or not value < least:
-            damping, rejected = max(damping * 10, LEAST_DAMPING * 10), rejected + 1
-            if rejected > MOST_REJECTED or damping > MOST_DAMPING:
-                break
-            continue
+        equations = Equations(terms(state, posed, Moves(posed)), state, shapes)
+        for _ in range(MOST_REJECTED):
+            step = equations.solve(damping)
+            if step is not None:
+                trial = state.moved(*step)
+                posed_trial = trial.bodies.posed()
+                value = cost(terms(trial, posed_trial, None))
+                if value < least:
+                    break
+            damping = min(10 * damping, MOST_DAMPING)
+        else:
+            break
         gain = (least - value) / max(abs(least), 1e-12)
-        state, posed, least, equations = trial, posed_trial, value, None
-        damping, rejected = max(damping / 10, LEAST_DAMPING), 0
+        state, posed, least = trial, posed_trial, value
+        damping = max(damping / 10, LEAST_DAMPING)
         if gain < tolerance:
             break
     return state, least

@@ -59,13 +59,13 @@ def test_a_body_moves_into_its_mask(turn, shift):
     start = bodies
 
     def held(posed, moves):
-        """Nobody turns as a whole, and a radian of a joint costs one."""
+        """Nobody turns as a whole, and a third of a radian of a joint costs one."""
         turn = roma.rotmat_to_rotvec(posed.bodies.R_root @ UPSIDE.T)
-        r = torch.cat([1e3 * turn, (posed.bodies.body_pose - start.body_pose).flatten(2)], -1)[:, :, None]
+        r = torch.cat([1e3 * turn, 3 * (posed.bodies.body_pose - start.body_pose).flatten(2)], -1)[:, :, None]
         rows = Rows("held", r, torch.ones(1, 1, 1, dtype=torch.float64), plain())
         if moves:
-            by = torch.eye(75, dtype=torch.float64)[:72].clone()
-            by[:3] *= 1e3
+            by = 3 * torch.eye(75, dtype=torch.float64)[:72]
+            by[:3] *= 1e3 / 3
             rows.by = {0: by.expand(1, 1, 72, 75)}
         return rows
 
