@@ -23,7 +23,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 3, "body": 9, "world_start": 15, "film": 4, "world": 15, "plate": 2, "report": 2}
+STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 3, "body": 9, "world_start": 16, "film": 4, "world": 16, "plate": 2, "report": 2}
 
 
 class Run:
@@ -168,8 +168,10 @@ class Run:
     def _world(self, shot, tracks, slam, body, model) -> World:
         from .world import world
 
-        # No outlines yet: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
-        return world.run(tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), None, self.report, corrected=self.corrections)
+        # Without outlines: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
+        return world.run(
+            tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections
+        )
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
         from .film import stage as film

@@ -107,6 +107,7 @@ class World:
     contact: np.ndarray  # (P, T, 4) 0..1: left heel, left toe, right heel, right toe on the ground
     ground_source: str  # "contacts" | "bodies" | "camera"
     T_world_from_slam: np.ndarray  # (4, 4) rigid part; world = T_world_from_slam (scale x slam)
+    sigma: dict = field(default_factory=dict)  # one sigma each: size, up_deg, ground_m, heights_m, lens (world.Placement.uncertainty)
 
 
 @dataclass
@@ -179,6 +180,6 @@ def _build(cls, prefix, arrays, meta):
             values[f.name] = _build(nested, name + ".", arrays, meta)
         elif name in arrays:
             values[f.name] = arrays[name]
-        else:
-            values[f.name] = meta[name]
+        elif name in meta or f.default_factory is dataclasses.MISSING:
+            values[f.name] = meta[name]  # a field with a default may be younger than the file
     return cls(**values)

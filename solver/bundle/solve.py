@@ -225,6 +225,11 @@ class Equations:
         pick = torch.from_numpy
         return pick(x[:n]).view(self.P, self.T, PER_FRAME), pick(x[n:-GROUND]).view(self.P, SHAPE), pick(x[-GROUND:])
 
+    def covariance(self):
+        """Of shapes and ground (P*10 + 3, P*10 + 3), everything else marginalised; terms that reach far are left out."""
+        S = Factor(self, 0.0).S
+        return linalg.cho_solve(S, np.eye(len(S[0])))
+
     def _conjugate_gradients(self, factor, b):
         x, r = np.zeros_like(b), b.copy()
         z = factor.solve(r)

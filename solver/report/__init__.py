@@ -13,6 +13,7 @@ from ..frames import focal_mm_from_px
 from ..protocol import Reporter
 from ..raster import instance_mask
 from ..records import Film, Shot, Slam, Tracks, World, save_text
+from ..world.behind import share_in_front
 from . import measure
 from .drawing import Cast
 from .lights import lights, verdict
@@ -47,7 +48,7 @@ def run(
         if index in sample:
             sampled.add(mask, drawn)
             sampled_start.add(mask, start_mask(before, index, shot))
-    numbers, errors = _numbers(take_dir, shot, tracks, slam, film, before, after, state, masks)
+    numbers, errors = _numbers(take_dir, shot, tracks, slam, film, world, before, after, state, masks)
     numbers.update(silhouettes.result())
     numbers["compared_frames"] = {"frames": sorted(sample), "start": sampled_start.result(), "final": sampled.result()}
     card = lights(numbers)
@@ -69,7 +70,7 @@ def start_mask(cast: Cast, index: int, shot: Shot) -> np.ndarray:
     return instance_mask(vertices, cast.faces, ids, T, K, shot.width, shot.height)
 
 
-def _numbers(take_dir, shot, tracks, slam, film, before, after, state, masks):
+def _numbers(take_dir, shot, tracks, slam, film, world, before, after, state, masks):
     """What report.json says, without silhouettes; and joint errors per frame before and after, (T,) px."""
     fps = float(Fraction(shot.fps))
     errors = {}
@@ -110,12 +111,28 @@ def _numbers(take_dir, shot, tracks, slam, film, before, after, state, masks):
             "heldout_start": film.heldout_start,
             "heldout_final": film.heldout_final,
         },
+        "world": _world(slam, world, after, masks),
         "plate": _plate(take_dir, shot, masks),
         "stages": {name: stage.get("seconds", 0.0) for name, stage in state.get("stages", {}).items() if stage.get("seconds")},
         "warnings": list(state.get("warnings", [])),
     }
     per_frame = {name: measure.weighted_mean(e, axis=(0, 2)) for name, e in errors.items()}
     return numbers, per_frame
+
+
+def _world(slam, world, cast, masks) -> dict:
+    """What stands behind the picture: sigmas of the solve, and what the picture lets one check of it."""
+    people = cast.people
+    floats, sinks = measure.standing_height_m(cast.keypoints, people.visible)
+    depth = slam.verdict == "full"  # elsewhere background points have none
+    return {
+        "sigma": world.sigma,
+        "hidden_in_front": share_in_front(world.points_world, cast.camera, masks, people, cast.joints) if depth else None,
+        "float_m": floats,
+        "sink_m": sinks,
+        "roll_deg": measure.roll_deg(cast.camera),
+        "unseen_knees_deg": measure.unseen_knee_bend_deg(people.body_pose, people.joint_confidence, people.visible),
+    }
 
 
 def _number(value) -> float | None:

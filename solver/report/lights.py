@@ -85,6 +85,47 @@ def lights(numbers: dict) -> list[Light]:
         "The focal length is measured roughly; depth may be stretched. Type the lens in if you know it.",
         "The shot does not show which lens took it; this is a guess. Type the lens in if you know it.",
     )  # fmt: skip
+    world = numbers["world"]
+    size = world["sigma"].get("size")
+    add(
+        "Size of the world", size, f"± {100 * (size or 0):.0f} %", _grade(size, 0.08, 0.15),
+        "Metres are right to what people's heights tell; give a height or a distance for more.",
+        "Metres are rough. Give somebody's height, or the lens, and solve again.",
+        "Nothing in the shot tells its size well: metres are a guess. Give a height or the lens.",
+        "There is nobody to measure the world by.",
+    )  # fmt: skip
+    front = world["hidden_in_front"]
+    add(
+        "Background behind people", front, f"{100 * (front or 0):.0f} % in front", _grade(front, 0.05, 0.2),
+        "What people hide lies behind them.",
+        "Some of the background that people hide was solved in front of them; depth is rough there.",
+        "The background was solved in front of the people who hide it: the size of the camera's path is wrong.",
+        "The camera does not travel, or nobody hides a followed point.",
+    )  # fmt: skip
+    floats, sinks = world["float_m"], world["sink_m"]
+    off = None if floats is None else max(floats, sinks)
+    add(
+        "People on the ground", off, f"{100 * (off or 0):.0f} cm off", _grade(off, 0.05, 0.15),
+        "The lowest feet are on the ground.",
+        "Somebody hovers over the ground or sinks into it for much of the shot; who jumps, sits or stands higher does so rightly.",
+        "Somebody is far above or below the ground: look at the side view before you place them in a scene.",
+        "There are no people.",
+    )  # fmt: skip
+    roll = world["roll_deg"]
+    add(
+        "Camera level", roll, f"{roll:.0f}° rolled", _grade(roll, 3, 8),
+        "The horizon is level, as in most films.",
+        "The camera leans to a side; if it was level in truth, up is wrong by as much.",
+        "The camera leans far to a side: unless it was tilted on purpose, up is wrong.",
+    )  # fmt: skip
+    knees = world["unseen_knees_deg"]
+    add(
+        "Unseen legs", knees, f"knees bent by {knees or 0:.0f}°", _grade(knees, 35, 60),
+        "Legs out of the picture stand or walk as legs do.",
+        "Legs out of the picture are bent more than people mostly bend them; they are a guess.",
+        "Legs out of the picture squat or fold: they are a wrong guess, and the person's height over the ground with them.",
+        "All legs are in the picture.",
+    )  # fmt: skip
     plate = numbers["plate"]
     guess = plate["unseen_share_of_hidden"] if plate else None
     add(

@@ -9,6 +9,7 @@ from ..records import Camera, Tracks
 from ..skeleton import COCO_JOINTS
 
 REFERENCE_WIDTH = 1920  # joint errors are also given as if the film were this wide
+UNSEEN = 0.3  # a joint's confidence below which it is imagined
 FEET = (17, 19, 18, 20)  # keypoints of World.contact's columns: left heel, left toe, right heel, right toe
 
 
@@ -99,3 +100,29 @@ def turn_deg(camera: Camera) -> float:
     R = camera.T_world_from_cam[:, :3, :3]
     cosine = (np.einsum("tij,tij->t", R[1:], R[:-1]) - 1) / 2
     return float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))).sum())
+
+
+def standing_height_m(keypoints_world, visible) -> tuple[float | None, float | None]:
+    """How far people float and sink: of each person the median over frames of the lowest foot point's height where it is over the ground,
+    and the height that a tenth of the frames lie below where it is under it; of the worst person, m. None where nobody is."""
+    floats, sinks = [], []
+    for lowest, seen in zip(keypoints_world[:, :, list(FEET), 2].min(-1), visible):
+        if seen.any():
+            floats.append(max(float(np.median(lowest[seen])), 0.0))
+            sinks.append(max(-float(np.quantile(lowest[seen], 0.1)), 0.0))
+    return (max(floats), max(sinks)) if floats else (None, None)
+
+
+def roll_deg(camera: Camera) -> float:
+    """Mean angle between the picture's horizontal and the ground, degrees."""
+    return float(np.rad2deg(np.arcsin(np.clip(np.abs(camera.T_world_from_cam[:, 2, 0]), 0, 1))).mean())
+
+
+def unseen_knee_bend_deg(body_pose, joint_confidence, visible) -> float | None:
+    """Mean bend of knees whose ankles nobody sees, degrees; None where all are seen.
+
+    body_pose (P, T, 23, 3) rotvec, joint_confidence (P, T, 24) 0..1.
+    """
+    bend = np.rad2deg(np.linalg.norm(body_pose[:, :, [3, 4]], axis=-1))
+    unseen = visible[..., None] & (joint_confidence[:, :, [7, 8]] < UNSEEN)
+    return float(bend[unseen].mean()) if unseen.any() else None

@@ -167,12 +167,18 @@ def _table(n, world):
         ("Camera", MOVEMENTS.get(c["movement"], c["movement"]), USED.get(c["used"], c["used"])),
         ("Camera path", f"{c['path_m']:.2f} m", f"turns by {c['turn_deg']:.1f}° in all"),
         ("Lens", lens, f"on a 36 mm sensor, ± {100 * c['focal_sigma']:.0f} %, {LENS_SOURCES.get(c['focal_source'], c['focal_source'])}"),
+        ("Size of the world", _percent(n["world"]["sigma"].get("size")), "one sigma: people's heights, the lens and the path's size"),
+        ("Up", _say(n["world"]["sigma"].get("up_deg"), "± {:.1f}°"), f"camera rolled by {n['world']['roll_deg']:.1f}° on the mean"),
         ("Ground", GROUNDS.get(world.ground_source, world.ground_source), "what tells where it is"),
     ]
     for person in n["people"]:
         rows.append((f"Person {person['id']}", f"{person['frames']} frames", _say(person["joint_error_px_1920"], "joints {:.1f} px off at 1920")))
     body = "".join(f'<tr><td>{escape(a)}</td><td class="n">{escape(b)}</td><td class="soft">{escape(d)}</td></tr>' for a, b, d in rows)
     return f'<h2>Numbers</h2><div class="card scroll"><table>{body}</table></div>'
+
+
+def _percent(share):
+    return "–" if share is None else f"± {100 * share:.0f} %"
 
 
 def _say(value, text):

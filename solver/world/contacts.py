@@ -52,10 +52,10 @@ def seen_feet(evidence):
     return torch.maximum(evidence.confidence[..., FEET], evidence.confidence[..., [15, 15, 16, 16]]) > 0.1
 
 
-def points_underfoot(slam: Slam, points, evidence, feet, contact, centre) -> np.ndarray:
+def points_underfoot(slam: Slam, points, off, evidence, feet, contact, centre) -> np.ndarray:
     """Background points that the picture shows around standing feet: most of them lie on the ground.
 
-    Returns (n, 2, 3), in SLAM's frame and unit: each point, and how far off it may be (one sigma along its ray).
+    off: (N, 3), see uncertain. Returns (n, 2, 3), in SLAM's frame and unit: each point, and how far off it may be (one sigma along its ray).
     """
     cam = to_camera(feet, evidence.R_w_from_cam, centre)
     xy, metres_per_px = pixels(cam, evidence.K).numpy(), evidence.metres_per_px.numpy()
@@ -64,10 +64,10 @@ def points_underfoot(slam: Slam, points, evidence, feet, contact, centre) -> np.
         seen = slam.obs_frame == t
         offset = (slam.obs_xy[seen] - xy[p, t, foot]) * metres_per_px[p, t]
         near[slam.obs_point[seen][(np.abs(offset[:, 0]) < 0.8) & (offset[:, 1] > -0.05) & (offset[:, 1] < 0.4)]] = True
-    return np.stack([points, _off(slam, points, evidence.K.numpy())], 1)[near]
+    return np.stack([points, off], 1)[near]
 
 
-def _off(slam: Slam, points, K) -> np.ndarray:
+def uncertain(slam: Slam, points, K) -> np.ndarray:
     """How far points (N, 3) may be off along their mean ray (N, 3): the wider apart the rays that met there, the less."""
     to = points[slam.obs_point] - slam.camera.T_world_from_cam[slam.obs_frame, :3, 3]
     far = np.linalg.norm(to, axis=1, keepdims=True)

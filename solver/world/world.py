@@ -19,15 +19,17 @@ from ..body.body import always, set_scale, to_people
 from ..body.fit import Evidence
 from ..body.prior import PosePrior
 from ..bundle import ground as terms_of_ground
-from ..bundle import motion
-from ..bundle.bodies import Bodies
+from ..bundle import motion, pose
+from ..bundle.bodies import Bodies, Moves
 from ..bundle.ground import FEET
 from ..bundle.outline import outline
-from ..bundle.solve import State, minimise, threads
+from ..bundle.picture import in_camera
+from ..bundle.solve import Equations, State, minimise, threads
 from ..frames import compose, invert
 from ..protocol import Reporter
 from ..records import Camera, People, Slam, Tracks, World
-from .contacts import ON_GROUND, contacts, points_underfoot, seen_feet
+from . import behind
+from .contacts import ON_GROUND, contacts, points_underfoot, seen_feet, uncertain
 from .outline import Outlines
 from .sight import in_sight
 
@@ -40,6 +42,10 @@ STEPS = 6  # of Gauss-Newton in a round, at most
 ROUNDS_TRIED, STEPS_TRIED, STEPS_REFINED = 3, 2, 3  # of a scale of the camera's path
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
 SCALE_STEP, MOST_TRIED = 1.12, 20  # beyond these
+SPREAD_OF_SCALES = 0.3  # one sigma of a log scale of which nothing tells
+SIGMA_UNDER = 0.1  # m that the ground may lie lower elsewhere
+SPREAD_OF_HEIGHTS = 0.055  # of grown people about their mean
+SIZE_BIAS = UP_BIAS = 1.0
 
 
 @dataclass
@@ -59,7 +65,7 @@ def run(
 
     camera:  in SLAM's frame and unit: the start camera, or C* brought back there.
     points:  (N, 3) static background points in the same frame.
-    masks:   index -> (H, W) instance mask of the video, whose outlines then count too; or None.
+    masks:   index -> (H, W) instance mask of the video, or None. What they hide lies behind them; in the second call their outlines count.
     start:   the world of the first call; the second goes on from its people.
     corrected: solver.corrections.Corrections, or None: given heights, a locked ground.
     """
@@ -78,18 +84,22 @@ def run(
     metric = bool(slam.verdict_scores.get("metric"))  # a known camera in metres
     moving = slam.verdict == "full" and not metric
     locked = corrected.ground if corrected else None
-    underfoot = partial(points_underfoot, slam, points, evidence) if moving else None
+    background = Background(slam, points, camera, evidence, masks, tracks) if moving else None
 
     def placed(scale, outlines=None):
-        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, underfoot, outlines)
+        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines)
 
+    size_sigma = 0.0
     if moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
         if not certain:
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
-        placement = sized(scale, placed, report)
+        placement, size_sigma = sized(max(scale, background.least_scale(bodies)), placed, report)
+    elif start is None:
+        placement = placed(1.0)
     else:
-        placement = placed(start.scale if start is not None else 1.0, Outlines(masks, tracks.ids, tracks.visible, model) if masks else None)
+        placement = placed(start.scale, Outlines(masks, tracks.ids, tracks.visible, model) if masks else None)
+        size_sigma = start.sigma.get("path", 0.0)
     with threads(1):
         for index, turn in enumerate(ROUNDS):
             tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * STEPS, "Placing people"), index * STEPS)
@@ -101,7 +111,8 @@ def run(
     origin = (bodies.root[0, first] + centre[first]).numpy()
     pelvis = model.rest(bodies.betas)[0][:, 0].numpy()
     world = in_world(people, pelvis, points, camera, placement.scale, ground, origin, contact)
-    if masks:
+    world.sigma = placement.uncertainty(size_sigma, slam.focal_sigma, metric, tracks.ids)
+    if masks and start is not None:
         height, width = masks(0).shape
         _, _, vertices = posed(world.people, given)
         world.people.visible = in_sight(tracks.visible, vertices, model.faces.numpy(), world.camera, width, height, fps)
@@ -111,12 +122,14 @@ def run(
     return world
 
 
-def sized(guess: float, placed, report) -> Placement:
+def sized(guess: float, placed, report) -> tuple[Placement, float]:
     """People placed at the scale of the camera's path that costs least.
 
     It is tried, and no variable of the fit: contacts are found at a scale and then hold it, and those that are none shrink it until
     nobody walks. A few about the guess are tried in short, and further ones as long as an end is best; the best and its neighbours are
     tried to the end, and the bottom of the parabola through their costs is taken. placed: scale -> Placement.
+
+    Returns the placement, and one sigma of the log scale by the parabola.
     """
     asked = [len(SCALES) + 3]
 
@@ -147,21 +160,21 @@ def sized(guess: float, placed, report) -> Placement:
     a, b, _ = np.polyfit(logs, costs, 2)
     if a > 0:
         best.scale = float(np.exp(np.clip(-b / (2 * a), logs[0], logs[2])))
-    return best
+    return best, SIZE_BIAS / np.sqrt(a) if a > 0 else SPREAD_OF_SCALES
 
 
 class Placement:
     """People, ground and the scale of the camera's path, sought together. In W."""
 
-    def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, underfoot, outlines=None):
+    def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, background, outlines=None):
         """heights: (P,) m that the artist gave, NaN where none; or None. path: (T, 3) camera centres in SLAM's unit.
 
         locked: the artist's ground (up, height), or None.
-        underfoot: (feet, contact, centre) -> see contacts.points_underfoot; None where they have no scale.
+        background: Background, or None where it has no depth.
         outlines: Outlines, or None.
         """
         self.evidence, self.prior, self.heights = evidence, prior, heights
-        self.path, self.underfoot, self.outlines, self.scale = path, underfoot, outlines, scale
+        self.path, self.background, self.outlines, self.scale = path, background, outlines, scale
         self.locked = locked is not None
         keypoints = bodies.posed().keypoints + self.centre()[:, None]
         ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence)
@@ -195,10 +208,12 @@ class Placement:
             self.lower(feet)  # nothing ties the ground to anybody
             feet, contact = self.standing(along, gate)
         pairs = self.outlines.match(self.state.bodies.posed(), self.evidence) if self.outlines else None
-        floor = torch.as_tensor(self.underfoot(feet, contact, self.centre()) if self.underfoot else np.zeros((0, 2, 3)))
+        floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
         terms = partial(self.terms, contact, cut, floor, pairs)
         self.state, cost = minimise(self.state, terms, steps, tick)
         self.cost = cost - STANDS * float(contact.amax(-1).sum())
+        if self.background:
+            self.cost += self.background.cost(self.state, self.scale)
 
     def terms(self, contact, cut, floor, pairs, state, posed, moves):
         evidence, plane, centre = self.evidence, state.ground, self.centre()
@@ -218,6 +233,30 @@ class Placement:
         ]
         return [term for term in terms if term is not None]
 
+    @torch.no_grad()
+    def uncertainty(self, path, focal, metric, ids) -> dict:
+        """One sigma each: size (relative), up (degrees), ground (m), heights (m, a person), lens (relative); path: of the log scale alone.
+
+        Nobody's height is seen in a picture, so people's true spread of heights is that of a world whose size they give.
+        """
+        given = np.zeros(len(ids), bool) if self.heights is None else torch.isfinite(self.heights).numpy()
+        tall = self.state.bodies.model.height_m(self.state.bodies.betas).numpy()
+        heights = np.where(given, pose.SIGMA_HEIGHT, SPREAD_OF_HEIGHTS * tall)
+        people = 1 / np.sqrt((1 / (heights / tall) ** 2).sum())
+        tilt = height = 0.0
+        if not self.locked:
+            feet, contact = self.standing()
+            posed = self.state.bodies.posed()
+            floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
+            found = self.terms(contact, ROUNDS[-1][2], floor, None, self.state, posed, Moves(posed))
+            variance = np.diag(Equations(found, self.state).covariance())[-3:]
+            tilt, height = np.rad2deg(np.sqrt(variance[:2].mean())) * UP_BIAS, np.sqrt(variance[2]) * UP_BIAS
+        size = 0.0 if metric else float(np.sqrt(people**2 + path**2 + focal**2))
+        return {
+            "size": size, "path": float(path), "up_deg": float(tilt), "ground_m": float(height), "lens": float(focal),
+            "heights_m": [float(h) for h in heights],
+        }  # fmt: skip
+
     def ground(self, report):
         """The ground as it came out, and who touches it (P, T, 4)."""
         feet, contact = self.standing()
@@ -227,6 +266,35 @@ class Placement:
             report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
         plane = self.state.ground
         return Ground(plane.up().numpy(), float(plane.height), source), contact.numpy()
+
+
+class Background:
+    """What static points say of the size of the camera's path: some lie under feet, none before who hides them, none under the ground."""
+
+    def __init__(self, slam: Slam, points, camera: Camera, evidence: Evidence, masks, tracks: Tracks):
+        """points (N, 3) and camera: in SLAM's frame and unit."""
+        self.points, self.evidence = points, evidence
+        self.off = uncertain(slam, points, evidence.K.numpy())
+        self.underfoot = partial(points_underfoot, slam, points, self.off, evidence)
+        nowhere = np.zeros((0, 0), np.uint8)
+        self.hidden = behind.hidden(points, camera, masks or (lambda index: nowhere), tracks.ids, tracks.visible if masks else tracks.visible[:0])
+
+    def least_scale(self, bodies: Bodies) -> float:
+        """The scale at which four fifths of the hidden points lie behind who hides them; 0 where none is hidden."""
+        p, t, _, depth = self.hidden
+        return float(np.quantile((self._roots(bodies)[p, t] - behind.BEFORE) / depth, 0.8)) if len(p) else 0.0
+
+    def _roots(self, bodies):
+        return in_camera(self.evidence, bodies.root[:, :, None])[:, :, 0, 2].numpy()
+
+    def cost(self, state: State, scale: float) -> float:
+        """In squared sigmas: points before who hides them, and points under the ground."""
+        p, t, point, depth = self.hidden
+        off = np.linalg.norm(self.off, axis=1)
+        before = behind.nearness(scale * depth, self._roots(state.bodies)[p, t], point, scale * off[point])
+        up, height = state.ground.up().numpy(), float(state.ground.height)
+        under = np.maximum(height - scale * self.points @ up, 0)
+        return behind.cost(before) + behind.cost(under / np.sqrt(SIGMA_UNDER**2 + (scale * self.off @ up) ** 2))
 
 
 def from_people(people: People, R_w_from_cam, model) -> Bodies:

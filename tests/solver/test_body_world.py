@@ -79,11 +79,12 @@ def test_who_is_in_sight_behind_others_is_marked_and_told(monkeypatch):
     found = truth.tracks.visible
     people = body.run(truth.tracks, truth.slam, MODEL, FPS, Reporter())
     nobody = np.zeros((90, 160), np.uint8)
+    start = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, None, Reporter())
 
     def solved(in_sight):
         monkeypatch.setattr(world, "in_sight", in_sight)
         report = Reporter()
-        run = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, lambda i: nobody, report)
+        run = world.run(truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, lambda i: nobody, report, start)
         return run.people.visible, report.warnings
 
     visible, warnings = solved(lambda visible, *view: np.ones_like(visible))

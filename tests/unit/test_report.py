@@ -117,6 +117,7 @@ def numbers(**changes):
         "jitter": 5.0,
         "camera": {"measured_share": 1.0, "focal_sigma": 0.02, "focal_source": "estimated", "focal_mm": 35.0},
         "plate": {"unseen_share_of_hidden": 0.0},
+        "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0},
     }
     out.update(changes)
     return out
@@ -130,6 +131,46 @@ def test_lights():
     assert colours["Feet on the ground"] == "amber" and colours["Outlines agree"] == "red"
     assert colours["Clean plate"] == "grey" and colours["Smooth motion"] == "grey"
     assert verdict(card)[0] == "red" and "outlines agree" in verdict(card)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "colour"),
+    [
+        ("Size of the world", {"sigma": {"size": 0.3}}, "red"), ("Size of the world", {"sigma": {}}, "grey"),
+        ("Background behind people", {"hidden_in_front": 0.9}, "red"), ("Background behind people", {"hidden_in_front": None}, "grey"),
+        ("People on the ground", {"float_m": 0.18}, "red"), ("People on the ground", {"sink_m": 0.09}, "amber"),
+        ("Camera level", {"roll_deg": 9.0}, "red"), ("Unseen legs", {"unseen_knees_deg": 67.0}, "red"),
+    ],
+)  # fmt: skip
+def test_no_green_over_a_wrong_world(name, change, colour):
+    world = numbers()["world"] | change
+    card = lights(numbers(world=world))
+    assert next(light for light in card if light.name == name).colour == colour
+    assert verdict(card)[0] == ("green" if colour == "grey" else colour)
+
+
+def test_who_floats_and_who_sinks_is_measured():
+    keypoints = np.zeros((2, 10, 25, 3))
+    keypoints[0, :, 17:21, 2] = 0.16
+    keypoints[1, :3, 17:21, 2] = -0.08
+    seen = np.ones((2, 10), bool)
+    assert measure.standing_height_m(keypoints, seen) == pytest.approx((0.16, 0.08))
+    assert measure.standing_height_m(keypoints, ~seen) == (None, None)
+
+
+def test_roll_is_the_angle_of_the_pictures_horizontal():
+    level = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # looking along +y
+    turned = level @ Rotation.from_euler("z", 10, degrees=True).as_matrix()
+    camera = Camera(compose(np.stack([level, turned]), np.zeros((2, 3))), np.tile(np.eye(3), (2, 1, 1)))
+    assert measure.roll_deg(camera) == pytest.approx(5)
+
+
+def test_knees_count_where_nobody_sees_the_ankle():
+    pose, confidence = np.zeros((1, 4, 23, 3)), np.ones((1, 4, 24))
+    pose[..., 3, 0] = np.deg2rad(70)
+    confidence[0, :2, 7] = 0.1
+    assert measure.unseen_knee_bend_deg(pose, confidence, np.ones((1, 4), bool)) == pytest.approx(70)
+    assert measure.unseen_knee_bend_deg(pose, np.ones((1, 4, 24)), np.ones((1, 4), bool)) is None
 
 
 @pytest.mark.parametrize(("source", "sigma", "colour"), [("given", 0.5, "green"), ("prior", 0.01, "red"), ("estimated", 0.15, "amber")])

@@ -170,9 +170,11 @@ def test_the_scale_that_costs_least_is_found_between_those_tried(truth):
             if self.rounds <= world.ROUNDS_TRIED:  # in short, it seems smaller than it is
                 self.cost = 100 * (np.log(self.scale) - np.log(2 * 0.93 * truth)) ** 2
 
-    best = world.sized(2.0, Tried, Reporter())
+    best, sigma = world.sized(2.0, Tried, Reporter())
     most = world.SCALES[-1] * world.SCALE_STEP ** (world.MOST_TRIED - len(world.SCALES))  # what is beyond that is not looked for
     assert best.scale == pytest.approx(2 * min(truth, most), rel=1e-4) and best.rounds == len(world.ROUNDS)
+    if truth <= most:
+        assert sigma == pytest.approx(0.1 * world.SIZE_BIAS, rel=1e-3)  # 100 squared logs
 
 
 def test_a_point_is_off_as_far_as_a_pixel_turns_its_rays():
@@ -181,7 +183,7 @@ def test_a_point_is_off_as_far_as_a_pixel_turns_its_rays():
     T[1, 0, 3] = 1.0  # a metre aside
     points = np.array([[0.5, 0.0, 3.0], [0.2, 1.0, 5.0], [0.4, -1.0, 40.0]])
     slam = SimpleNamespace(camera=Camera(T, K), obs_frame=np.repeat([0, 1], 3), obs_point=np.tile(np.arange(3), 2))
-    off = contacts._off(slam, points, K)
+    off = contacts.uncertain(slam, points, K)
 
     def between(point):
         rays = point - T[:, :3, 3]
