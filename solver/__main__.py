@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     lens = extract.add_mutually_exclusive_group()
     lens.add_argument("--focal-mm", type=float, metavar="MM", help="known focal length on a 36 mm sensor")
     lens.add_argument("--fov", type=float, metavar="DEG", help="known horizontal field of view")
+    extract.add_argument("--camera-kind", choices=("travels", "turns", "locked"), help="what the camera does, where you know it")
     extract.add_argument("--smpl", type=Path, metavar="FOLDER", help="folder with your licensed SMPL_NEUTRAL file")
     extract.add_argument("--people", type=Path, nargs="+", default=(), metavar="FILE", help="SMPL tracks of other programs (docs/imports.md)")
     extract.add_argument("--masks", type=Path, metavar="FOLDER", help="instance masks of the people")

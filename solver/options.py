@@ -16,6 +16,7 @@ class Options:
     max_height: int | None = None  # solve at no more than this many pixels of height
     focal_mm: float | None = None  # known lens on a 36 mm wide sensor
     fov: float | None = None  # known horizontal field of view, degrees
+    camera_kind: str | None = None  # "travels", "turns" or "locked", where the artist knows; None: the tracks decide
     smpl: Path | None = None  # folder with the user's licensed SMPL file
     people: tuple[Path, ...] = ()  # SMPL tracks of other programs, or of a take
     masks: Path | None = None  # folder of instance masks

@@ -57,7 +57,8 @@ class Run:
             edited, labels = corrections.apply_to_tracks(raw, corrected)
             tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(edited, labels), corrected.key("edits"))
             slam = self._stage(
-                "slam", Slam, ("shot", "edits"), lambda: self._slam(shot, frames, tracks), o.focal_mm, o.fov, digest(o.camera)
+                "slam", Slam, ("shot", "edits"), lambda: self._slam(shot, frames, tracks), o.focal_mm, o.fov, digest(o.camera),
+                o.camera_kind or "",
             )
             body = self._stage(
                 "body", People, ("edits", "slam"), lambda: self._body(shot, tracks, slam, model, raw, labels), model.name,

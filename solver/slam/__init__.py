@@ -22,6 +22,7 @@ PER_FRAME = 320  # tracks kept in a frame for the fit ...
 BUDGET = 45_000  # ... and observations altogether
 OUT_POINTS, OUT_OBSERVATIONS = 4000, 60_000
 DISTANCE = 5.0  # median distance of the points, in units of the answer
+VERDICT_OF_KIND = {"travels": "full", "turns": "rotation", "locked": "static"}
 SPHERE = 10.0  # distance of directions without depth
 
 
@@ -35,7 +36,8 @@ def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.nda
     size, count = (shot.width, shot.height), shot.frames
     given = focal_given(options, size)
     followed = follow(frames, count, size, masks, report)
-    return solve(followed.obs, followed.colours, count, size, given, report, followed.noise)
+    kind = VERDICT_OF_KIND.get(options.camera_kind)
+    return solve(followed.obs, followed.colours, count, size, given, report, followed.noise, kind)
 
 
 def focal_given(options, size) -> float | None:
@@ -47,12 +49,13 @@ def focal_given(options, size) -> float | None:
     return None
 
 
-def solve(obs: Observations, colours, count, size, given, report, noise=0.0) -> Slam:
+def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kind=None) -> Slam:
     """The start camera from tracks.
 
     colours:  (N, 3) uint8.
     given:    focal length in px, or None.
     noise:    px by which one step of a track strays, where it was measured.
+    kind:     the verdict, where the artist gave it; or None.
     """
     points = len(colours)
     used, chosen = thin(obs, points, count, size)
@@ -63,7 +66,7 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0) -> 
                 "A shot with more texture behind the people, or masks that leave more of it, would help."
             )
         return _plain(obs, colours, points, count, size, given)
-    best, scores, kappa = models.choose(used, count, len(chosen), size, given, noise, report)
+    best, scores, kappa = models.choose(used, count, len(chosen), size, given, noise, report, kind)
     fit, verdict = best.fit, best.verdict
     limit = max(3.5 * fit.sigma, 0.8 * size[0] / 640)
     inlier = fit.error < limit

@@ -40,6 +40,7 @@ FORETOLD = 0.83  # what must speak for travelling (see `foretold`): true paralla
 FORETOLD_TRACKS, FORETOLD_VIEWS = 400, 8  # tracks that are asked, each seen at least so often
 FORETOLD_CAP = 10.0  # sigmas; an error beyond says no more
 BIAS = 4.0  # errors repeat across tracks as well as along them: RMS error of the lens over its sigma without this, 13 shots of dev and passing
+WORDS = {"full": "travels", "rotation": "turns on the spot", "static": "does not move"}
 HYPOTHESES_MM = (24.0, 35.0, 55.0)  # lenses that the search starts from, 36 mm wide sensor
 
 
@@ -57,12 +58,13 @@ class Candidate:
         return self.name.split("+")[0]
 
 
-def choose(obs: Observations, frames, points, size, focal_given, noise, report):
+def choose(obs: Observations, frames, points, size, focal_given, noise, report, kind=None):
     """Fit the models and choose. Returns (Candidate, scores: dict, kappa).
 
     obs:          thinned tracks, each seen at least three times.
     focal_given:  px, or None where it has to be found.
     noise:        px by which one step of a track strays; 0 where it is not known.
+    kind:         the verdict that the artist gave, which then is not weighed; or None.
     """
     prior = Priors(np.log(focal_given) if focal_given else focal_prior(size), 1e-3 if focal_given else FOCAL_SPREAD)
     focals = [focal_given] if focal_given else [focal_px_from_mm(mm, *size) for mm in HYPOTHESES_MM]
@@ -86,18 +88,18 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
     def worth(per_frame, per_point):
         return penalty(obs, frames, points, per_frame, per_point, 1) < judge().score
 
-    if worth(3, 2):
+    if kind == "rotation" or worth(3, 2):
         tick = partial(report.progress, 0, 3, "Trying a camera that turns")
         fit = rotation_model(obs, frames, points, size, prior, focals, False, free_focal, tick)
         found.append(candidate("rotation", fit, 3, 2, 1))
-        if not focal_given and worth(4, 2):
+        if not focal_given and (kind == "rotation" or worth(4, 2)):
             fit = rotation_model(obs, frames, points, size, prior, [np.exp(focal_prior(size))], True, True, tick)
             found.append(candidate("rotation+zoom", fit, 4, 2))
     best = judge()
     kappa = repeat(best.fit, obs, size)
     # Where what is left is no more than a tracked point's own wander, a path would only be fitted to that.
     quiet = best.fit.sigma <= floor
-    if worth(6, 3) and not (quiet and best.name == "static"):
+    if kind == "full" or (kind is None and worth(6, 3) and not (quiet and best.name == "static")):
         tick = partial(report.progress, 1, 3, "Trying a camera that travels")
         if quiet and free_focal:
             focals = [float(best.fit.model.focal.mean())]
@@ -114,7 +116,13 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
                 if fit is not None:
                     found.append(candidate("full+zoom", fit, 7, 3))
     best, share = judge(kappa), None
-    if best.verdict == "full":
+    if kind is not None:
+        allowed = [c for c in found if c.verdict == kind]
+        if allowed:
+            best = min(allowed, key=lambda c: c.score)
+        else:
+            report.warn(f"No camera that {WORDS[kind]} could be fitted to the background; the camera is taken as one that {WORDS[best.verdict]}.")
+    elif best.verdict == "full":
         still = min((c for c in found if c.verdict != "full"), key=lambda c: c.score)
         share = foretold(best, still, obs, size, DEPTH_SPREAD / np.sqrt(kappa), max(floor, best.fit.sigma))
         if share is not None and share < FORETOLD:
@@ -129,9 +137,14 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report):
         if pinned is not None:
             pinned.focal_sigma = FOCAL_SPREAD
             best.fit = pinned
+    others = [c for c in found if c.verdict != best.verdict]
+    second = min(others, key=lambda c: c.score) if others else None
     scores = {c.name: round(c.score, 1) for c in found}
     scores |= {
         "chosen": best.name,
+        "set_by": "artist" if kind else "tracks",
+        "runner_up": second.verdict if second else None,
+        "margin": round(second.score - best.score, 1) if second else None,
         "criterion": "robust BIC over the same tracks, lowest wins; a travelling camera must foretell tracks better than one that stays",
         "foretold": None if share is None else round(share, 3),
         "sigma_px": round(max(floor, min(c.fit.sigma for c in found)), 3),

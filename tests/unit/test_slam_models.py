@@ -49,6 +49,17 @@ def test_pan_is_a_rotation():
     assert np.allclose(np.linalg.norm(result.points_world, axis=1), slam.SPHERE)
 
 
+def test_an_artist_says_what_the_camera_does():
+    shot = scene("pan", seed=3)
+    answer = lambda kind, report=None: slam.solve(shot.obs, shot.colours, len(shot.focal), SIZE, None, report or Reporter(), kind=kind)
+    assert answer("static").verdict == "static" and answer("rotation").verdict == "rotation"
+    report = Reporter()
+    travelled = answer("full", report)
+    assert travelled.verdict == "full" or any("travels" in line for line in report.warnings)
+    scores = answer(None).verdict_scores
+    assert scores["runner_up"] in ("static", "full") and scores["margin"] > 0
+
+
 def wandering(shot, wander, seed=0):
     """The observations of a scene, each track straying from its point by a random walk of `wander` px a step."""
     random, obs = np.random.default_rng(seed), shot.obs
