@@ -42,6 +42,11 @@ class Evidence:
         )  # fmt: skip
 
     @property
+    def legless(self):
+        """(P, T) bool: within the span, and no ankle is seen."""
+        return self.span & (self.confidence[..., 15:17].amax(-1) < 0.1)
+
+    @property
     def bust(self):
         """(P, T) bool: within the span, and no hip is seen."""
         return self.span & (self.confidence[..., 11:13].amax(-1) < 0.1)

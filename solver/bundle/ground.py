@@ -22,6 +22,7 @@ WEIGHT_HEADING = 5.0
 SIGMA_LEAN = 0.1396  # rad (8 degrees), the trunk of a bust against up
 WEIGHT_BALANCE = 5.0
 SIGMA_BALANCE = 0.05  # m, centre of mass from the middle of the feet, mean of a second
+HIPS, SIGMA_HIPS = 0.97, 0.06  # of a leg's length over the ankles that stand: CMU's walks, runs, dances and games are 0.95-0.98 +- 0.04-0.11
 SIGMA_ROLL = 0.1047  # rad (6 degrees): film cameras are mostly level
 WEIGHT_ROLL = 3.0
 SIGMA_UP = 0.1745  # rad (10 degrees): people are mostly upright
@@ -138,6 +139,27 @@ def upright(evidence, posed: Posed, moves: Moves | None, ground: Ground) -> Rows
     if moves:
         rows.by, rows.by_shape = {0: by / SIGMA_LEAN}, by_shape / SIGMA_LEAN
         rows.by_ground = (-ground.up_by() / SIGMA_LEAN).expand(unit.shape + (3,))
+    return rows
+
+
+def legs(evidence, posed: Posed, moves: Moves | None, centre, ground: Ground) -> Rows:
+    """Whose legs no picture shows stands or walks: the hips are over the ground as far as legs carry them; who sits or lies is an outlier.
+
+    The legs' length is that of the bodies as they are.
+    """
+    rest_joints, rest_keypoints = posed.bodies.model.rest(posed.bodies.betas.detach())
+    leg = (rest_joints[:, 1] - rest_joints[:, 4]).norm(dim=-1) + (rest_joints[:, 4] - rest_joints[:, 7]).norm(dim=-1)
+    ankle = rest_joints[:, 7, 1] - rest_keypoints[:, FEET[0], 1]  # over the sole
+    hips = posed.joints[:, :, [1, 2]].mean(2) + centre
+    above, by_ground = _above(ground, hips)
+    unit = 1 / (SIGMA_HIPS * leg)[:, None]
+    r = (above - ankle[:, None] - HIPS * leg[:, None]) * unit
+    rows = Rows("legs", r[..., None, None], evidence.legless[..., None].to(r), lets_go(3.0))
+    if moves:
+        mean = lambda x: torch.einsum("c,ptcd->ptd", ground.up(), x[:, :, [1, 2]].mean(2))
+        rows.by = {0: (mean(moves.points) * unit[..., None])[:, :, None]}
+        rows.by_shape = (mean(moves.points_shape) * unit[..., None])[:, :, None]
+        rows.by_ground = (by_ground * unit[..., None])[:, :, None]
     return rows
 
 

@@ -99,7 +99,7 @@ def run(
         placement = placed(1.0)
     else:
         placement = placed(start.scale, Outlines(masks, tracks.ids, tracks.visible, model) if masks else None)
-        size_sigma = start.sigma.get("path", 0.0)
+        size_sigma = start.sigma.get("fit", 0.0)
     with threads(1):
         for index, turn in enumerate(ROUNDS):
             tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * STEPS, "Placing people"), index * STEPS)
@@ -224,6 +224,7 @@ class Placement:
             on.balls(evidence, posed, moves, centre, plane),
             on.heading(evidence, posed, moves, centre, plane),
             on.upright(evidence, posed, moves, plane),
+            on.legs(evidence, posed, moves, centre, plane),
             motion.course(evidence, posed, moves, centre, contact),
             on.balance(evidence, posed, moves, plane),
             on.floor(floor, self.scale, plane),
@@ -234,18 +235,25 @@ class Placement:
         return [term for term in terms if term is not None]
 
     @torch.no_grad()
-    def uncertainty(self, path, focal, metric, ids) -> dict:
-        """One sigma each: size (relative), up (degrees), ground (m), heights (m, a person), lens (relative); path: of the log scale alone.
+    def uncertainty(self, fit, focal, metric, ids) -> dict:
+        """One sigma each: size (relative), up (degrees), ground (m), heights (m, a person), lens (relative); path: of the
+        log scale alone.
 
-        Nobody's height is seen in a picture, so people's true spread of heights is that of a world whose size they give.
+        Nobody's height is seen in a picture, so people's true spread of heights is that of a world whose size they give. The less somebody
+        stands, the less the fit knows of a path's size, however steep its costs are.
+
+        fit: one sigma by the parabola of `sized`.
         """
         given = np.zeros(len(ids), bool) if self.heights is None else torch.isfinite(self.heights).numpy()
         tall = self.state.bodies.model.height_m(self.state.bodies.betas).numpy()
         heights = np.where(given, pose.SIGMA_HEIGHT, SPREAD_OF_HEIGHTS * tall)
         people = 1 / np.sqrt((1 / (heights / tall) ** 2).sum())
-        tilt = height = 0.0
+        tilt = height = path = 0.0
+        feet, contact = self.standing()
+        if self.background:
+            stood = float((contact * seen_feet(self.evidence)).amax(-1).sum())
+            path = np.hypot(fit, SPREAD_OF_SCALES / np.sqrt(1 + stood))
         if not self.locked:
-            feet, contact = self.standing()
             posed = self.state.bodies.posed()
             floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
             found = self.terms(contact, ROUNDS[-1][2], floor, None, self.state, posed, Moves(posed))
@@ -253,7 +261,7 @@ class Placement:
             tilt, height = np.rad2deg(np.sqrt(variance[:2].mean())) * UP_BIAS, np.sqrt(variance[2]) * UP_BIAS
         size = 0.0 if metric else float(np.sqrt(people**2 + path**2 + focal**2))
         return {
-            "size": size, "path": float(path), "up_deg": float(tilt), "ground_m": float(height), "lens": float(focal),
+            "size": size, "path": float(path), "fit": float(fit), "up_deg": float(tilt), "ground_m": float(height), "lens": float(focal),
             "heights_m": [float(h) for h in heights],
         }  # fmt: skip
 
