@@ -65,7 +65,7 @@ class Run:
                 corrected.key("body"),
             )  # fmt: skip
             start = self._stage(
-                "world_start", World, ("body",), lambda: self._world(shot, tracks, slam, body, model), corrected.key("world")
+                "world_start", World, ("body",), lambda: self._world(shot, tracks, slam, body, model), corrected.key("world"), o.quality
             )
             film = self._stage(
                 "film", Film, ("world_start",), lambda: self._film(shot, tracks, slam, start, model), o.quality, o.seed
@@ -171,7 +171,8 @@ class Run:
 
         # Without outlines: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
         return world.run(
-            tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections
+            tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections,
+            quick=self.options.quality == "preview",
         )
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
@@ -185,7 +186,8 @@ class Run:
         from .world import world
 
         camera, points = world.to_slam(film.camera, film.points_world, start)
-        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.mask, self.report, start, self.corrections)
+        quick = self.options.quality == "preview"
+        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.mask, self.report, start, self.corrections, quick)
         self._publish(shot, tracks, slam, start, final, model)
         return final
 

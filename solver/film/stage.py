@@ -95,7 +95,7 @@ def pose_problem(shot, tracks, slam, start, masks, model, fps, options, report) 
     composition = None
     if slam.verdict != "static" and len(joints.frame):
         if options.quality == "preview":
-            report.warn("Preview quality: the camera was not compared with the people's silhouettes.")
+            report.warn("Preview quality: neither camera nor people were compared with the people's silhouettes.")
         else:
             report.progress(0, STEPS, "Building the people's radiance field")
             composition = compose(start, masks, model, device, generator)

@@ -59,7 +59,7 @@ class Ground:
 
 def run(
     tracks: Tracks, slam: Slam, body: People, camera: Camera, points, model, fps: float, masks, report: Reporter,
-    start: World | None = None, corrected=None,
+    start: World | None = None, corrected=None, quick=False,
 ) -> World:  # fmt: skip
     """Put S_c and a camera into one metric world.
 
@@ -68,6 +68,7 @@ def run(
     masks:   index -> (H, W) instance mask of the video, or None. What they hide lies behind them; in the second call their outlines count.
     start:   the world of the first call; the second goes on from its people.
     corrected: solver.corrections.Corrections, or None: given heights, a locked ground.
+    quick:   preview quality: fewer sizes are tried, and no outlines.
     """
     T_w_from_cam = camera.T_world_from_cam
     if len(body.ids) == 0:
@@ -94,15 +95,16 @@ def run(
         scale, certain = scale_from_feet(bodies, evidence, path)
         if not certain:
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
-        placement, size_sigma = sized(max(scale, background.least_scale(bodies)), placed, report)
+        placement, size_sigma = sized(max(scale, background.least_scale(bodies)), placed, report, SCALES[::2] if quick else SCALES)
     elif start is None:
         placement = placed(1.0)
     else:
-        placement = placed(start.scale, Outlines(masks, tracks.ids, tracks.visible, model) if masks else None)
+        placement = placed(start.scale, Outlines(masks, tracks.ids, tracks.visible, model) if masks and not quick else None)
         size_sigma = start.sigma.get("fit", 0.0)
+    rounds = ROUNDS[-1:] if quick and start is not None else ROUNDS
     with threads(1):
-        for index, turn in enumerate(ROUNDS):
-            tick = partial(lambda done, i: report.progress(done + i, len(ROUNDS) * STEPS, "Placing people"), index * STEPS)
+        for index, turn in enumerate(rounds):
+            tick = partial(lambda done, i: report.progress(done + i, len(rounds) * STEPS, "Placing people"), index * STEPS)
             placement.improve(*turn, steps=STEPS, tick=tick)
     bodies, centre = placement.state.bodies, placement.centre()
     ground, contact = placement.ground(report)
@@ -122,16 +124,17 @@ def run(
     return world
 
 
-def sized(guess: float, placed, report) -> tuple[Placement, float]:
+def sized(guess: float, placed, report, scales=SCALES) -> tuple[Placement, float]:
     """People placed at the scale of the camera's path that costs least.
 
     It is tried, and no variable of the fit: contacts are found at a scale and then hold it, and those that are none shrink it until
     nobody walks. A few about the guess are tried in short, and further ones as long as an end is best; the best and its neighbours are
     tried to the end, and the bottom of the parabola through their costs is taken. placed: scale -> Placement.
+    scales: about the guess, rising.
 
     Returns the placement, and one sigma of the log scale by the parabola.
     """
-    asked = [len(SCALES) + 3]
+    asked = [len(scales) + 3]
 
     def improved(trials, rounds, steps, done):
         """Both cores: a trial each."""
@@ -147,7 +150,7 @@ def sized(guess: float, placed, report) -> tuple[Placement, float]:
                 report.progress(done + index, asked[0], "Measuring the camera's path by the people")
         return trials
 
-    tries = improved([placed(guess * factor) for factor in SCALES], ROUNDS[:ROUNDS_TRIED], STEPS_TRIED, 0)
+    tries = improved([placed(guess * factor) for factor in scales], ROUNDS[:ROUNDS_TRIED], STEPS_TRIED, 0)
     while (least := int(np.argmin([trial.cost for trial in tries]))) in (0, len(tries) - 1) and len(tries) < MOST_TRIED:
         scale = tries[0].scale / SCALE_STEP if least == 0 else tries[-1].scale * SCALE_STEP
         asked[0] += 1
