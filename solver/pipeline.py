@@ -53,7 +53,7 @@ class Run:
         frames = self.frames = Frames(shot)
         files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera),) if key]
         try:
-            raw = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames, model), *files)
+            raw = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames, model), o.quality, *files)
             edited, labels = corrections.apply_to_tracks(raw, corrected)
             tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(edited, labels), corrected.key("edits"))
             slam = self._stage(
