@@ -350,13 +350,15 @@ def _hold(pictures, album, index, points, anchor, anchor_at):
 
 def _return(births, grey, index, points, ids):
     """Positions (n, 2) of points older than `HOLD` refined against the pictures of their births: what drifted comes back. A point that
-    is not found again, since it is hidden or seen from elsewhere, stays where the chain of frames has it."""
+    is not found again, since it is hidden or seen from elsewhere, stays where the chain of frames has it. Half of the way is gone in
+    a frame, as both answers have grain of their own: drift is slow, and a few frames are all of the way."""
     points = points.copy()
     A, known = births.warps(points, ids)
     which = np.flatnonzero(known & (index - births.frame >= HOLD))
     if len(which):
         at, alike = births.find(grey, points, A, which)
-        points[which[alike > ALIKE]] = at[alike > ALIKE]
+        good = alike > ALIKE
+        points[which[good]] = (points[which[good]] + at[good]) / 2
     return points
 
 
