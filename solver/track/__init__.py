@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -39,7 +40,7 @@ from .tracker import (
     trim,
 )
 
-AHEAD = 2  # frames looked at beside each other: each net leaves one of two cores idle for half of its time
+AHEAD = 2  # frames looked at beside each other: one net at a time does not keep two cores busy
 _QUARTERS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
 
@@ -91,26 +92,27 @@ class _Walk:
     def forward(self):
         """Every frame once, in order. Returns raw tracks and the camera's steps (T, 2, 3)."""
         tracker, camera, motions = Tracker(), CameraMotion(), []
-        for frame, (rgb, boxes, found) in enumerate(self._looks()):
-            A = camera.step(rgb, boxes)
-            motions.append(A)
-            tracker.predict(frame, A)
-            matched = tracker.match(frame, found)
-            following = {id(t) for t in matched.values()}
-            for k, s in enumerate(found):
-                if k in matched:
-                    self._try_turned(rgb, s, matched[k])
-                    tracker.add(s, matched[k])
-            for track in tracker.active(frame):
-                if id(track) not in following and len(track) >= 3:
-                    s = self._propagated(rgb, frame, track, found)
-                    if s is not None:
-                        found.append(s)
-                        tracker.add(s, track)
-            for k, s in enumerate(found):
-                if s.source == DETECTED and k not in matched and s.score > PLAIN:
-                    tracker.add(s)
-            self.report.progress(frame + 1, self.total, f"{len(found)} people")
+        with closing(self._looks()) as looks:  # or the threads of a run that is stopped go on
+            for frame, (rgb, boxes, found) in enumerate(looks):
+                A = camera.step(rgb, boxes)
+                motions.append(A)
+                tracker.predict(frame, A)
+                matched = tracker.match(frame, found)
+                following = {id(t) for t in matched.values()}
+                for k, s in enumerate(found):
+                    if k in matched:
+                        self._try_turned(rgb, s, matched[k])
+                        tracker.add(s, matched[k])
+                for track in tracker.active(frame):
+                    if id(track) not in following and len(track) >= 3:
+                        s = self._propagated(rgb, frame, track, found)
+                        if s is not None:
+                            found.append(s)
+                            tracker.add(s, track)
+                for k, s in enumerate(found):
+                    if s.source == DETECTED and k not in matched and s.score > PLAIN:
+                        tracker.add(s)
+                self.report.progress(frame + 1, self.total, f"{len(found)} people")
         return tracker.tracks, np.array(motions)
 
     def _looks(self):

@@ -11,7 +11,7 @@ import pytest
 
 from solver import track
 from solver.options import Options
-from solver.protocol import Reporter
+from solver.protocol import Reporter, Stopped
 from solver.records import Shot, Tracks
 from solver.take import read_mask, write_mask
 from solver.track.backend import Body, Pose
@@ -94,6 +94,19 @@ def test_a_fault_in_a_thread_is_not_lost(tmp_path):
 
     with pytest.raises(ValueError, match="broken"):
         track.run(shot_of(9), Walker(9), tmp_path, Options("clip", "take"), Reporter(), Broken())
+
+
+def test_a_run_that_is_stopped_leaves_no_frame_being_looked_at(tmp_path):
+    class Stops(Reporter):
+        def progress(self, *_):
+            raise Stopped
+
+    backend = Bars()
+    with pytest.raises(Stopped) as stopped:  # what holds the traceback must not hold the threads
+        track.run(shot_of(40), Walker(40), tmp_path, Options("clip", "take"), Stops(), backend)
+    seen = len(backend.seen)
+    time.sleep(0.1)
+    assert stopped.tb is not None and len(backend.seen) == seen <= track.AHEAD + 1
 
 
 @pytest.mark.parametrize("frames", [13, 14])
