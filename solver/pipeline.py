@@ -23,7 +23,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 4, "body": 9, "world_start": 16, "film": 4, "world": 16, "plate": 2, "report": 2}
+STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 5, "body": 9, "world_start": 16, "film": 4, "world": 16, "plate": 2, "report": 2}
 
 
 class Run:
@@ -53,7 +53,7 @@ class Run:
         frames = self.frames = Frames(shot)
         files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera),) if key]
         try:
-            raw = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames, model), *files)
+            raw = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames, model), o.quality, *files)
             edited, labels = corrections.apply_to_tracks(raw, corrected)
             tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(edited, labels), corrected.key("edits"))
             slam = self._stage(

@@ -19,6 +19,8 @@ ALIVE = 480  # points followed at a time
 MASK_MARGIN = 0.02  # of the picture's width: masks miss hair, motion blur and shadows at the feet
 HOLD = 8  # frames for which a point is compared with the same picture of itself; tracking from frame to frame drifts
 PATIENCE = 6  # frames that may be unusable in a row before the tracks are given up
+NEIGHBOURS = 12  # tracks whose motion since a point's birth says how the picture about it has turned, grown and sheared
+ALIKE = 0.8  # correlation with the picture of its birth above which a point is where that picture is
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,112 @@ LOOKS = (Look(0.6, 15, 5, 8), Look(1.0, 21, 7, 8), Look(1.5, 35, 9, 10))  # shar
 # less noise, but straddle depth, and that bends the whole path: sharp shots have up to 1.7, grainy ones under a blur of 5-8 px 2.1 to 3.3.
 BLURRED, DROWNED = 1.85, 6.0  # the second has not been met in our shots
 LEVELS = 3  # of the pyramid above the picture itself
+
+
+class Births:
+    """What the living points looked like when they were first seen, and who stood about them then. Grows with the points that
+    live, not with the shot."""
+
+    def __init__(self, window):
+        """window: px, odd; what is compared."""
+        self.half = window // 2
+        self.reach = round(1.5 * self.half) + 2  # px of picture kept about a point: a patch that turns or shrinks needs more
+        self.frame = np.zeros(0, int)  # of each living point, (n,)
+        self.patches = np.zeros((0, 2 * self.reach + 1, 2 * self.reach + 1), np.uint8)
+        self.near = np.zeros((0, 3 * NEIGHBOURS), int)  # ids of its neighbours, nearest first; -1: there were no more
+        self.offsets = np.zeros((0, 3 * NEIGHBOURS, 2), np.float32)  # px, from the point to them
+
+    def keep(self, which):
+        """Forget the points that are not in `which` (n,) bool."""
+        self.frame, self.patches, self.near, self.offsets = (v[which] for v in (self.frame, self.patches, self.near, self.offsets))
+
+    def add(self, grey, points, ids, count, frame):
+        """The last `count` of `points` (n, 2), named `ids` (n,), are born in this frame."""
+        born = points[len(points) - count :]
+        far, near = cKDTree(points).query(born, 3 * NEIGHBOURS + 1)
+        near, known = near[:, 1:], np.isfinite(far[:, 1:])
+        near = np.where(known, near, 0)
+        self.near = np.concatenate([self.near, np.where(known, ids[near], -1)])
+        self.offsets = np.concatenate([self.offsets, points[near] - born[:, None]])
+        self.patches = np.concatenate([self.patches, np.rint(_cut(grey, born, 2 * self.reach + 1)).astype(np.uint8)])
+        self.frame = np.concatenate([self.frame, np.full(count, frame)])
+
+    def warps(self, points, ids):
+        """How the picture about each point has changed since its birth: (n, 2, 2), and (n,) bool, False where too few
+        neighbours are left. The affine of the nearest of them, those that disagree weighed down. ids (n,) ascending."""
+        at = np.clip(np.searchsorted(ids, self.near), 0, len(ids) - 1)
+        left = ids[at] == self.near
+        best = np.argsort(~left, axis=1, kind="stable")[:, :NEIGHBOURS]
+        known = left.sum(1) >= NEIGHBOURS
+        x = np.take_along_axis(self.offsets, best[..., None], 1).astype(float)
+        y = (points[np.take_along_axis(at, best, 1)] - points[:, None]).astype(float)
+        weight = np.ones((*x.shape[:2], 1))
+        for _ in range(3):
+            weight /= weight.sum(1, keepdims=True)
+            p, q = x - (weight * x).sum(1, keepdims=True), y - (weight * y).sum(1, keepdims=True)
+            side = np.swapaxes(weight * p, 1, 2)
+            A = np.swapaxes(_inverse(side @ p + 1e-6 * np.eye(2)) @ (side @ q), 1, 2)
+            off = np.linalg.norm(q - p @ np.swapaxes(A, 1, 2), axis=2, keepdims=True)
+            weight = 1 / (1 + (off / np.maximum(np.median(off, axis=1, keepdims=True), 0.1)) ** 2)
+        size = A[:, 0, 0] * A[:, 1, 1] - A[:, 0, 1] * A[:, 1, 0]
+        return A, known & (size > 0.4) & (size < 2.5)
+
+    def find(self, grey, points, A, which, steps=8):
+        """Look for each point's first picture about where it is now.
+
+        points: (n, 2) px; A: (n, 2, 2) from offsets at birth to offsets now; which: (m,) indices of the points looked for.
+        Returns (m, 2) positions and (m,) correlations, -1 where the picture is left or the search does not settle.
+        """
+        half, wide = self.half, 2 * self.half + 3
+        back = _inverse(A[which])
+        corners = np.einsum("nij,kj->nki", back, (half + 1) * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]]))
+        inside = (np.abs(corners) <= self.reach).all((1, 2))
+        warps = np.concatenate([back, self.reach - back.sum(2, keepdims=True) * (half + 1)], 2)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        patch = np.array([cv2.warpAffine(self.patches[k].astype(np.float32), M, (wide, wide), flags=flags) for k, M in zip(which, warps)])
+        gx, gy = (patch[:, 1:-1, 2:] - patch[:, 1:-1, :-2]) / 2, (patch[:, 2:, 1:-1] - patch[:, :-2, 1:-1]) / 2
+        patch, spread = _normal(patch[:, 1:-1, 1:-1])
+        slope = np.stack([gx, gy], 1).reshape(len(which), 2, -1) / spread[:, :, None]
+        slope -= slope.mean(2, keepdims=True)
+        solve = _inverse(slope @ np.swapaxes(slope, 1, 2) + np.float32(1e-9) * np.eye(2, dtype=np.float32))
+        at = points[which].astype(np.float64)
+        start, alike = at.copy(), np.full(len(which), -1.0)
+        moving = inside.copy()
+        for step in range(steps):
+            rows = np.flatnonzero(moving)
+            if not len(rows):
+                break
+            now, _ = _normal(_cut(grey, at[rows], 2 * half + 1))
+            alike[rows] = (now[:, None] @ patch[rows, :, None])[:, 0, 0]
+            move = (solve[rows] @ (slope[rows] @ (now - patch[rows])[..., None]))[..., 0]
+            settled = np.linalg.norm(move, axis=1) < 0.02
+            if step + 1 < steps:
+                at[rows] -= np.where(settled[:, None], 0, move)
+            else:
+                alike[rows[~settled]] = -1
+            moving[rows[settled]] = False
+        lost = np.linalg.norm(at - start, axis=1) > half / 2
+        return at, np.where(lost | ~inside, -1, alike)
+
+
+def _inverse(M):
+    """Inverses of (n, 2, 2). LAPACK takes longer to be called than this takes."""
+    a, b, c, d = M[:, 0, 0], M[:, 0, 1], M[:, 1, 0], M[:, 1, 1]
+    return np.stack([d, -b, -c, a], 1).reshape(-1, 2, 2) / (a * d - b * c)[:, None, None]
+
+
+def _cut(image, points, side):
+    """(n, side, side) float32 about points (n, 2) px, bilinear."""
+    out = [cv2.getRectSubPix(image, (side, side), (float(x), float(y)), patchType=cv2.CV_32F) for x, y in points]
+    return np.array(out).reshape(-1, side, side)
+
+
+def _normal(patches):
+    """(n, h, w) patches as (n, h w) of mean 0 and norm 1, and what they were divided by, (n, 1)."""
+    flat = patches.reshape(len(patches), -1)
+    flat = flat - flat.mean(1, keepdims=True)
+    spread = np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return flat / spread, spread
 
 
 @dataclass
@@ -154,6 +262,7 @@ def follow(frames, count, size, masks, report, alive=ALIVE) -> Followed:
     points, ids = np.zeros((0, 2), np.float32), np.zeros(0, int)
     anchor, anchor_at = np.zeros(0, int), np.zeros((0, 2), np.float32)  # frame that a point is compared with, and where it was
     album = {}  # those frames
+    births = Births(pictures._window()[0])
     last, motion, missed = None, np.eye(3), 0
     for index in range(count):
         report.progress(index, count, "Following the background")
@@ -170,9 +279,12 @@ def follow(frames, count, size, masks, report, alive=ALIVE) -> Followed:
             at = np.clip(np.round(there).astype(int), 0, np.array(pictures.size) - 1)
             ok &= background[at[:, 1], at[:, 0]] > 0
             points, ids, anchor, anchor_at = there[ok], ids[ok], anchor[ok], anchor_at[ok]
+            births.keep(ok)
             points = _hold(pictures, album, index, points, anchor, anchor_at)
             keep = _apart(points, ids, pictures._px(look.spacing) * 0.4)
             points, ids, anchor, anchor_at = points[keep], ids[keep], anchor[keep], anchor_at[keep]
+            births.keep(keep)
+            points = _return(births, grey, index, points, ids)
             old = index - anchor >= HOLD
             anchor[old], anchor_at[old] = index, points[old]
         fresh = pictures.detect(grey, background, points, alive)
@@ -183,6 +295,7 @@ def follow(frames, count, size, masks, report, alive=ALIVE) -> Followed:
             ids = np.concatenate([ids, np.arange(total, total + len(fresh))])
             anchor, anchor_at = np.concatenate([anchor, np.full(len(fresh), index)]), np.concatenate([anchor_at, fresh])
             total += len(fresh)
+            births.add(grey, points, ids, len(fresh), index)
         rows.append((np.full(len(ids), index), ids, (points + 0.5) / pictures.scale))
         last = index
         album = {k: v for k, v in album.items() if k == index or (anchor == k).any()}
@@ -232,6 +345,20 @@ def _hold(pictures, album, index, points, anchor, anchor_at):
         there, ok = pictures.find(album[frame], album[index], anchor_at[group], points[group], levels=0)
         ok &= np.linalg.norm(there - points[group], axis=1) < 1.5 * pictures.size[0] / 640
         points[group[ok]] = there[ok]
+    return points
+
+
+def _return(births, grey, index, points, ids):
+    """Positions (n, 2) of points older than `HOLD` refined against the pictures of their births: what drifted comes back. A point that
+    is not found again, since it is hidden or seen from elsewhere, stays where the chain of frames has it. Half of the way is gone in
+    a frame, as both answers have grain of their own: drift is slow, and a few frames are all of the way."""
+    points = points.copy()
+    A, known = births.warps(points, ids)
+    which = np.flatnonzero(known & (index - births.frame >= HOLD))
+    if len(which):
+        at, alike = births.find(grey, points, A, which)
+        good = alike > ALIKE
+        points[which[good]] = (points[which[good]] + at[good]) / 2
     return points
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from ..records import Tracks
 from ..take import write_mask
 from .appearance import look_of
 from .backend import SURE, Embedded, Pose
+from .between import Thinned, bridge
 from .keypoints import disown, join, reject_jumps, repair_sides
 from .masks import Store, compose, place
 from .motion import CameraMotion, carry, carry_box
@@ -35,17 +40,29 @@ from .tracker import (
     trim,
 )
 
+AHEAD = 2  # frames looked at beside each other: one net at a time does not keep two cores busy
 _QUARTERS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
 
 def run(shot, frames, take_dir, options, report, backend=None) -> Tracks:
     """Find everybody, follow them, and write `masks/%06d.png` (one for every frame, empty ones too) into the take.
 
-    frames: solver.shot.Frames; backend: backend.Backend, the embedded one unless given.
+    frames: solver.shot.Frames; backend: backend.Backend, the embedded one unless given. For a preview (`options.quality`) every
+    second frame is looked at.
     """
-    backend = backend or Embedded()
     masks_dir = Path(take_dir) / "masks"
     masks_dir.mkdir(parents=True, exist_ok=True)
+    backend = backend or Embedded()
+    if getattr(options, "quality", "final") != "preview" or len(frames) < 3:
+        return _run(shot, frames, range(len(frames)), masks_dir, backend, report)
+    thinned = Thinned(shot, frames)
+    tracks = _run(thinned.shot, thinned, thinned.indices, masks_dir, backend, report)
+    report.warn("Preview quality: people were looked for in every second frame and bridged between.")
+    return bridge(tracks, thinned.indices, masks_dir, report)
+
+
+def _run(shot, frames, indices, masks_dir, backend, report) -> Tracks:
+    """`run` on all frames of a shot. indices: the number that each frame's mask is filed under."""
     store = Store(masks_dir)
     try:
         walk = _Walk(shot, frames, backend, store, report)
@@ -56,14 +73,13 @@ def run(shot, frames, take_dir, options, report, backend=None) -> Tracks:
         restore(tracks)
         drop_strangers(tracks)
         walk.fill(tracks, motions)
-        return _finish(shot, tracks, motions, store, masks_dir, backend, report)
+        return _finish(shot, tracks, motions, store, masks_dir, indices, backend, report)
     finally:
         store.close()
 
 
 def _rate(shot) -> float:
-    numerator, denominator = shot.fps.split("/")
-    return int(numerator) / int(denominator)
+    return float(Fraction(shot.fps))
 
 
 class _Walk:
@@ -76,32 +92,51 @@ class _Walk:
     def forward(self):
         """Every frame once, in order. Returns raw tracks and the camera's steps (T, 2, 3)."""
         tracker, camera, motions = Tracker(), CameraMotion(), []
-        for frame, rgb in enumerate(self.frames):
-            boxes, _ = self.backend.detect(rgb)
-            A = camera.step(rgb, boxes)
-            motions.append(A)
-            tracker.predict(frame, A)
-            found = [self._at(rgb, frame, box) for box in boxes]
-            found = [s for s in drop_duplicates(found) if s.score > 0.15]
-            for s in found:  # masks and looks first: matching wants to know what people look like
-                self._complete(rgb, s)
-            matched = tracker.match(frame, found)
-            following = {id(t) for t in matched.values()}
-            for k, s in enumerate(found):
-                if k in matched:
-                    self._try_turned(rgb, s, matched[k])
-                    tracker.add(s, matched[k])
-            for track in tracker.active(frame):
-                if id(track) not in following and len(track) >= 3:
-                    s = self._propagated(rgb, frame, track, found)
-                    if s is not None:
-                        found.append(s)
-                        tracker.add(s, track)
-            for k, s in enumerate(found):
-                if s.source == DETECTED and k not in matched and s.score > PLAIN:
-                    tracker.add(s)
-            self.report.progress(frame + 1, self.total, f"{len(found)} people")
+        with closing(self._looks()) as looks:  # or the threads of a run that is stopped go on
+            for frame, (rgb, boxes, found) in enumerate(looks):
+                A = camera.step(rgb, boxes)
+                motions.append(A)
+                tracker.predict(frame, A)
+                matched = tracker.match(frame, found)
+                following = {id(t) for t in matched.values()}
+                for k, s in enumerate(found):
+                    if k in matched:
+                        self._try_turned(rgb, s, matched[k])
+                        tracker.add(s, matched[k])
+                for track in tracker.active(frame):
+                    if id(track) not in following and len(track) >= 3:
+                        s = self._propagated(rgb, frame, track, found)
+                        if s is not None:
+                            found.append(s)
+                            tracker.add(s, track)
+                for k, s in enumerate(found):
+                    if s.source == DETECTED and k not in matched and s.score > PLAIN:
+                        tracker.add(s)
+                self.report.progress(frame + 1, self.total, f"{len(found)} people")
         return tracker.tracks, np.array(motions)
+
+    def _looks(self):
+        """(rgb, boxes, sightings) of every frame in order. The next frames are read and looked at while this one is used."""
+        pool, ahead = ThreadPoolExecutor(AHEAD), deque()
+        try:
+            for frame, rgb in enumerate(self.frames):
+                ahead.append((rgb, pool.submit(self._look, rgb, frame)))
+                if len(ahead) > AHEAD:
+                    rgb, looked = ahead.popleft()
+                    yield rgb, *looked.result()
+            for rgb, looked in ahead:
+                yield rgb, *looked.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _look(self, rgb, frame):
+        """Boxes (N, 4) of a frame, and a sighting of each body with its mask and looks: matching wants to know those."""
+        boxes, _ = self.backend.detect(rgb)
+        found = drop_duplicates([self._at(rgb, frame, box) for box in boxes])
+        found = [s for s in found if s.score > 0.15]
+        for s in found:
+            self._complete(rgb, s)
+        return boxes, found
 
     def _at(self, rgb, frame, box) -> Sighting:
         s = Sighting(frame, box, self.backend.pose(rgb, box))
@@ -245,7 +280,7 @@ def _between(track, a, b, frame, motions):
     return (1 - w) * carry_box(forth, track.sightings[a].box) + w * carry_box(back, track.sightings[b].box)
 
 
-def _finish(shot, tracks, motions, store, masks_dir, backend, report) -> Tracks:
+def _finish(shot, tracks, motions, store, masks_dir, indices, backend, report) -> Tracks:
     """Arrays of the record, and the masks."""
     P, T = len(tracks), shot.frames
     boxes = np.full((P, T, 4), np.nan)
@@ -277,7 +312,7 @@ def _finish(shot, tracks, motions, store, masks_dir, backend, report) -> Tracks:
         mask = compose(people, shot.width, shot.height)
         for ident, _, _ in people:
             boxes[ident - 1, f] = _tight(mask == ident, two[ident - 1, f], boxes[ident - 1, f])
-        write_mask(masks_dir / f"{f:06d}.png", mask)
+        write_mask(masks_dir / f"{indices[f]:06d}.png", mask)
         report.progress(f + 1, T, "Masks")
     if not P:
         report.warn("No people were found in the shot. The camera can still be solved.")

@@ -45,7 +45,7 @@ class Body:
 
 
 class Backend(Protocol):
-    """Three replaceable steps. Pictures are RGB uint8, pixels corner origin."""
+    """Three replaceable steps, called from several threads at once. Pictures are RGB uint8, pixels corner origin."""
 
     name: str
     licence: str

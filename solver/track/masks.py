@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 
 import cv2
 import numpy as np
@@ -17,20 +18,24 @@ BONES = (
 
 
 class Store:
-    """Crops (256, 256) uint8 in a temporary file, packed: a long shot does not fill the memory."""
+    """Crops (256, 256) uint8 in a temporary file, packed: a long shot does not fill the memory. For several threads."""
 
     def __init__(self, folder=None):
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it lives as long as the store
+        self._lock = threading.Lock()
 
     def put(self, crop) -> tuple[int, int]:
         data = cv2.imencode(".png", crop)[1].tobytes()
-        start = self._file.seek(0, 2)
-        self._file.write(data)
+        with self._lock:
+            start = self._file.seek(0, 2)
+            self._file.write(data)
         return start, len(data)
 
     def get(self, key) -> np.ndarray:
-        self._file.seek(key[0])
-        return cv2.imdecode(np.frombuffer(self._file.read(key[1]), np.uint8), cv2.IMREAD_GRAYSCALE)
+        with self._lock:
+            self._file.seek(key[0])
+            data = self._file.read(key[1])
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
 
     def close(self):
         self._file.close()

@@ -228,3 +228,64 @@ def test_a_frame_of_grey_is_bridged():
     result = slam.run(shot, frames, None, frames.mask, Options(source="", take="", focal_mm=600 * 36 / 640), report)
     assert list(np.flatnonzero(~result.measured)) == [11]
     assert compare(result.camera.T_world_from_cam, T)[0] < 1.5
+
+
+# Points found again in the pictures of their births.
+
+
+def drifted(turn, scale, seed=0, sigma=3.0):
+    """A defocused texture, the same turned and scaled, both with grain; points, where they are now, and where a chain has them."""
+    random = np.random.default_rng(seed)
+    texture = cv2.GaussianBlur(random.normal(0, 1, SIZE[::-1]), (0, 0), sigma)
+    texture = 128 + 40 * texture / texture.std()
+    A = cv2.getRotationMatrix2D((320, 180), turn, scale) + np.array([[0, 0, 4.3], [0, 0, -2.6]])
+    then, now = (np.clip(t + random.normal(0, 4, t.shape), 0, 255).astype(np.uint8) for t in (texture, cv2.warpAffine(texture, A, SIZE)))
+    points = (np.stack(np.meshgrid(np.arange(130, 520, 26), np.arange(90, 280, 26)), -1).reshape(-1, 2) + 0.3).astype(np.float32)
+    true = points @ A[:, :2].T + A[:, 2]
+    return then, now, points, true, (true + random.normal(0, 0.9, true.shape)).astype(np.float32)
+
+
+def returned(births, now, at, ids, frames=6):
+    """Positions after some frames of the same picture."""
+    for age in range(frames):
+        at = features._return(births, now, features.HOLD + age, at, ids)
+    return at
+
+
+def away(a, b):
+    return np.linalg.norm(a - b, axis=1)
+
+
+@pytest.mark.parametrize("turn, scale", [(0, 1.0), (14, 1.0), (5, 1.25), (-5, 0.8)])
+def test_a_point_that_drifted_comes_back_to_the_picture_of_its_birth(turn, scale):
+    then, now, points, true, chain = drifted(turn, scale)
+    births, ids = features.Births(21), np.arange(len(points))
+    births.add(then, points, ids, len(points), 0)
+    again = returned(births, now, chain, ids)
+    assert np.median(away(chain, true)) > 0.8 and np.median(away(again, true)) < 0.2
+    assert (away(again, true) < away(chain, true) + 0.1).mean() > 0.95
+    assert np.array_equal(features._return(births, now, features.HOLD - 1, chain, ids), chain)  # too young to have drifted
+    left = np.arange(len(points)) % 3 > 0  # neighbours that are gone are no neighbours
+    births.keep(left)
+    assert len(births.frame) == len(births.patches) == len(births.near) == len(births.offsets) == left.sum()
+    assert np.median(away(returned(births, now, chain[left], ids[left]), true[left])) < 0.2
+
+
+def test_a_point_that_is_hidden_stays_where_the_chain_has_it():
+    then, now, points, true, chain = drifted(3, 1.05)
+    other = drifted(3, 1.05, seed=1)[1]
+    now[:, 320:] = other[:, 320:]  # something else of the same kind is in front
+    births, ids = features.Births(21), np.arange(len(points))
+    births.add(then, points, ids, len(points), 0)
+    again = returned(births, now, chain, ids)
+    hidden, plain = true[:, 0] > 335, true[:, 0] < 305
+    assert np.array_equal(again[hidden], chain[hidden])
+    assert np.median(away(again, true)[plain]) < 0.2
+
+
+def test_a_point_with_few_neighbours_is_left_alone():
+    then, now, points, _, chain = drifted(0, 1.0)
+    few = np.s_[: features.NEIGHBOURS]
+    births, ids = features.Births(21), np.arange(features.NEIGHBOURS)
+    births.add(then, points[few], ids, len(ids), 0)
+    assert np.array_equal(features._return(births, now, features.HOLD, chain[few], ids), chain[few])
