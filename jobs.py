@@ -218,7 +218,3 @@ def check(python, timeout_s: float = 120.0) -> tuple[bool, str]:
 def default_python() -> str:
     """RESHOOT_PYTHON, or the Python that runs Blender: right for pip's bpy, and `check` says so where it is not."""
     return os.environ.get("RESHOOT_PYTHON") or sys.executable
-
-
-# The run that the panel shows; there is one at a time.
-current: Job | None = None

@@ -191,6 +191,7 @@ class ReshootJob(bpy.types.PropertyGroup):
     fix: StringProperty()
     warnings: StringProperty()
     take: StringProperty()
+    ready: StringProperty()  # take folder that is solved but not in the scene
     unfinished: StringProperty()
     check: StringProperty()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import jobs, preferences, previews, properties
+from . import preferences, properties
 from .operators import (
     bake_camera,
     correct,
@@ -16,6 +16,7 @@ from .operators import (
     retarget,
     setup_composite,
     setup_scene,
+    solve,
 )
 from .panels import sidebar
 
@@ -39,6 +40,11 @@ POINTERS = (
     (bpy.types.Scene, "reshoot", properties.ReshootSettings),
     (bpy.types.WindowManager, "reshoot_job", properties.ReshootJob),
 )
+# (list of Blender's, function) of every handler.
+HANDLERS = (
+    (bpy.app.handlers.load_pre, solve.before_load),
+    (bpy.app.handlers.load_post, solve.after_load),
+)
 
 
 def register():
@@ -46,13 +52,14 @@ def register():
         bpy.utils.register_class(cls)
     for owner, name, group in POINTERS:
         setattr(owner, name, bpy.props.PointerProperty(type=group))
+    for handlers, function in HANDLERS:
+        handlers.append(function)
 
 
 def unregister():
-    if jobs.current is not None:
-        jobs.current.kill()
-        jobs.current = None
-    previews.clear()
+    solve.abandon()
+    for handlers, function in reversed(HANDLERS):
+        handlers.remove(function)
     for owner, name, _ in reversed(POINTERS):
         delattr(owner, name)
     for cls in reversed(CLASSES):

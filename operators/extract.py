@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import bpy
 
 from .. import compat, preferences
@@ -9,14 +11,13 @@ from ..properties import QUALITY
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
 from .base import absolute, absolute_list
-from .solve import SolverRun
+from .solve import Plan, SolverRun
 
 
 class SHOT_OT_extract(SolverRun, bpy.types.Operator):
     bl_idname = "shot.extract"
     bl_label = "Extract Shot"
     bl_description = "Find the camera and the people of the clip, in the background. A take that was begun goes on"
-    bl_options = {"UNDO"}
 
     filepath: bpy.props.StringProperty(
         name="Clip", description="Choose a movie, or a picture of a sequence", subtype="FILE_PATH", options=compat.PATH
@@ -69,7 +70,7 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
         if not clip.exists():
             raise ShotError(f"{clip} was not found.", "Choose another clip.")
         take = absolute(self.take_dir, "take") if self.take_dir else clip.with_name(clip.stem + "_take")
-        return take, {
+        options = {
             "source": str(clip),
             "quality": self.quality,
             "max_height": self.max_height or None,
@@ -84,17 +85,20 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
             "plate": self.plate,
             "restart": self.restart,
         }
+        return Plan(take, options, partial(_load, match_scene=self.match_scene) if self.load else _leave)
 
-    def done(self, context, job):
-        if not self.load:
-            return f"The take is {job.take}", []
-        if context.mode != "OBJECT":
-            raise ShotError(f"The take is ready in {job.take}.", "Go to Object Mode and use Load Take.")
-        loaded = scene_take.load(
-            context.scene, job.take, match_scene=self.match_scene, smpl_folder=preferences.smpl_folder(context)
-        )
-        context.scene.reshoot.take = loaded.collection
-        return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
+
+def _load(context, folder, match_scene):
+    if context.mode != "OBJECT":
+        raise ShotError(f"The take is ready in {folder}.", "Go to Object Mode and use Load Take.")
+    smpl_folder = preferences.smpl_folder(context)
+    loaded = scene_take.load(context.scene, folder, match_scene=match_scene, smpl_folder=smpl_folder)
+    context.scene.reshoot.take = loaded.collection
+    return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
+
+
+def _leave(context, folder):
+    return f"The take is {folder}", []
 
 
 def _given(path: str, what: str):

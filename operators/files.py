@@ -9,6 +9,7 @@ import bpy
 from .. import compat, jobs
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from . import solve
 from .base import ShotOperator, chosen_take, has_take
 
 MOVIES = ".mp4;.mov;.mkv;.avi;.webm;.m4v;.mxf;.mpg;.mpeg;.mts;.m2ts"
@@ -58,14 +59,18 @@ class SHOT_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if jobs.current is None or jobs.current.state != jobs.RUNNING:
+        if solve.current is None or solve.current.job.state != jobs.RUNNING:
             cls.poll_message_set("No shot is being extracted")
             return False
         return True
 
+    def invoke(self, context, event):
+        if event.type == "ESC" and context.screen.is_animation_playing:
+            return {"PASS_THROUGH"}  # this Esc is meant for the playback
+        return self.execute(context)
+
     def execute(self, context):
-        jobs.current.stop()
-        context.window_manager.reshoot_job.status = jobs.STOPPING
+        solve.stop(context)
         return {"FINISHED"}
 
 

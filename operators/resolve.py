@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import bpy
@@ -12,18 +13,15 @@ from ..solver import corrections
 from ..solver.protocol import ShotError
 from ..solver.take import Take
 from .base import chosen_take, has_take
-from .solve import SolverRun, idle
+from .solve import Plan, SolverRun, idle
 
 
 class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
     bl_idname = "shot.resolve"
     bl_label = "Solve Again"
     bl_description = "Run the solver on the take with its corrections and renew the take in the scene. Only what depends on them is solved anew"
-    bl_options = {"UNDO"}
 
     take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
-
-    _name = ""
 
     @classmethod
     def poll(cls, context):
@@ -32,23 +30,25 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
     def plan(self, context):
         collection = chosen_take(context, self.take)
         scene_take.refuse_unseen(collection)
-        self._name = collection.name
         take = Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY])))
         options = take.read().get("options")
         if not isinstance(options, dict) or not {"source", "plate"} <= options.keys():
-            raise ShotError("This take does not say how it was solved.", "Extract the shot again, and then use Load Take.")
+            raise ShotError(
+                "This take does not say how it was solved.", "Extract the shot again, and then use Load Take."
+            )
         if not Path(options["source"]).exists():
             raise ShotError(f"The film {options['source']} was not found.", "Put it back, or extract the shot again.")
         if corrections.load(take.folder).focal_mm:
             options = {**options, "focal_mm": None, "fov": None}  # the artist's word on the lens is the later one
-        return take.folder, options
+        return Plan(take.folder, options, partial(_renew, name=collection.name))
 
-    def done(self, context, job):
-        if context.mode != "OBJECT":
-            raise ShotError(f"The take is ready in {job.take}.", "Go to Object Mode and use Load Take.")
-        collection = chosen_take(context, self._name)
-        warnings = scene_take.renew(collection, preferences.smpl_folder(context))
-        return f"Renewed {collection.name} with {len(scene_take.persons(collection))} people", warnings
+
+def _renew(context, folder, name):
+    if context.mode != "OBJECT":
+        raise ShotError(f"The take is ready in {folder}.", "Go to Object Mode and use Load Take.")
+    collection = chosen_take(context, name)
+    warnings = scene_take.renew(collection, preferences.smpl_folder(context))
+    return f"Renewed {collection.name} with {len(scene_take.persons(collection))} people", warnings
 
 
 CLASSES = (SHOT_OT_resolve,)

@@ -68,8 +68,11 @@ def _outcome(layout, job):
         _lines(box, job.message, "ERROR")
         _lines(box, job.fix, "NONE")
         box.operator("shot.check_solver")
-    elif job.status == jobs.CANCELLED:
+    elif job.message:
         _lines(layout, job.message, "INFO")
+        _lines(layout, job.fix, "NONE")
+    if job.ready:
+        layout.operator("shot.load_take", text="Load It", icon="FILE_FOLDER").directory = job.ready
     for warning in job.warnings.splitlines():
         _lines(layout, warning, "ERROR")
 

@@ -76,17 +76,15 @@ def test_poll_load_take_in_edit_mode(blender):
 
 
 def test_poll_extract_while_a_shot_is_extracted(blender, monkeypatch):
+    from types import SimpleNamespace
+
     from reshoot import jobs
+    from reshoot.operators import solve
 
-    class Busy:
-        running, state = True, jobs.RUNNING
-
-        def kill(self):
-            pass
-
-    monkeypatch.setattr(jobs, "current", Busy())
+    monkeypatch.setattr(solve, "current", SimpleNamespace(job=SimpleNamespace(state=jobs.RUNNING)))
     with pytest.raises(RuntimeError, match="A shot is being extracted"):
         blender.ops.shot.extract(filepath="x.mp4")
+    monkeypatch.undo()
 
 
 def test_dropped_movies_become_the_clip(blender, tmp_path):
