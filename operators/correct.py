@@ -9,7 +9,7 @@ import bpy
 from ..scene import take as scene_take
 from ..solver import corrections
 from ..solver.take import Take
-from .base import ShotOperator, chosen_take, has_take, redraw
+from .base import ShotOperator, chosen_take, has_take, redraw, take_name
 from .solve import idle
 
 
@@ -18,7 +18,7 @@ class Correction(ShotOperator):
 
     do = ""
 
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+    take: take_name()
 
     @classmethod
     def poll(cls, context):

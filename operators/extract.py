@@ -6,11 +6,11 @@ from functools import partial
 
 import bpy
 
-from .. import compat, preferences
+from .. import preferences
 from ..properties import QUALITY
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import absolute, absolute_list
+from .base import absolute, absolute_list, path_once, text_once
 from .solve import Plan, SolverRun
 
 
@@ -19,12 +19,8 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
     bl_label = "Extract Shot"
     bl_description = "Find the camera and the people of the clip, in the background. A take that was begun goes on"
 
-    filepath: bpy.props.StringProperty(
-        name="Clip", description="Choose a movie, or a picture of a sequence", subtype="FILE_PATH", options=compat.PATH
-    )
-    take_dir: bpy.props.StringProperty(
-        name="Take", description="Choose the folder for the result", subtype="DIR_PATH", options=compat.PATH
-    )
+    filepath: path_once("Clip", "Choose a movie, or a picture of a sequence")
+    take_dir: path_once("Take", "Choose the folder for the result", "DIR_PATH")
     quality: bpy.props.EnumProperty(
         name="Quality", description="Choose how thoroughly to solve", items=QUALITY, default="final"
     )
@@ -37,28 +33,18 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
     cut: bpy.props.IntProperty(
         name="Cut", description="Choose the piece between hard cuts. -1: the longest", default=-1, min=-1
     )
-    frame_range: bpy.props.StringProperty(name="Range", description="Solve only these frames of the clip, as in 0-71")
-    people: bpy.props.StringProperty(
-        name="People",
-        description="Take the people from files of other programs. Several are parted by semicolons",
-        subtype="FILE_PATH",
-        options=compat.PATH,
-    )
-    masks: bpy.props.StringProperty(
-        name="Masks", description="Take the people's masks from this folder", subtype="DIR_PATH", options=compat.PATH
-    )
-    joints: bpy.props.StringProperty(
-        name="Joints",
-        description="Take the joints in the picture from this file",
-        subtype="FILE_PATH",
-        options=compat.PATH,
-    )
-    known_camera: bpy.props.StringProperty(
-        name="Camera", description="Take the camera from this file", subtype="FILE_PATH", options=compat.PATH
-    )
+    frame_range: text_once("Range", "Solve only these frames of the clip, as in 0-71")
+    people: path_once("People", "Take the people from files of other programs. Several are parted by semicolons")
+    masks: path_once("Masks", "Take the people's masks from this folder", "DIR_PATH")
+    joints: path_once("Joints", "Take the joints in the picture from this file")
+    known_camera: path_once("Camera", "Take the camera from this file")
     plate: bpy.props.BoolProperty(name="Clean Plate", description="Build the background without people", default=True)
-    restart: bpy.props.BoolProperty(name="Restart", description="Forget what was finished before", default=False)
-    load: bpy.props.BoolProperty(name="Load Take", description="Bring the result into the scene", default=True)
+    restart: bpy.props.BoolProperty(
+        name="Restart", description="Forget what was finished before", default=False, options={"SKIP_SAVE"}
+    )
+    load: bpy.props.BoolProperty(
+        name="Load Take", description="Bring the result into the scene", default=True, options={"SKIP_SAVE"}
+    )
     match_scene: bpy.props.BoolProperty(
         name="Match Scene to Shot",
         description="Give this scene the size, frame rate and range of the shot",

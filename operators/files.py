@@ -6,11 +6,11 @@ from pathlib import Path
 
 import bpy
 
-from .. import compat, jobs
+from .. import jobs
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
 from . import solve
-from .base import ShotOperator, chosen_take, has_take
+from .base import ShotOperator, chosen_take, has_take, path_once
 
 MOVIES = ".mp4;.mov;.mkv;.avi;.webm;.m4v;.mxf;.mpg;.mpeg;.mts;.m2ts"
 
@@ -21,9 +21,7 @@ class SHOT_OT_choose_clip(ShotOperator, bpy.types.Operator):
     bl_description = "Make this movie the clip of the Shot panel"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: bpy.props.StringProperty(
-        name="Clip", description="Choose the movie", subtype="FILE_PATH", options=compat.PATH
-    )
+    filepath: path_once("Clip", "Choose the movie")
 
     def invoke(self, context, event):
         space = context.space_data

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import bpy
 
-from .. import compat, preferences
+from .. import preferences
 from ..scene import take as scene_take
-from .base import ShotOperator, absolute
+from .base import ShotOperator, absolute, path_once
 
 
 class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
@@ -15,9 +15,7 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
     bl_description = "Bring the camera, the people, the ground and the background points of a take into this scene"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: bpy.props.StringProperty(
-        name="Take", description="Choose the folder that Extract Shot wrote", subtype="DIR_PATH", options=compat.PATH
-    )
+    directory: path_once("Take", "Choose the folder that Extract Shot wrote", "DIR_PATH")
     frame_start: bpy.props.IntProperty(
         name="First Frame", description="Put the first frame of the shot here", default=1
     )

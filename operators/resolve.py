@@ -12,7 +12,7 @@ from ..scene import take as scene_take
 from ..solver import corrections
 from ..solver.protocol import ShotError
 from ..solver.take import Take
-from .base import chosen_take, has_take
+from .base import chosen_take, has_take, take_name
 from .solve import Plan, SolverRun, idle
 
 
@@ -21,7 +21,7 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
     bl_label = "Solve Again"
     bl_description = "Run the solver on the take with its corrections and renew the take in the scene. Only what depends on them is solved anew"
 
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+    take: take_name()
 
     @classmethod
     def poll(cls, context):

@@ -9,7 +9,7 @@ from ..retarget import load_track
 from ..scene import actions
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import ShotOperator, absolute, chosen_take, object_called
+from .base import ShotOperator, absolute, chosen_take, object_called, path_once, take_name, text_once
 
 
 class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
@@ -21,13 +21,9 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
     person: bpy.props.IntProperty(
         name="Person", description="Choose the person of the take, by number", default=1, min=1
     )
-    armature: bpy.props.StringProperty(
-        name="Rig", description="Name the character's armature. Empty: the active object"
-    )
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
-    take_dir: bpy.props.StringProperty(
-        name="Take Folder", description="Read this take folder instead of one that is loaded", subtype="DIR_PATH"
-    )
+    armature: text_once("Rig", "Name the character's armature. Empty: the active object")
+    take: take_name()
+    take_dir: path_once("Take Folder", "Read this take folder instead of one that is loaded", "DIR_PATH")
     path: bpy.props.EnumProperty(
         name="Path",
         description="Choose where the character walks",

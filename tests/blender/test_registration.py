@@ -46,6 +46,20 @@ def test_every_operator_has_a_label_a_tooltip_and_no_full_stop(blender):
             assert not prop.description.endswith("."), f"{cls.__name__}.{prop.identifier}"
 
 
+def test_no_operator_brings_the_last_path_or_name_again(blender):
+    """Else Load Take and Export would not ask a second time: the same folder would be loaded, the same file written."""
+    from reshoot import registration
+
+    texts = {}
+    for cls in registration.CLASSES:
+        if issubclass(cls, blender.types.Operator):
+            for prop in rna_of(blender, cls).properties:
+                if prop.type == "STRING" and not prop.is_hidden and prop.identifier not in ("rna_type", "bl_idname"):
+                    texts[f"{cls.bl_idname}.{prop.identifier}"] = prop.is_skip_save
+    wanted = {"shot.load_take.directory", "shot.export.filepath", "shot.export.take", "shot.retarget.take_dir"}
+    assert wanted <= set(texts) and [name for name, skips in texts.items() if not skips] == []
+
+
 NEED_A_TAKE = (
     "bake_camera", "setup_composite", "setup_scene", "open_report", "merge_people", "swap_people", "split_person", "delete_person",
     "set_height", "set_focal", "lock_ground", "unlock_ground", "undo_correction", "resolve", "export",
