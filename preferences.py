@@ -10,6 +10,12 @@ from . import compat, jobs
 from .solver.protocol import ShotError
 
 
+class SolverError(ShotError):
+    """The solver's Python is not what it should be."""
+
+    button = "shot.open_preferences"  # what the panel offers
+
+
 class ReshootPreferences(bpy.types.AddonPreferences):
     bl_idname = __package__
 
@@ -49,8 +55,8 @@ def solver_python(context) -> str:
     mine = of(context)
     path = bpy.path.abspath(mine.python) if mine and mine.python else jobs.default_python()
     if not Path(path).is_file():
-        raise ShotError(
-            f"The solver's Python was not found: {path or 'none is set'}.", "Set it in Reshoot's preferences."
+        raise SolverError(
+            f"The solver's Python was not found: {path or 'none is set'}.", "Choose it in the preferences."
         )
     return path
 
@@ -80,4 +86,22 @@ class SHOT_OT_check_solver(bpy.types.Operator):
         return {"CANCELLED"}
 
 
-CLASSES = (ReshootPreferences, SHOT_OT_check_solver)
+class SHOT_OT_open_preferences(bpy.types.Operator):
+    bl_idname = "shot.open_preferences"
+    bl_label = "Open Preferences"
+    bl_description = "Show Reshoot's preferences, where the solver is chosen"
+
+    @classmethod
+    def poll(cls, context):
+        if of(context) is None:
+            cls.poll_message_set("Reshoot is not enabled as an extension")
+            return False
+        return True
+
+    def execute(self, context):
+        if not bpy.app.background:
+            bpy.ops.preferences.addon_show(module=__package__)
+        return {"FINISHED"}
+
+
+CLASSES = (ReshootPreferences, SHOT_OT_check_solver, SHOT_OT_open_preferences)

@@ -192,6 +192,7 @@ class ReshootJob(bpy.types.PropertyGroup):
     warnings: StringProperty()
     take: StringProperty()
     ready: StringProperty()  # take folder that is solved but not in the scene
+    button: StringProperty()  # operator that mends what the message says
     unfinished: StringProperty()
     check: StringProperty()
 

@@ -19,6 +19,7 @@ from .operators import (
     solve,
 )
 from .panels import sidebar
+from .scene import saving
 
 CLASSES = (
     *preferences.CLASSES,
@@ -44,6 +45,9 @@ POINTERS = (
 HANDLERS = (
     (bpy.app.handlers.load_pre, solve.before_load),
     (bpy.app.handlers.load_post, solve.after_load),
+    (bpy.app.handlers.save_pre, saving.before_save),
+    (bpy.app.handlers.save_post, saving.after_save),
+    (bpy.app.handlers.save_post_fail, saving.after_save),
 )
 
 

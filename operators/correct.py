@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
 from ..scene import take as scene_take
@@ -33,7 +31,7 @@ class Correction(ShotOperator):
 
     def run(self, context):
         collection = chosen_take(context, self.take)
-        take = Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY])))
+        take = Take(scene_take.folder_of(collection))
         first = int(collection[scene_take.START_KEY])
         item, before = self.correct(take, first)
         redraw(context)

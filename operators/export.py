@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
 from ..properties import EXPORT_FORMATS
 from ..scene import export as scene_export
 from ..scene import take as scene_take
+from ..solver.protocol import ShotError
 from .base import ShotOperator, absolute, chosen_take, has_take, path_once, take_name
 
 
@@ -39,9 +38,12 @@ class SHOT_OT_export(ShotOperator, bpy.types.Operator):
     def invoke(self, context, event):
         if self.filepath:
             return self.execute(context)
-        collection = chosen_take(context, self.take)
         ending = scene_export.ENDINGS[self.format]
-        folder = Path(bpy.path.abspath(collection[scene_take.TAKE_KEY]))
+        try:
+            folder = scene_take.folder_of(chosen_take(context, self.take))
+        except ShotError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         self.filepath = str(folder.with_name(folder.name + ending))
         self.filter_glob = "*" + ending
         context.window_manager.fileselect_add(self)

@@ -82,8 +82,7 @@ class SHOT_OT_open_report(ShotOperator, bpy.types.Operator):
         return has_take(cls, context)
 
     def run(self, context):
-        folder = Path(bpy.path.abspath(chosen_take(context)[scene_take.TAKE_KEY]))
-        report = folder / "report.html"
+        report = scene_take.folder_of(chosen_take(context)) / "report.html"
         if not report.exists():
             raise ShotError("This take has no report.", "Run Extract Shot to the end.")
         if not bpy.app.background:

@@ -6,7 +6,7 @@ import bpy
 
 from .. import preferences
 from ..scene import take as scene_take
-from .base import ShotOperator, absolute, path_once
+from .base import ShotOperator, absolute, chosen_take, has_take, path_once, redraw, take_name
 
 
 class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
@@ -47,4 +47,30 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
         return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
 
 
-CLASSES = (SHOT_OT_load_take,)
+class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.relink_take"
+    bl_label = "Relink Take…"
+    bl_description = "Say where the folder of the take is now"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: path_once("Take Folder", "Choose the folder of the take", "DIR_PATH")
+    take: take_name()
+
+    @classmethod
+    def poll(cls, context):
+        return has_take(cls, context)
+
+    def invoke(self, context, event):
+        if self.directory:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, context):
+        collection = chosen_take(context, self.take)
+        warnings = scene_take.relink(collection, absolute(self.directory, "take"))
+        redraw(context)
+        return f"{collection.name} is linked to {scene_take.folder_of(collection)}", warnings
+
+
+CLASSES = (SHOT_OT_load_take, SHOT_OT_relink_take)

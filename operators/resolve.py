@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import bpy
 
 from .. import preferences
+from ..scene import plate
 from ..scene import take as scene_take
 from ..solver import corrections
 from ..solver.protocol import ShotError
@@ -30,14 +30,18 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
     def plan(self, context):
         collection = chosen_take(context, self.take)
         scene_take.refuse_unseen(collection)
-        take = Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY])))
+        take = Take(scene_take.folder_of(collection))
         options = take.read().get("options")
         if not isinstance(options, dict) or not {"source", "plate"} <= options.keys():
             raise ShotError(
                 "This take does not say how it was solved.", "Extract the shot again, and then use Load Take."
             )
-        if not Path(options["source"]).exists():
-            raise ShotError(f"The film {options['source']} was not found.", "Put it back, or extract the shot again.")
+        film = plate.find_film(options["source"], take.folder)
+        if film is None:
+            raise ShotError(
+                f"The film {options['source']} was not found.", "Put it beside the take, or extract the shot again."
+            )
+        options = {**options, "source": str(film)}
         if corrections.load(take.folder).focal_mm:
             options = {**options, "focal_mm": None, "fov": None}  # the artist's word on the lens is the later one
         return Plan(take.folder, options, partial(_renew, name=collection.name))

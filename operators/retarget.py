@@ -52,7 +52,7 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
             folder, start, world, label = absolute(self.take_dir, "take folder"), self.frame_start, None, "Take"
         else:
             collection = chosen_take(context, self.take)
-            folder = bpy.path.abspath(collection[scene_take.TAKE_KEY])
+            folder = scene_take.folder_of(collection)
             start, label = int(collection[scene_take.START_KEY]), collection.name
             root = scene_take.part(collection, "world")
             world = np.array(root.matrix_world) if root else None

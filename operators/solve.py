@@ -55,6 +55,7 @@ class Outcome:
     fix: str = ""
     warnings: tuple = ()
     ready: str = ""  # take folder that is solved but not in the scene
+    button: str = ""  # operator that mends it
 
 
 # There is one at a time.
@@ -137,8 +138,8 @@ def begin(context, label: str, plan: Plan) -> None:
     try:
         job = jobs.Job(command, Path(tempfile.gettempdir()) / f"reshoot-{plan.take.name}.log")
     except OSError as error:
-        raise ShotError(
-            f"The solver cannot be started: {error}.", "Check the solver in Reshoot's preferences."
+        raise preferences.SolverError(
+            f"The solver cannot be started: {error}.", "Choose it in the preferences."
         ) from error
     current = Run(label, plan, job, context.scene.name, bpy.data.filepath)
     _show(context)
@@ -172,7 +173,7 @@ def conclude(context) -> Outcome:
         outcome = Outcome(job.state, f"Extraction was cancelled; {run.label} goes on from there.", warnings=warnings)
         context.window_manager.reshoot_job.unfinished = run.label
     elif job.state == jobs.FAILED:
-        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings)
+        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button="shot.check_solver")
     elif not run.at_home:
         outcome = Outcome(
             job.state, f"The take is ready in {job.take}.", "Another file was opened meanwhile.", warnings, job.take
@@ -182,7 +183,7 @@ def conclude(context) -> Outcome:
             said, more = run.plan.finish(context, job.take)
             outcome = Outcome(job.state, said, warnings=(*warnings, *more))
         except ShotError as error:
-            outcome = Outcome(jobs.FAILED, error.message, error.fix, warnings, job.take)
+            outcome = Outcome(jobs.FAILED, error.message, error.fix, warnings, job.take, _button(error))
     return _put(context, outcome)
 
 
@@ -269,7 +270,7 @@ def _show(context) -> None:
     state = context.window_manager.reshoot_job
     state.status = current.job.state
     state.stage, state.text, state.fraction = current.stage, current.text, current.fraction
-    state.message = state.fix = state.ready = ""
+    state.message = state.fix = state.ready = state.button = ""
     state.warnings = "\n".join(current.job.warnings)
     state.take = str(current.plan.take)
     redraw(context)
@@ -279,13 +280,18 @@ def _put(context, outcome: Outcome) -> Outcome:
     """Write how a run ended to the window manager."""
     state = context.window_manager.reshoot_job
     state.status, state.message, state.fix = outcome.status, outcome.message, outcome.fix
-    state.ready, state.warnings = outcome.ready, "\n".join(outcome.warnings)
+    state.ready, state.button, state.warnings = outcome.ready, outcome.button, "\n".join(outcome.warnings)
     redraw(context)
     return outcome
 
 
 def _refuse(context, error: ShotError) -> Outcome:
-    return _put(context, Outcome(jobs.FAILED, error.message, error.fix))
+    return _put(context, Outcome(jobs.FAILED, error.message, error.fix, button=_button(error)))
+
+
+def _button(error: ShotError) -> str:
+    """The operator that mends an error, where it names one."""
+    return getattr(error, "button", "")
 
 
 def _in_words(seconds: float) -> str:

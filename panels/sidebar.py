@@ -67,7 +67,8 @@ def _outcome(layout, job):
         box = layout.box()
         _lines(box, job.message, "ERROR")
         _lines(box, job.fix, "NONE")
-        box.operator("shot.check_solver")
+        if job.button:
+            box.operator(job.button)
     elif job.message:
         _lines(layout, job.message, "INFO")
         _lines(layout, job.fix, "NONE")
@@ -124,6 +125,10 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
         if take is None:
             layout.label(text="Extract a shot or load a take first", icon="INFO")
             return
+        if (gone := scene_take.gone(take)) is not None:
+            box = layout.box()
+            _lines(box, gone.message, "ERROR")
+            box.operator(gone.button, icon="FILE_FOLDER")
         people = scene_take.persons(take)
         if not people:
             layout.label(text="Nobody was found in this shot", icon="INFO")
