@@ -7,13 +7,14 @@ from bpy.props import (
     BoolProperty,
     EnumProperty,
     FloatProperty,
+    FloatVectorProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
 )
 
 from . import compat, jobs
-from .scene.take import TAKE_KEY
+from .scene import take as scene_take
 
 QUALITY = (
     ("preview", "Preview", "Leave out the slowest step: a quick look at the shot"),
@@ -32,7 +33,7 @@ EXPORT_FORMATS = (
 
 
 def _is_take(_settings, collection):
-    return TAKE_KEY in collection
+    return scene_take.TAKE_KEY in collection
 
 
 def _is_camera(_settings, item):
@@ -180,6 +181,43 @@ class ReshootSettings(bpy.types.PropertyGroup):
     )
 
 
+def _colour(person):
+    return tuple(person.id_data.color)
+
+
+def _paint(person, colour):
+    scene_take.paint(person.id_data, tuple(colour))
+
+
+def _shown(person):
+    return not person.id_data.hide_get()
+
+
+def _show(person, shown):
+    scene_take.show(person.id_data, shown)
+
+
+class ReshootPerson(bpy.types.PropertyGroup):
+    """On a person's armature: what acts on bones and body alike. Nothing is kept here."""
+
+    colour: FloatVectorProperty(
+        name="Colour",
+        description="Choose the colour of the person's body",
+        subtype="COLOR",
+        size=4,
+        min=0.0,
+        max=1.0,
+        get=_colour,
+        set=_paint,
+    )
+    shown: BoolProperty(
+        name="Show",
+        description="Show the person's bones and body in the viewport",
+        get=_shown,
+        set=_show,
+    )
+
+
 class ReshootJob(bpy.types.PropertyGroup):
     """Live state of the extraction, for the panels; never saved."""
 
@@ -197,4 +235,4 @@ class ReshootJob(bpy.types.PropertyGroup):
     check: StringProperty()
 
 
-CLASSES = (ReshootSettings, ReshootJob)
+CLASSES = (ReshootSettings, ReshootPerson, ReshootJob)

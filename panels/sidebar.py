@@ -137,13 +137,14 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
             row = layout.row()
             swatch = row.row()
             swatch.scale_x = 0.25
-            swatch.prop(armature, "color", text="")
+            settings = armature.reshoot_person
+            swatch.prop(settings, "colour", text="")
             first, last = (
                 (int(f) for f in armature.animation_data.action.frame_range) if armature.animation_data else (0, 0)
             )
             row.label(text=f"Person {number}")
             row.label(text=f"{first}–{last}")
-            row.prop(armature, "hide_viewport", text="", emboss=False)
+            row.prop(settings, "shown", text="", icon="HIDE_OFF" if settings.shown else "HIDE_ON", emboss=False)
         layout.operator("shot.open_report", icon="URL")
 
 

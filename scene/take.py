@@ -83,6 +83,7 @@ def renew(collection, smpl_folder=None) -> list[str]:
     else:
         camera_module.write(cam, path, f"{name} Camera")
     old = [o for o in collection.all_objects if o.get(ROLE_KEY) in ("person", "body", "ground", "points")]
+    looks = {o[PERSON_KEY]: (tuple(o.color), not o.hide_get()) for o in old if o[ROLE_KEY] == "person"}
     for item in old:
         item.name = f"{item.name} old"  # so that the new one gets the name
     loaded = Loaded(collection, root, cam, warnings=list(take.warnings))
@@ -94,6 +95,11 @@ def renew(collection, smpl_folder=None) -> list[str]:
             item.user_remap(made)
     for item in old:
         _remove(item)
+    for person, armature in loaded.armatures.items():
+        if person in looks:
+            colour, shown = looks[person]
+            paint(armature, colour)
+            show(armature, shown)
     _ground(take, collection, root, name)
     if len(take.points_world):
         _points(take, collection, root, name)
@@ -239,6 +245,21 @@ def _film_folders(collection) -> list[Path]:
     cam = part(collection, "camera")
     clips = [b.clip for b in cam.data.background_images if b.clip] if cam is not None else []
     return [paths.opened(clip.filepath).parent for clip in clips]
+
+
+def body_of(armature):
+    """The body of a person's armature, or None."""
+    return next((child for child in armature.children if child.get(ROLE_KEY) == "body"), None)
+
+
+def paint(armature, colour) -> None:
+    """Give a person of a take a linear colour (4,)."""
+    people.paint(armature, body_of(armature), colour)
+
+
+def show(armature, shown: bool) -> None:
+    """Show or hide a person of a take, bones and body."""
+    people.show((armature, body_of(armature)), shown)
 
 
 def data_of(collection) -> TakeData:

@@ -20,6 +20,7 @@ def test_register_unregister_register_leaves_nothing(blender):
     reshoot.unregister()
     assert "reshoot" not in blender.types.Scene.bl_rna.properties
     assert "reshoot_job" not in blender.types.WindowManager.bl_rna.properties
+    assert "reshoot_person" not in blender.types.Object.bl_rna.properties
     from reshoot import registration
 
     assert not [c for c in registration.CLASSES if getattr(c, "is_registered", False)]
@@ -183,6 +184,7 @@ def test_panels_draw_before_and_after_loading(blender, take):
     drawn = draw_all(blender)
     assert list(drawn).index("Corrections") == list(drawn).index("People") + 1
     assert "Person 1" in drawn["People"] and "1–10" in drawn["People"]
+    assert drawn["People"].count("colour") == drawn["People"].count("shown") == 2
     order = [
         "shot.merge_people",
         "shot.delete_person",
