@@ -39,7 +39,7 @@ CLASSES = (
 # (owner, name, property group) of every pointer added to Blender's own types.
 POINTERS = (
     (bpy.types.Scene, "reshoot", properties.ReshootSettings),
-    (bpy.types.Object, "reshoot_person", properties.ReshootPerson),
+    (bpy.types.Object, "reshoot", properties.ReshootPerson),
     (bpy.types.WindowManager, "reshoot_job", properties.ReshootJob),
 )
 # (list of Blender's, function) of every handler.

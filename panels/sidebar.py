@@ -85,7 +85,7 @@ def _lines(layout, text, icon, width=32):
     for word in text.split():
         if line and len(line) + len(word) >= width:
             column.label(text=line, icon=icon)
-            icon, line = "BLANK1", ""
+            icon, line = "NONE" if icon == "NONE" else "BLANK1", ""
         line = f"{line} {word}".strip()
     if line:
         column.label(text=line, icon=icon)
@@ -137,7 +137,7 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
             row = layout.row()
             swatch = row.row()
             swatch.scale_x = 0.25
-            settings = armature.reshoot_person
+            settings = armature.reshoot
             swatch.prop(settings, "colour", text="")
             first, last = (
                 (int(f) for f in armature.animation_data.action.frame_range) if armature.animation_data else (0, 0)

@@ -15,13 +15,13 @@ def test_the_eye_hides_bones_and_body_on_every_frame_and_one_person_only(loaded)
     bpy, collection, _ = loaded
     armature, body = part(collection, "person", 1), part(collection, "body", 1)
     others = part(collection, "person", 2), part(collection, "body", 2)
-    assert armature.reshoot_person.shown
-    armature.reshoot_person.shown = False
+    assert armature.reshoot.shown
+    armature.reshoot.shown = False
     for frame in range(1, 1 + FRAMES):
         bpy.context.scene.frame_set(frame)
-        assert not armature.visible_get() and not body.visible_get() and not armature.reshoot_person.shown
+        assert not armature.visible_get() and not body.visible_get() and not armature.reshoot.shown
         assert all(item.visible_get() for item in others)
-    armature.reshoot_person.shown = True
+    armature.reshoot.shown = True
     bpy.context.view_layer.update()
     assert armature.visible_get() and body.visible_get()
 
@@ -33,8 +33,8 @@ def test_the_eye_leaves_keyed_visibility_alone(blender, tmp_path):
     blender.ops.shot.load_take(directory=str(tmp_path / "partly"))
     collection = blender.context.scene.reshoot.take
     armature, body = part(collection, "person", 1), part(collection, "body", 1)
-    armature.reshoot_person.shown = False
-    armature.reshoot_person.shown = True
+    armature.reshoot.shown = False
+    armature.reshoot.shown = True
     for index in range(FRAMES):
         blender.context.scene.frame_set(1 + index)
         assert body.visible_get() == (3 <= index <= 6)
@@ -44,15 +44,15 @@ def test_the_colour_is_that_of_the_body_in_viewport_and_render(loaded):
     _, collection, _ = loaded
     armature, body, other = part(collection, "person", 1), part(collection, "body", 1), part(collection, "body", 2)
     (material,) = body.data.materials
-    assert base_colour(body) == pytest.approx(tuple(armature.reshoot_person.colour))
+    assert base_colour(body) == pytest.approx(tuple(armature.reshoot.colour))
     before, colour = base_colour(other), (0.1, 0.7, 0.3, 1.0)
-    armature.reshoot_person.colour = colour
+    armature.reshoot.colour = colour
     for drawn in (
         base_colour(body),
         material.diffuse_color,
         body.color,
         armature.color,
-        armature.reshoot_person.colour,
+        armature.reshoot.colour,
     ):
         assert tuple(drawn) == pytest.approx(colour)
     assert base_colour(other) == before
@@ -62,8 +62,8 @@ def test_both_stay_where_the_take_is_renewed(loaded):
     from reshoot.scene import take
 
     _, collection, _ = loaded
-    part(collection, "person", 1).reshoot_person.colour = (0.1, 0.7, 0.3, 1.0)
-    part(collection, "person", 2).reshoot_person.shown = False
+    part(collection, "person", 1).reshoot.colour = (0.1, 0.7, 0.3, 1.0)
+    part(collection, "person", 2).reshoot.shown = False
     take.renew(collection)
     assert base_colour(part(collection, "body", 1)) == pytest.approx((0.1, 0.7, 0.3, 1.0))
     assert not part(collection, "body", 2).visible_get() and not part(collection, "person", 2).visible_get()

@@ -20,12 +20,21 @@ def test_register_unregister_register_leaves_nothing(blender):
     reshoot.unregister()
     assert "reshoot" not in blender.types.Scene.bl_rna.properties
     assert "reshoot_job" not in blender.types.WindowManager.bl_rna.properties
-    assert "reshoot_person" not in blender.types.Object.bl_rna.properties
+    assert "reshoot" not in blender.types.Object.bl_rna.properties
     from reshoot import registration
 
     assert not [c for c in registration.CLASSES if getattr(c, "is_registered", False)]
     reshoot.register()
     assert snapshot(blender) == registered
+
+
+def test_no_pointer_is_called_like_a_mark_in_the_file(blender):
+    """Until Blender 5.0 both lie in one place, and one would overwrite the other."""
+    from reshoot import registration
+    from reshoot.scene import take
+
+    marks = {take.TAKE_KEY, take.START_KEY, take.ROLE_KEY, take.PERSON_KEY}
+    assert not marks & {name for _, name, _ in registration.POINTERS}
 
 
 def rna_of(bpy, cls):
