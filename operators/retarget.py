@@ -28,6 +28,7 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
         name="Path",
         description="Choose where the character walks",
         items=(
+            ("AUTO", "As Fits", "Stand where the person did, unless the legs differ by more than a quarter"),
             ("KEEP", "Where the Person Walked", "Stand and step exactly where the person did"),
             ("SCALE", "Scaled to the Character", "Make the path as much shorter or longer as the character's legs are"),
         ),
@@ -62,11 +63,19 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
                 )
         name = f"{label} Person {self.person} on {armature.name}"
         track = load_track(folder, self.person)
-        action, _, _, mapping = actions.retarget(
-            armature, track, start, self.path == "SCALE", self.keep_feet, world, name
-        )
+        scale_path = {"AUTO": None, "KEEP": False, "SCALE": True}[self.path]
+        action, motion, _, mapping = actions.retarget(armature, track, start, scale_path, self.keep_feet, world, name)
         said = f"{armature.name} now moves as person {self.person}, in the action {action.name}"
         warnings = []
+        if motion.legs_differ and self.path != "SCALE":
+            legs = f"{armature.name}'s legs are {motion.leg_ratio:.2g} times as long as the person's"
+            warnings.append(
+                f"{legs}, so the path was scaled to them: it no longer stands where the person stood."
+                if motion.path_scaled
+                else f"{legs} and bend to step where the person stepped: try the path Scaled to the Character."
+            )
+        if "head" not in mapping.bones:
+            warnings.append(f"No head was found on {armature.name}, so it does not turn.")
         if mapping.source == "structure":
             warnings.append(
                 f"The bones of {armature.name} were told apart by their shape, not by name: look the result over."

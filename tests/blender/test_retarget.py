@@ -138,6 +138,27 @@ def test_the_operator(blender, tmp_path):
     assert animation.action != first and first.name in bpy.data.actions
 
 
+def test_short_legs_are_said_and_the_path_follows_them(blender, tmp_path, capfd):
+    armature = imported(SHIPPED[0], tmp_path)
+    take = write_take(tmp_path / "take", walk())
+    arguments = {"person": 1, "armature": armature.name, "take_dir": str(take)}
+
+    def travelled():
+        hips = "mixamorig:Hips"
+        return float(np.linalg.norm(shown(armature, [hips], len(walk().frames))[0] - shown(armature, [hips], 1)[0]))
+
+    assert bpy.ops.shot.retarget(**arguments) == {"FINISHED"}
+    assert "times as long" not in capfd.readouterr().out
+    whole = travelled()
+    armature.scale *= 0.5
+    assert bpy.ops.shot.retarget(**arguments) == {"FINISHED"}
+    assert "times as long as the person's, so the path was scaled" in capfd.readouterr().out
+    assert travelled() < 0.6 * whole  # half the legs it had, which are a tenth longer than the person's
+    assert bpy.ops.shot.retarget(path="KEEP", **arguments) == {"FINISHED"}
+    assert "try the path Scaled to the Character" in capfd.readouterr().out
+    assert travelled() == pytest.approx(whole, rel=0.02)
+
+
 @pytest.mark.parametrize(
     "wrong, said",
     [
