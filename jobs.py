@@ -192,6 +192,13 @@ class Job:
             self._child.kill()
 
 
+def call(python, words: list[str]) -> int:
+    """Run the solver's own command line in the caller's folder and terminal. Returns its exit status."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [str(python), "-m", "solver", *words]
+    return subprocess.run(command, check=False, env=dict(os.environ, PYTHONPATH=path)).returncode
+
+
 def check(python, timeout_s: float = 120.0) -> tuple[bool, str]:
     """Run `python -m solver check`. Returns whether it passed, and what it said, for people, the verdict first."""
     try:

@@ -7,6 +7,7 @@ import bpy
 from . import preferences, properties
 from .operators import (
     bake_camera,
+    command,
     correct,
     export,
     extract,
@@ -50,6 +51,7 @@ HANDLERS = (
     (bpy.app.handlers.save_post, saving.after_save),
     (bpy.app.handlers.save_post_fail, saving.after_save),
 )
+_commands = []  # what Blender gave for the registered command
 
 
 def register():
@@ -59,10 +61,12 @@ def register():
         setattr(owner, name, bpy.props.PointerProperty(type=group))
     for handlers, function in HANDLERS:
         handlers.append(function)
+    _commands.append(bpy.utils.register_cli_command(command.NAME, command.run))
 
 
 def unregister():
     solve.abandon()
+    bpy.utils.unregister_cli_command(_commands.pop())
     for handlers, function in reversed(HANDLERS):
         handlers.remove(function)
     for owner, name, _ in reversed(POINTERS):

@@ -68,6 +68,11 @@ def absolute_list(paths: str, what: str) -> list[str]:
     return [str(path) for path in found]
 
 
+def take_beside(clip: Path) -> Path:
+    """The folder of a take whose place nobody named."""
+    return clip.with_name(clip.stem + "_take")
+
+
 def has_take(cls, context) -> bool:
     """Poll: there is a take in this file."""
     if scene_take.take_collections():

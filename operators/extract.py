@@ -10,7 +10,7 @@ from .. import preferences
 from ..properties import QUALITY
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import absolute, absolute_list, path_once, text_once
+from .base import absolute, absolute_list, path_once, take_beside, text_once
 from .solve import Plan, SolverRun
 
 
@@ -55,7 +55,7 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
         clip = absolute(self.filepath or context.scene.reshoot.filepath, "clip")
         if not clip.exists():
             raise ShotError(f"{clip} was not found.", "Choose another clip.")
-        take = absolute(self.take_dir, "take") if self.take_dir else clip.with_name(clip.stem + "_take")
+        take = absolute(self.take_dir, "take") if self.take_dir else take_beside(clip)
         options = {
             "source": str(clip),
             "quality": self.quality,
