@@ -14,6 +14,7 @@ from bpy.props import (
 )
 
 from . import compat, jobs
+from .scene import plate
 from .scene import take as scene_take
 
 QUALITY = (
@@ -48,13 +49,20 @@ def _is_rig(_settings, item):
     return item.type == "ARMATURE"
 
 
+def _read_facts(settings, _context):
+    path = bpy.path.abspath(settings.filepath)
+    settings.facts = plate.facts(path) if path else ""
+
+
 class ReshootSettings(bpy.types.PropertyGroup):
     filepath: StringProperty(
         name="Clip",
         description="Film to extract: a movie, or a picture of a sequence",
         subtype="FILE_PATH",
         options=compat.PATH,
+        update=_read_facts,
     )
+    facts: StringProperty(name="Facts", description="Frames, rate and size of the clip")
     take_dir: StringProperty(
         name="Take Folder",
         description="Folder for the result. Empty: a folder beside the clip",
@@ -66,20 +74,27 @@ class ReshootSettings(bpy.types.PropertyGroup):
     )
     max_height: IntProperty(
         name="Max Height",
-        description="Solve at no more than this height. 0: as filmed",
-        min=0,
+        description="Solve at no more than this height, which is faster",
+        default=720,
+        min=64,
         max=4320,
         subtype="PIXEL",
     )
+    use_max_height: BoolProperty(name="Limit Height", description="Solve a smaller picture than was filmed")
     focal_mm: FloatProperty(
         name="Lens",
-        description="Set the focal length of the film camera on a 36 mm sensor, if you know it. 0: find it from the film",
-        min=0.0,
+        description="Set the focal length of the film camera on a 36 mm sensor",
+        default=35.0,
+        min=4.0,
         max=2000.0,
         unit="CAMERA",
     )
-    cut: IntProperty(
-        name="Cut", description="Choose the piece between hard cuts, from 0. -1: the longest", default=-1, min=-1
+    use_focal_mm: BoolProperty(
+        name="Known Lens", description="Give the focal length of the film camera, instead of finding it from the film"
+    )
+    cut: IntProperty(name="Piece", description="Choose the piece between hard cuts; the first is 1", default=1, min=1)
+    use_cut: BoolProperty(
+        name="Choose Piece", description="Choose which piece between hard cuts is solved, instead of the longest"
     )
     plate: BoolProperty(name="Clean Plate", description="Build the background without people", default=True)
     match_scene: BoolProperty(

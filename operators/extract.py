@@ -25,13 +25,24 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
         name="Quality", description="Choose how thoroughly to solve", items=QUALITY, default="final"
     )
     max_height: bpy.props.IntProperty(
-        name="Max Height", description="Solve at no more than this height. 0: as filmed", min=0
+        name="Max Height",
+        description="Solve at no more than this height. Not given: as filmed",
+        default=720,
+        min=64,
+        options={"SKIP_SAVE"},
     )
     focal_mm: bpy.props.FloatProperty(
-        name="Lens", description="Set the focal length if it is known. 0: find it", min=0.0
+        name="Lens",
+        description="Set the focal length if it is known. Not given: it is found",
+        default=35.0,
+        min=4.0,
+        options={"SKIP_SAVE"},
     )
     cut: bpy.props.IntProperty(
-        name="Cut", description="Choose the piece between hard cuts. -1: the longest", default=-1, min=-1
+        name="Cut",
+        description="Choose the piece between hard cuts, from 0. Not given: the longest",
+        min=0,
+        options={"SKIP_SAVE"},
     )
     frame_range: text_once("Range", "Solve only these frames of the clip, as in 0-71")
     people: path_once("People", "Take the people from files of other programs. Several are parted by semicolons")
@@ -51,6 +62,10 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
         default=False,
     )
 
+    def _if_given(self, name):
+        """A setting that the caller gave, or None: no number stands for what is found out."""
+        return getattr(self, name) if self.properties.is_property_set(name) else None
+
     def plan(self, context):
         clip = absolute(self.filepath or context.scene.reshoot.filepath, "clip")
         if not clip.exists():
@@ -59,9 +74,7 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
         options = {
             "source": str(clip),
             "quality": self.quality,
-            "max_height": self.max_height or None,
-            "focal_mm": self.focal_mm or None,
-            "cut": self.cut if self.cut >= 0 else None,
+            **{name: self._if_given(name) for name in ("max_height", "focal_mm", "cut")},
             "range": self.frame_range or None,
             "people": absolute_list(self.people, "people file") or None,
             "masks": _given(self.masks, "folder of masks"),

@@ -47,6 +47,24 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
         return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
 
 
+class SHOT_OT_match_scene(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.match_scene"
+    bl_label = "Match Scene"
+    bl_description = "Give this scene the size, frame rate and range of the take's film"
+    bl_options = {"REGISTER", "UNDO"}
+
+    take: take_name()
+
+    @classmethod
+    def poll(cls, context):
+        return has_take(cls, context)
+
+    def run(self, context):
+        collection = chosen_take(context, self.take)
+        scene_take.match(context.scene, scene_take.data_of(collection), int(collection[scene_take.START_KEY]))
+        return f"{context.scene.name} now is as the film of {collection.name}"
+
+
 class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
     bl_idname = "shot.relink_take"
     bl_label = "Relink Take…"
@@ -73,4 +91,4 @@ class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
         return f"{collection.name} is linked to {scene_take.folder_of(collection)}", warnings
 
 
-CLASSES = (SHOT_OT_load_take, SHOT_OT_relink_take)
+CLASSES = (SHOT_OT_load_take, SHOT_OT_match_scene, SHOT_OT_relink_take)

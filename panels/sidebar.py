@@ -36,6 +36,8 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
     def draw(self, context):
         layout, settings, job = self.prepare(), context.scene.reshoot, context.window_manager.reshoot_job
         layout.prop(settings, "filepath")
+        if settings.facts:
+            _lines(layout, settings.facts, "INFO")
         layout.prop(settings, "take_dir")
         if job.status in (jobs.RUNNING, jobs.STOPPING):
             row = layout.row(align=True)
@@ -52,14 +54,30 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
             row.enabled = bool(settings.filepath)
             resume = job.status == jobs.CANCELLED and job.unfinished == "Extract Shot"
             extract = row.operator("shot.extract", text="Resume Extraction" if resume else "Extract Shot", icon="PLAY")
-            extract.filepath, extract.take_dir = settings.filepath, settings.take_dir
-            for name in ("quality", "max_height", "focal_mm", "cut", "plate", "match_scene"):
-                setattr(extract, name, getattr(settings, name))
-            extract.people, extract.masks = settings.people_files, settings.masks_dir
-            extract.joints, extract.known_camera = settings.joints_file, settings.camera_file
+            _hand_over(settings, extract)
         _outcome(layout, job)
         layout.operator("shot.load_take", icon="FILE_FOLDER").match_scene = settings.match_scene
         layout.prop(settings, "take", icon="OUTLINER_COLLECTION")
+        take = _take(context)
+        said = scene_take.difference(take, context.scene) if take else ""
+        if said:
+            _lines(layout, said, "INFO")
+            layout.operator("shot.match_scene", icon="SCENE_DATA")
+
+
+def _hand_over(settings, extract):
+    """Give the button of Extract Shot what the panel holds; what is not known is not given."""
+    extract.filepath, extract.take_dir = settings.filepath, settings.take_dir
+    for name in ("quality", "plate", "match_scene"):
+        setattr(extract, name, getattr(settings, name))
+    if settings.use_max_height:
+        extract.max_height = settings.max_height
+    if settings.use_focal_mm:
+        extract.focal_mm = settings.focal_mm
+    if settings.use_cut:
+        extract.cut = settings.cut - 1
+    extract.people, extract.masks = settings.people_files, settings.masks_dir
+    extract.joints, extract.known_camera = settings.joints_file, settings.camera_file
 
 
 def _outcome(layout, job):
@@ -99,8 +117,15 @@ class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.prepare(), context.scene.reshoot
-        for name in ("quality", "focal_mm", "max_height", "cut", "plate", "match_scene"):
-            layout.prop(settings, name)
+        layout.prop(settings, "quality")
+        for name in ("focal_mm", "max_height", "cut"):
+            row = layout.row(heading=settings.bl_rna.properties[f"use_{name}"].name)
+            row.prop(settings, f"use_{name}", text="")
+            value = row.row()
+            value.active = getattr(settings, f"use_{name}")
+            value.prop(settings, name, text="")
+        layout.prop(settings, "plate")
+        layout.prop(settings, "match_scene")
 
 
 class SHOT_PT_shot_imports(ReshootPanel, bpy.types.Panel):

@@ -44,6 +44,21 @@ def load_clip(take: TakeData, frame_start: int):
     return clip
 
 
+def facts(path) -> str:
+    """What the panel says of a film or picture sequence: frames, rate and size; empty where it cannot be read."""
+    if not Path(path).is_file():
+        return ""
+    try:
+        clip = bpy.data.movieclips.load(str(path))
+    except RuntimeError:
+        return ""
+    width, height = clip.size
+    rate = f" at {clip.fps:.5g} fps" if clip.source == "MOVIE" else ""
+    said = f"{clip.frame_duration} frames{rate}, {width}×{height}" if clip.frame_duration else ""
+    bpy.data.movieclips.remove(clip)
+    return said
+
+
 def put_behind(camera, clip) -> None:
     """Show a clip behind what a camera sees, in place of another."""
     data = camera.data

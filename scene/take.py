@@ -15,6 +15,7 @@ from .read import PersonTrack, TakeData, read_body, read_take
 
 # Custom properties that mark what belongs to a take; plain ones, so that they stay in files opened without Reshoot.
 TAKE_KEY, START_KEY, ROLE_KEY, PERSON_KEY = "reshoot_take", "reshoot_frame_start", "reshoot_role", "reshoot_person"
+FILM_KEY = "reshoot_film"  # rate (two numbers), width, height and frames of the film, for the panel
 
 
 class TakeGone(ShotError):
@@ -48,6 +49,7 @@ def load(scene, folder, frame_start: int = 1, match_scene: bool = False, smpl_fo
     scene.collection.children.link(collection)
     collection[TAKE_KEY] = paths.kept(take.folder)
     collection[START_KEY] = frame_start
+    collection[FILM_KEY] = _film(take)
     root = _empty(f"{name} World", collection)
     cam = camera_module.new_camera(f"{name} Camera", camera_module.path_of_take(take, frame_start), collection, root)
     _mark(cam, "camera")
@@ -72,6 +74,7 @@ def renew(collection, smpl_folder=None) -> list[str]:
     take, frame_start = data_of(collection), int(collection[START_KEY])
     bodies = _bodies(take, smpl_folder)
     refuse_unseen(collection)
+    collection[FILM_KEY] = _film(take)
     name = collection.name
     root, cam = part(collection, "world"), part(collection, "camera")
     if root is None:
@@ -186,6 +189,25 @@ def match(scene, take: TakeData, frame_start: int = 1, retime: float = 1.0) -> N
         render.fps, render.fps_base = whole, whole / float(fps)
     scene.frame_start = frame_start
     scene.frame_end = frame_start + round((take.frames - 1) * retime)
+
+
+def _film(take: TakeData) -> list[int]:
+    return [take.fps.numerator, take.fps.denominator, *take.render_size, take.frames]
+
+
+def difference(collection, scene) -> str:
+    """What is not the same in a take's film and a scene, in a line for the panel; empty where nothing differs."""
+    if FILM_KEY not in collection:
+        return ""
+    numerator, denominator, width, height, frames = collection[FILM_KEY]
+    first, render = int(collection[START_KEY]), scene.render
+    film = (numerator / denominator, width, height, first, first + frames - 1)
+    size = [round(pixels * render.resolution_percentage / 100) for pixels in (render.resolution_x, render.resolution_y)]
+    ours = (render.fps / render.fps_base, *size, scene.frame_start, scene.frame_end)
+    if abs(film[0] - ours[0]) < 1e-3 and film[1:] == ours[1:]:
+        return ""
+    said = "{}: {:.5g} fps, {}×{}, frames {}–{}"
+    return f"{said.format('Film', *film)}. {said.format('Scene', *ours)}."
 
 
 def take_collections() -> list:

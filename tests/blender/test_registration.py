@@ -33,7 +33,7 @@ def test_no_pointer_is_called_like_a_mark_in_the_file(blender):
     from reshoot import registration
     from reshoot.scene import take
 
-    marks = {take.TAKE_KEY, take.START_KEY, take.ROLE_KEY, take.PERSON_KEY}
+    marks = {take.TAKE_KEY, take.START_KEY, take.ROLE_KEY, take.PERSON_KEY, take.FILM_KEY}
     assert not marks & {name for _, name, _ in registration.POINTERS}
 
 
@@ -72,7 +72,7 @@ def test_no_operator_brings_the_last_path_or_name_again(blender):
 
 NEED_A_TAKE = (
     "bake_camera", "setup_composite", "setup_scene", "open_report", "merge_people", "swap_people", "split_person", "delete_person",
-    "set_height", "set_focal", "lock_ground", "unlock_ground", "undo_correction", "resolve", "export",
+    "set_height", "set_focal", "lock_ground", "unlock_ground", "undo_correction", "resolve", "export", "match_scene", "relink_take",
 )  # fmt: skip
 
 
