@@ -184,6 +184,10 @@ def conclude(context) -> Outcome:
             outcome = Outcome(job.state, said, warnings=(*warnings, *more))
         except ShotError as error:
             outcome = Outcome(jobs.FAILED, error.message, error.fix, warnings, job.take, _button(error))
+        except Exception:
+            message = f"The take is ready in {job.take}, but it could not be put into this file."
+            _put(context, Outcome(jobs.FAILED, message, "Blender's console says why.", warnings, job.take))
+            raise
     return _put(context, outcome)
 
 
@@ -206,7 +210,11 @@ def tick():
     """Timer: hear the solver, and take its result at the end. Returns seconds to the next call, or None for the last."""
     if current is None:
         return None
-    hear(bpy.context)
+    try:
+        hear(bpy.context)
+    except Exception:
+        abandon()  # Blender drops a timer that fails, and nobody would hear the solver
+        raise
     if current.job.running:
         return TICK_S
     with _in_a_window(bpy.context, current.scene):
@@ -233,7 +241,7 @@ def after_load(*_):
 
 
 def abandon() -> None:
-    """Reshoot is switched off: end the run at once."""
+    """Nobody will hear the run any more: end it at once."""
     global current
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
@@ -241,6 +249,7 @@ def abandon() -> None:
         _set_escape(bpy.context, False)
         current.job.kill()
         current = None
+        bpy.context.window_manager.reshoot_job.status = jobs.IDLE
     previews.clear()
 
 

@@ -61,7 +61,8 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
         take = _take(context)
         said = scene_take.difference(take, context.scene) if take else ""
         if said:
-            _lines(layout, said, "INFO")
+            for line in said.splitlines():
+                _lines(layout, line, "INFO")
             layout.operator("shot.match_scene", icon="SCENE_DATA")
 
 

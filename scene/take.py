@@ -196,7 +196,7 @@ def _film(take: TakeData) -> list[int]:
 
 
 def difference(collection, scene) -> str:
-    """What is not the same in a take's film and a scene, in a line for the panel; empty where nothing differs."""
+    """A take's film and a scene, in a line each, for the panel; empty where they are alike."""
     if FILM_KEY not in collection:
         return ""
     numerator, denominator, width, height, frames = collection[FILM_KEY]
@@ -207,7 +207,7 @@ def difference(collection, scene) -> str:
     if abs(film[0] - ours[0]) < 1e-3 and film[1:] == ours[1:]:
         return ""
     said = "{}: {:.5g} fps, {}×{}, frames {}–{}"
-    return f"{said.format('Film', *film)}. {said.format('Scene', *ours)}."
+    return f"{said.format('Film', *film)}\n{said.format('Scene', *ours)}"
 
 
 def take_collections() -> list:

@@ -116,6 +116,35 @@ def test_what_cannot_be_loaded_now_is_offered(run, take):
     bpy.ops.object.mode_set(mode="OBJECT")
 
 
+def test_a_fault_while_loading_leaves_nothing_locked(run, take):
+    from dataclasses import replace
+
+    def fail(context, folder):
+        raise ValueError("a fault of ours")
+
+    bpy, start = run
+    start()
+    start.solve.current.plan = replace(start.solve.current.plan, finish=fail)
+    with pytest.raises(ValueError, match="a fault of ours"):  # for the console
+        start.let_go()
+    assert state(bpy).status == "FAILED" and state(bpy).ready == str(take[0]) and bpy.ops.shot.extract.poll()
+
+
+def test_a_fault_while_listening_leaves_nothing_locked(run, monkeypatch):
+    bpy, start = run
+    start()
+    child = start.solve.current.job._child
+
+    def fail(context):
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(start.solve, "hear", fail)
+    with pytest.raises(ValueError, match="a fault of ours"):
+        start.solve.tick()
+    assert child.wait(timeout=20) != 0
+    assert state(bpy).status == "IDLE" and bpy.ops.shot.extract.poll()
+
+
 def test_switching_reshoot_off_ends_the_run(run):
     import reshoot
 

@@ -61,7 +61,7 @@ def test_where_film_and_scene_differ_the_panel_says_so_and_matches_them(loaded):
     scene.render.fps, scene.frame_end = 30, 250
     drawn = draw_all(bpy)["Shot"]
     said = " ".join(drawn)
-    assert f"Film: 23.976 fps, {WIDTH}×{HEIGHT}, frames 1–{FRAMES}." in said and "Scene: 30 fps, 1920×1080" in said
+    assert f"Film: 23.976 fps, {WIDTH}×{HEIGHT}, frames 1–{FRAMES}" in said and "Scene: 30 fps, 1920×1080" in said
     assert "shot.match_scene" in drawn
     assert bpy.ops.shot.match_scene() == {"FINISHED"}
     assert (scene.render.resolution_x, scene.render.resolution_y) == (WIDTH, HEIGHT)
