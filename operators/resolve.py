@@ -42,9 +42,18 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
                 f"The film {options['source']} was not found.", "Put it beside the take, or extract the shot again."
             )
         options = {**options, "source": str(film)}
+        for name in ("masks", "joints", "camera", "people"):  # files of other programs, which may have moved as well
+            if given := options.get(name):
+                options[name] = [_moved(p, take) for p in given] if isinstance(given, list) else _moved(given, take)
         if corrections.load(take.folder).focal_mm:
             options = {**options, "focal_mm": None, "fov": None}  # the artist's word on the lens is the later one
         return Plan(take.folder, options, partial(_renew, name=collection.name))
+
+
+def _moved(path, take):
+    """A file where it is now; where it is gone, its old place, of which the solver says that it is not there."""
+    found = plate.find_film(path, take.folder)
+    return str(path if found is None or take.folder in found.parents else found)  # the take has a camera.npz of its own
 
 
 def _renew(context, folder, name):

@@ -43,12 +43,12 @@ def find(path, folders: Iterable[Path], fits: Callable[[Path], bool]) -> Path | 
     if fits(Path(path)):
         return Path(path)
     parts = [part for part in re.split(r"[\\/]+", str(path)) if part]
-    for folder in folders:
-        for base in (folder, *folder.parents[:_UP]):
-            for count in range(min(_PARTS, len(parts)), 0, -1):
-                candidate = base.joinpath(*parts[-count:])
-                if fits(candidate):
-                    return candidate
+    bases = [base for folder in folders for base in (folder, *folder.parents[:_UP])]
+    for count in range(min(_PARTS, len(parts)), 0, -1):  # the longest ending first: a name alone may be another's
+        for base in bases:
+            candidate = base.joinpath(*parts[-count:])
+            if fits(candidate):
+                return candidate
     return None
 
 

@@ -74,10 +74,21 @@ def test_solving_again_takes_the_film_from_where_it_is_now(project, tmp_path):
     from reshoot.operators.resolve import SHOT_OT_resolve
 
     bpy, folder = project
+    shot = json.loads((folder / "takes" / "walk" / "shot.json").read_text())
+    imports = {name: str(folder / "footage" / f"{name}.npz") for name in ("joints", "camera")}
+    shot["options"] |= {**imports, "people": [str(folder / "footage" / "a.pkl"), "/gone/points.npz"]}
+    (folder / "takes" / "walk" / "shot.json").write_text(json.dumps(shot))
+    for name in ("joints.npz", "camera.npz", "a.pkl"):
+        (folder / "footage" / name).touch()
     folder.rename(tmp_path / "moved")
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "moved" / "scenes" / "shot.blend"))
     plan = SHOT_OT_resolve.plan(SimpleNamespace(take=""), bpy.context)
     assert plan.options["source"] == str(tmp_path / "moved" / "footage") and plan.take == tmp_path / "moved/takes/walk"
+    footage = tmp_path / "moved" / "footage"
+    assert plan.options["joints"] == str(footage / "joints.npz") and plan.options["camera"] == str(
+        footage / "camera.npz"
+    )
+    assert plan.options["people"] == [str(footage / "a.pkl"), "/gone/points.npz"]
 
 
 @pytest.mark.parametrize("copy", [False, True])
