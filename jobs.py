@@ -192,8 +192,15 @@ class Job:
             self._child.kill()
 
 
+def call(python, words: list[str]) -> int:
+    """Run the solver's own command line in the caller's folder and terminal. Returns its exit status."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [str(python), "-m", "solver", *words]
+    return subprocess.run(command, check=False, env=dict(os.environ, PYTHONPATH=path)).returncode
+
+
 def check(python, timeout_s: float = 120.0) -> tuple[bool, str]:
-    """Run `python -m solver check`. Returns whether it passed, and what it said, for people."""
+    """Run `python -m solver check`. Returns whether it passed, and what it said, for people, the verdict first."""
     try:
         done = subprocess.run(
             [str(python), "-m", "solver", "check"],
@@ -208,17 +215,31 @@ def check(python, timeout_s: float = 120.0) -> tuple[bool, str]:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except OSError as error:
-        return False, f"{python} cannot be started: {error.strerror or error}"
+        return False, f"not ready: {python} cannot be started: {error.strerror or error}"
     except subprocess.TimeoutExpired:
-        return False, f"{python} gave no answer in {timeout_s:.0f} s"
-    said = (done.stdout.strip() or done.stderr.strip()).splitlines()
-    return done.returncode == 0, "\n".join(said[-12:]) or "The solver said nothing"
+        return False, f"not ready: {python} gave no answer in {timeout_s:.0f} s"
+    said = done.stdout.strip()
+    if said.startswith(("ready", "not ready")):
+        return done.returncode == 0, said
+    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    return False, f"not ready: {python} cannot run the solver: {last}"
+
+
+def python_of(path) -> Path | None:
+    """The Python program of a path: itself, or that of an environment's folder; None where there is none."""
+    path = Path(path)
+    if path.is_file():
+        return path
+    inside = ("bin/python3", "bin/python", "Scripts/python.exe", "python.exe", "bin/python.exe")
+    return next((path / name for name in inside if (path / name).is_file()), None)
+
+
+def is_blender(path) -> bool:
+    """Whether a path names Blender itself, which would open a window where it is asked to run the solver."""
+    name = Path(path).name.lower()
+    return name.startswith("blender") and (name.endswith(".app") or not Path(path).is_dir())
 
 
 def default_python() -> str:
     """RESHOOT_PYTHON, or the Python that runs Blender: right for pip's bpy, and `check` says so where it is not."""
     return os.environ.get("RESHOOT_PYTHON") or sys.executable
-
-
-# The run that the panel shows; there is one at a time.
-current: Job | None = None

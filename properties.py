@@ -7,13 +7,15 @@ from bpy.props import (
     BoolProperty,
     EnumProperty,
     FloatProperty,
+    FloatVectorProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
 )
 
 from . import compat, jobs
-from .scene.take import TAKE_KEY
+from .scene import plate
+from .scene import take as scene_take
 
 QUALITY = (
     ("preview", "Preview", "Leave out the slowest step: a quick look at the shot"),
@@ -32,7 +34,7 @@ EXPORT_FORMATS = (
 
 
 def _is_take(_settings, collection):
-    return TAKE_KEY in collection
+    return scene_take.TAKE_KEY in collection
 
 
 def _is_camera(_settings, item):
@@ -47,13 +49,20 @@ def _is_rig(_settings, item):
     return item.type == "ARMATURE"
 
 
+def _read_facts(settings, _context):
+    path = bpy.path.abspath(settings.filepath)
+    settings.facts = plate.facts(path) if path else ""
+
+
 class ReshootSettings(bpy.types.PropertyGroup):
     filepath: StringProperty(
         name="Clip",
         description="Film to extract: a movie, or a picture of a sequence",
         subtype="FILE_PATH",
         options=compat.PATH,
+        update=_read_facts,
     )
+    facts: StringProperty(name="Facts", description="Frames, rate and size of the clip")
     take_dir: StringProperty(
         name="Take Folder",
         description="Folder for the result. Empty: a folder beside the clip",
@@ -65,20 +74,27 @@ class ReshootSettings(bpy.types.PropertyGroup):
     )
     max_height: IntProperty(
         name="Max Height",
-        description="Solve at no more than this height. 0: as filmed",
-        min=0,
+        description="Solve at no more than this height, which is faster",
+        default=720,
+        min=64,
         max=4320,
         subtype="PIXEL",
     )
+    use_max_height: BoolProperty(name="Limit Height", description="Solve a smaller picture than was filmed")
     focal_mm: FloatProperty(
         name="Lens",
-        description="Set the focal length of the film camera on a 36 mm sensor, if you know it. 0: find it from the film",
-        min=0.0,
+        description="Set the focal length of the film camera on a 36 mm sensor",
+        default=35.0,
+        min=4.0,
         max=2000.0,
         unit="CAMERA",
     )
-    cut: IntProperty(
-        name="Cut", description="Choose the piece between hard cuts, from 0. -1: the longest", default=-1, min=-1
+    use_focal_mm: BoolProperty(
+        name="Known Lens", description="Give the focal length of the film camera, instead of finding it from the film"
+    )
+    cut: IntProperty(name="Piece", description="Choose the piece between hard cuts; the first is 1", default=1, min=1)
+    use_cut: BoolProperty(
+        name="Choose Piece", description="Choose which piece between hard cuts is solved, instead of the longest"
     )
     plate: BoolProperty(name="Clean Plate", description="Build the background without people", default=True)
     match_scene: BoolProperty(
@@ -180,6 +196,43 @@ class ReshootSettings(bpy.types.PropertyGroup):
     )
 
 
+def _colour(person):
+    return tuple(person.id_data.color)
+
+
+def _paint(person, colour):
+    scene_take.paint(person.id_data, tuple(colour))
+
+
+def _shown(person):
+    return not person.id_data.hide_get()
+
+
+def _show(person, shown):
+    scene_take.show(person.id_data, shown)
+
+
+class ReshootPerson(bpy.types.PropertyGroup):
+    """On a person's armature: what acts on bones and body alike. Nothing is kept here."""
+
+    colour: FloatVectorProperty(
+        name="Colour",
+        description="Choose the colour of the person's body",
+        subtype="COLOR",
+        size=4,
+        min=0.0,
+        max=1.0,
+        get=_colour,
+        set=_paint,
+    )
+    shown: BoolProperty(
+        name="Show",
+        description="Show the person's bones and body in the viewport",
+        get=_shown,
+        set=_show,
+    )
+
+
 class ReshootJob(bpy.types.PropertyGroup):
     """Live state of the extraction, for the panels; never saved."""
 
@@ -191,8 +244,10 @@ class ReshootJob(bpy.types.PropertyGroup):
     fix: StringProperty()
     warnings: StringProperty()
     take: StringProperty()
+    ready: StringProperty()  # take folder that is solved but not in the scene
+    button: StringProperty()  # operator that mends what the message says
     unfinished: StringProperty()
     check: StringProperty()
 
 
-CLASSES = (ReshootSettings, ReshootJob)
+CLASSES = (ReshootSettings, ReshootPerson, ReshootJob)

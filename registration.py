@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bpy
 
-from . import jobs, preferences, previews, properties
+from . import preferences, properties
 from .operators import (
     bake_camera,
+    command,
     correct,
     export,
     extract,
@@ -16,8 +17,10 @@ from .operators import (
     retarget,
     setup_composite,
     setup_scene,
+    solve,
 )
 from .panels import sidebar
+from .scene import saving
 
 CLASSES = (
     *preferences.CLASSES,
@@ -37,8 +40,18 @@ CLASSES = (
 # (owner, name, property group) of every pointer added to Blender's own types.
 POINTERS = (
     (bpy.types.Scene, "reshoot", properties.ReshootSettings),
+    (bpy.types.Object, "reshoot", properties.ReshootPerson),
     (bpy.types.WindowManager, "reshoot_job", properties.ReshootJob),
 )
+# (list of Blender's, function) of every handler.
+HANDLERS = (
+    (bpy.app.handlers.load_pre, solve.before_load),
+    (bpy.app.handlers.load_post, solve.after_load),
+    (bpy.app.handlers.save_pre, saving.before_save),
+    (bpy.app.handlers.save_post, saving.after_save),
+    (bpy.app.handlers.save_post_fail, saving.after_save),
+)
+_commands = []  # what Blender gave for the registered command
 
 
 def register():
@@ -46,13 +59,16 @@ def register():
         bpy.utils.register_class(cls)
     for owner, name, group in POINTERS:
         setattr(owner, name, bpy.props.PointerProperty(type=group))
+    for handlers, function in HANDLERS:
+        handlers.append(function)
+    _commands.append(bpy.utils.register_cli_command(command.NAME, command.run))
 
 
 def unregister():
-    if jobs.current is not None:
-        jobs.current.kill()
-        jobs.current = None
-    previews.clear()
+    solve.abandon()
+    bpy.utils.unregister_cli_command(_commands.pop())
+    for handlers, function in reversed(HANDLERS):
+        handlers.remove(function)
     for owner, name, _ in reversed(POINTERS):
         delattr(owner, name)
     for cls in reversed(CLASSES):

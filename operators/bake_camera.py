@@ -7,7 +7,7 @@ import bpy
 from ..scene import camera as scene_camera
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import ShotOperator, chosen_take, has_take, object_called
+from .base import ShotOperator, chosen_take, has_take, object_called, take_name, text_once
 
 
 class SHOT_OT_bake_camera(ShotOperator, bpy.types.Operator):
@@ -16,11 +16,9 @@ class SHOT_OT_bake_camera(ShotOperator, bpy.types.Operator):
     bl_description = "Animate a camera of the scene with the solved move and lens"
     bl_options = {"REGISTER", "UNDO"}
 
-    camera: bpy.props.StringProperty(name="Camera", description="Name the camera. Empty: the scene's camera")
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
-    offset: bpy.props.StringProperty(
-        name="Placed By", description="Name an empty that moves the whole path. Empty: the take's own"
-    )
+    camera: text_once("Camera", "Name the camera. Empty: the scene's camera")
+    take: take_name()
+    offset: text_once("Placed By", "Name an empty that moves the whole path. Empty: the take's own")
     scale: bpy.props.FloatProperty(name="Scale", description="Scale the camera's distances", default=1.0, min=0.001)
     retime: bpy.props.FloatProperty(
         name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0

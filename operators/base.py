@@ -6,8 +6,26 @@ from pathlib import Path
 
 import bpy
 
+from .. import compat
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+
+
+def text_once(name: str, description: str):
+    """A text that holds for one call: Blender would bring the last one again, unasked."""
+    return bpy.props.StringProperty(name=name, description=description, options={"SKIP_SAVE"})
+
+
+def path_once(name: str, description: str, subtype: str = "FILE_PATH"):
+    """A path that holds for one call, so that a button without one asks for it each time."""
+    return bpy.props.StringProperty(
+        name=name, description=description, subtype=subtype, options={"SKIP_SAVE"} | compat.PATH
+    )
+
+
+def take_name():
+    """The name of a loaded take, for scripts."""
+    return text_once("Take", "Name the take. Empty: the one chosen in the panel")
 
 
 class ShotOperator:
@@ -48,6 +66,11 @@ def absolute_list(paths: str, what: str) -> list[str]:
         if not path.exists():
             raise ShotError(f"The {what} {path} was not found.", "Choose another, or leave it empty.")
     return [str(path) for path in found]
+
+
+def take_beside(clip: Path) -> Path:
+    """The folder of a take whose place nobody named."""
+    return clip.with_name(clip.stem + "_take")
 
 
 def has_take(cls, context) -> bool:

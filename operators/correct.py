@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
 from ..scene import take as scene_take
 from ..solver import corrections
 from ..solver.take import Take
-from .base import ShotOperator, chosen_take, has_take, redraw
+from .base import ShotOperator, chosen_take, has_take, redraw, take_name
 from .solve import idle
 
 
@@ -18,7 +16,7 @@ class Correction(ShotOperator):
 
     do = ""
 
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+    take: take_name()
 
     @classmethod
     def poll(cls, context):
@@ -33,7 +31,7 @@ class Correction(ShotOperator):
 
     def run(self, context):
         collection = chosen_take(context, self.take)
-        take = Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY])))
+        take = Take(scene_take.folder_of(collection))
         first = int(collection[scene_take.START_KEY])
         item, before = self.correct(take, first)
         redraw(context)

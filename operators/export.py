@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
-from .. import compat
 from ..properties import EXPORT_FORMATS
 from ..scene import export as scene_export
 from ..scene import take as scene_take
-from .base import ShotOperator, absolute, chosen_take, has_take
+from ..solver.protocol import ShotError
+from .base import ShotOperator, absolute, chosen_take, has_take, path_once, take_name
 
 
 class SHOT_OT_export(ShotOperator, bpy.types.Operator):
@@ -18,11 +16,9 @@ class SHOT_OT_export(ShotOperator, bpy.types.Operator):
     bl_label = "Export"
     bl_description = "Write the camera and the people of the take to a file for another program"
 
-    filepath: bpy.props.StringProperty(
-        name="File", description="Choose the file to write", subtype="FILE_PATH", options=compat.PATH
-    )
+    filepath: path_once("File", "Choose the file to write")
     format: bpy.props.EnumProperty(name="Format", description="Choose the format", items=EXPORT_FORMATS, default="FBX")
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+    take: take_name()
     check_existing: bpy.props.BoolProperty(
         name="Check Existing", description="Warn before a file is overwritten", default=True, options={"HIDDEN"}
     )
@@ -42,9 +38,12 @@ class SHOT_OT_export(ShotOperator, bpy.types.Operator):
     def invoke(self, context, event):
         if self.filepath:
             return self.execute(context)
-        collection = chosen_take(context, self.take)
         ending = scene_export.ENDINGS[self.format]
-        folder = Path(bpy.path.abspath(collection[scene_take.TAKE_KEY]))
+        try:
+            folder = scene_take.folder_of(chosen_take(context, self.take))
+        except ShotError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         self.filepath = str(folder.with_name(folder.name + ending))
         self.filter_glob = "*" + ending
         context.window_manager.fileselect_add(self)

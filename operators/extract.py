@@ -2,79 +2,79 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import bpy
 
-from .. import compat, preferences
+from .. import preferences
 from ..properties import QUALITY
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import absolute, absolute_list
-from .solve import SolverRun
+from .base import absolute, absolute_list, path_once, take_beside, text_once
+from .solve import Plan, SolverRun
 
 
 class SHOT_OT_extract(SolverRun, bpy.types.Operator):
     bl_idname = "shot.extract"
     bl_label = "Extract Shot"
     bl_description = "Find the camera and the people of the clip, in the background. A take that was begun goes on"
-    bl_options = {"UNDO"}
 
-    filepath: bpy.props.StringProperty(
-        name="Clip", description="Choose a movie, or a picture of a sequence", subtype="FILE_PATH", options=compat.PATH
-    )
-    take_dir: bpy.props.StringProperty(
-        name="Take", description="Choose the folder for the result", subtype="DIR_PATH", options=compat.PATH
-    )
+    filepath: path_once("Clip", "Choose a movie, or a picture of a sequence")
+    take_dir: path_once("Take", "Choose the folder for the result", "DIR_PATH")
     quality: bpy.props.EnumProperty(
         name="Quality", description="Choose how thoroughly to solve", items=QUALITY, default="final"
     )
     max_height: bpy.props.IntProperty(
-        name="Max Height", description="Solve at no more than this height. 0: as filmed", min=0
+        name="Max Height",
+        description="Solve at no more than this height. Not given: as filmed",
+        default=720,
+        min=64,
+        options={"SKIP_SAVE"},
     )
     focal_mm: bpy.props.FloatProperty(
-        name="Lens", description="Set the focal length if it is known. 0: find it", min=0.0
+        name="Lens",
+        description="Set the focal length if it is known. Not given: it is found",
+        default=35.0,
+        min=4.0,
+        options={"SKIP_SAVE"},
     )
     cut: bpy.props.IntProperty(
-        name="Cut", description="Choose the piece between hard cuts. -1: the longest", default=-1, min=-1
+        name="Cut",
+        description="Choose the piece between hard cuts, from 0. Not given: the longest",
+        min=0,
+        options={"SKIP_SAVE"},
     )
-    frame_range: bpy.props.StringProperty(name="Range", description="Solve only these frames of the clip, as in 0-71")
-    people: bpy.props.StringProperty(
-        name="People",
-        description="Take the people from files of other programs. Several are parted by semicolons",
-        subtype="FILE_PATH",
-        options=compat.PATH,
-    )
-    masks: bpy.props.StringProperty(
-        name="Masks", description="Take the people's masks from this folder", subtype="DIR_PATH", options=compat.PATH
-    )
-    joints: bpy.props.StringProperty(
-        name="Joints",
-        description="Take the joints in the picture from this file",
-        subtype="FILE_PATH",
-        options=compat.PATH,
-    )
-    known_camera: bpy.props.StringProperty(
-        name="Camera", description="Take the camera from this file", subtype="FILE_PATH", options=compat.PATH
-    )
+    frame_range: text_once("Range", "Solve only these frames of the clip, as in 0-71")
+    people: path_once("People", "Take the people from files of other programs. Several are parted by semicolons")
+    masks: path_once("Masks", "Take the people's masks from this folder", "DIR_PATH")
+    joints: path_once("Joints", "Take the joints in the picture from this file")
+    known_camera: path_once("Camera", "Take the camera from this file")
     plate: bpy.props.BoolProperty(name="Clean Plate", description="Build the background without people", default=True)
-    restart: bpy.props.BoolProperty(name="Restart", description="Forget what was finished before", default=False)
-    load: bpy.props.BoolProperty(name="Load Take", description="Bring the result into the scene", default=True)
+    restart: bpy.props.BoolProperty(
+        name="Restart", description="Forget what was finished before", default=False, options={"SKIP_SAVE"}
+    )
+    load: bpy.props.BoolProperty(
+        name="Load Take", description="Bring the result into the scene", default=True, options={"SKIP_SAVE"}
+    )
     match_scene: bpy.props.BoolProperty(
         name="Match Scene to Shot",
         description="Give this scene the size, frame rate and range of the shot",
         default=False,
     )
 
+    def _if_given(self, name):
+        """A setting that the caller gave, or None: no number stands for what is found out."""
+        return getattr(self, name) if self.properties.is_property_set(name) else None
+
     def plan(self, context):
         clip = absolute(self.filepath or context.scene.reshoot.filepath, "clip")
         if not clip.exists():
             raise ShotError(f"{clip} was not found.", "Choose another clip.")
-        take = absolute(self.take_dir, "take") if self.take_dir else clip.with_name(clip.stem + "_take")
-        return take, {
+        take = absolute(self.take_dir, "take") if self.take_dir else take_beside(clip)
+        options = {
             "source": str(clip),
             "quality": self.quality,
-            "max_height": self.max_height or None,
-            "focal_mm": self.focal_mm or None,
-            "cut": self.cut if self.cut >= 0 else None,
+            **{name: self._if_given(name) for name in ("max_height", "focal_mm", "cut")},
             "range": self.frame_range or None,
             "people": absolute_list(self.people, "people file") or None,
             "masks": _given(self.masks, "folder of masks"),
@@ -84,17 +84,20 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
             "plate": self.plate,
             "restart": self.restart,
         }
+        return Plan(take, options, partial(_load, match_scene=self.match_scene) if self.load else _leave)
 
-    def done(self, context, job):
-        if not self.load:
-            return f"The take is {job.take}", []
-        if context.mode != "OBJECT":
-            raise ShotError(f"The take is ready in {job.take}.", "Go to Object Mode and use Load Take.")
-        loaded = scene_take.load(
-            context.scene, job.take, match_scene=self.match_scene, smpl_folder=preferences.smpl_folder(context)
-        )
-        context.scene.reshoot.take = loaded.collection
-        return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
+
+def _load(context, folder, match_scene):
+    if context.mode != "OBJECT":
+        raise ShotError(f"The take is ready in {folder}.", "Go to Object Mode and use Load Take.")
+    smpl_folder = preferences.smpl_folder(context)
+    loaded = scene_take.load(context.scene, folder, match_scene=match_scene, smpl_folder=smpl_folder)
+    context.scene.reshoot.take = loaded.collection
+    return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
+
+
+def _leave(context, folder):
+    return f"The take is {folder}", []
 
 
 def _given(path: str, what: str):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import bpy
 
-from .. import compat, jobs
+from .. import jobs
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import ShotOperator, chosen_take, has_take
+from . import solve
+from .base import ShotOperator, chosen_take, has_take, path_once
 
 MOVIES = ".mp4;.mov;.mkv;.avi;.webm;.m4v;.mxf;.mpg;.mpeg;.mts;.m2ts"
 
@@ -20,9 +21,7 @@ class SHOT_OT_choose_clip(ShotOperator, bpy.types.Operator):
     bl_description = "Make this movie the clip of the Shot panel"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: bpy.props.StringProperty(
-        name="Clip", description="Choose the movie", subtype="FILE_PATH", options=compat.PATH
-    )
+    filepath: path_once("Clip", "Choose the movie")
 
     def invoke(self, context, event):
         space = context.space_data
@@ -58,14 +57,18 @@ class SHOT_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if jobs.current is None or jobs.current.state != jobs.RUNNING:
+        if solve.current is None or solve.current.job.state != jobs.RUNNING:
             cls.poll_message_set("No shot is being extracted")
             return False
         return True
 
+    def invoke(self, context, event):
+        if event.type == "ESC" and context.screen.is_animation_playing:
+            return {"PASS_THROUGH"}  # this Esc is meant for the playback
+        return self.execute(context)
+
     def execute(self, context):
-        jobs.current.stop()
-        context.window_manager.reshoot_job.status = jobs.STOPPING
+        solve.stop(context)
         return {"FINISHED"}
 
 
@@ -79,8 +82,7 @@ class SHOT_OT_open_report(ShotOperator, bpy.types.Operator):
         return has_take(cls, context)
 
     def run(self, context):
-        folder = Path(bpy.path.abspath(chosen_take(context)[scene_take.TAKE_KEY]))
-        report = folder / "report.html"
+        report = scene_take.folder_of(chosen_take(context)) / "report.html"
         if not report.exists():
             raise ShotError("This take has no report.", "Run Extract Shot to the end.")
         if not bpy.app.background:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import bpy
 
-from .. import compat, preferences
+from .. import preferences
 from ..scene import take as scene_take
-from .base import ShotOperator, absolute
+from .base import ShotOperator, absolute, chosen_take, has_take, path_once, redraw, take_name
 
 
 class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
@@ -15,9 +15,7 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
     bl_description = "Bring the camera, the people, the ground and the background points of a take into this scene"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: bpy.props.StringProperty(
-        name="Take", description="Choose the folder that Extract Shot wrote", subtype="DIR_PATH", options=compat.PATH
-    )
+    directory: path_once("Take", "Choose the folder that Extract Shot wrote", "DIR_PATH")
     frame_start: bpy.props.IntProperty(
         name="First Frame", description="Put the first frame of the shot here", default=1
     )
@@ -49,4 +47,48 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
         return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
 
 
-CLASSES = (SHOT_OT_load_take,)
+class SHOT_OT_match_scene(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.match_scene"
+    bl_label = "Match Scene"
+    bl_description = "Give this scene the size, frame rate and range of the take's film"
+    bl_options = {"REGISTER", "UNDO"}
+
+    take: take_name()
+
+    @classmethod
+    def poll(cls, context):
+        return has_take(cls, context)
+
+    def run(self, context):
+        collection = chosen_take(context, self.take)
+        scene_take.match(context.scene, scene_take.data_of(collection), int(collection[scene_take.START_KEY]))
+        return f"{context.scene.name} now is as the film of {collection.name}"
+
+
+class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.relink_take"
+    bl_label = "Relink Take…"
+    bl_description = "Say where the folder of the take is now"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: path_once("Take Folder", "Choose the folder of the take", "DIR_PATH")
+    take: take_name()
+
+    @classmethod
+    def poll(cls, context):
+        return has_take(cls, context)
+
+    def invoke(self, context, event):
+        if self.directory:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, context):
+        collection = chosen_take(context, self.take)
+        warnings = scene_take.relink(collection, absolute(self.directory, "take"))
+        redraw(context)
+        return f"{collection.name} is linked to {scene_take.folder_of(collection)}", warnings
+
+
+CLASSES = (SHOT_OT_load_take, SHOT_OT_match_scene, SHOT_OT_relink_take)

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import bpy
 
 from .. import preferences
+from ..scene import plate
 from ..scene import take as scene_take
 from ..solver import corrections
 from ..solver.protocol import ShotError
 from ..solver.take import Take
-from .base import chosen_take, has_take
-from .solve import SolverRun, idle
+from .base import chosen_take, has_take, take_name
+from .solve import Plan, SolverRun, idle
 
 
 class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
     bl_idname = "shot.resolve"
     bl_label = "Solve Again"
     bl_description = "Run the solver on the take with its corrections and renew the take in the scene. Only what depends on them is solved anew"
-    bl_options = {"UNDO"}
 
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
-
-    _name = ""
+    take: take_name()
 
     @classmethod
     def poll(cls, context):
@@ -32,23 +30,38 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
     def plan(self, context):
         collection = chosen_take(context, self.take)
         scene_take.refuse_unseen(collection)
-        self._name = collection.name
-        take = Take(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY])))
+        take = Take(scene_take.folder_of(collection))
         options = take.read().get("options")
         if not isinstance(options, dict) or not {"source", "plate"} <= options.keys():
-            raise ShotError("This take does not say how it was solved.", "Extract the shot again, and then use Load Take.")
-        if not Path(options["source"]).exists():
-            raise ShotError(f"The film {options['source']} was not found.", "Put it back, or extract the shot again.")
+            raise ShotError(
+                "This take does not say how it was solved.", "Extract the shot again, and then use Load Take."
+            )
+        film = plate.find_film(options["source"], take.folder)
+        if film is None:
+            raise ShotError(
+                f"The film {options['source']} was not found.", "Put it beside the take, or extract the shot again."
+            )
+        options = {**options, "source": str(film)}
+        for name in ("masks", "joints", "camera", "people"):  # files of other programs, which may have moved as well
+            if given := options.get(name):
+                options[name] = [_moved(p, take) for p in given] if isinstance(given, list) else _moved(given, take)
         if corrections.load(take.folder).focal_mm:
             options = {**options, "focal_mm": None, "fov": None}  # the artist's word on the lens is the later one
-        return take.folder, options
+        return Plan(take.folder, options, partial(_renew, name=collection.name))
 
-    def done(self, context, job):
-        if context.mode != "OBJECT":
-            raise ShotError(f"The take is ready in {job.take}.", "Go to Object Mode and use Load Take.")
-        collection = chosen_take(context, self._name)
-        warnings = scene_take.renew(collection, preferences.smpl_folder(context))
-        return f"Renewed {collection.name} with {len(scene_take.persons(collection))} people", warnings
+
+def _moved(path, take):
+    """A file where it is now; where it is gone, its old place, of which the solver says that it is not there."""
+    found = plate.find_film(path, take.folder)
+    return str(path if found is None or take.folder in found.parents else found)  # the take has a camera.npz of its own
+
+
+def _renew(context, folder, name):
+    if context.mode != "OBJECT":
+        raise ShotError(f"The take is ready in {folder}.", "Go to Object Mode and use Load Take.")
+    collection = chosen_take(context, name)
+    warnings = scene_take.renew(collection, preferences.smpl_folder(context))
+    return f"Renewed {collection.name} with {len(scene_take.persons(collection))} people", warnings
 
 
 CLASSES = (SHOT_OT_resolve,)

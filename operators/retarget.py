@@ -9,7 +9,7 @@ from ..retarget import load_track
 from ..scene import actions
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import ShotOperator, absolute, chosen_take, object_called
+from .base import ShotOperator, absolute, chosen_take, object_called, path_once, take_name, text_once
 
 
 class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
@@ -21,17 +21,14 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
     person: bpy.props.IntProperty(
         name="Person", description="Choose the person of the take, by number", default=1, min=1
     )
-    armature: bpy.props.StringProperty(
-        name="Rig", description="Name the character's armature. Empty: the active object"
-    )
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
-    take_dir: bpy.props.StringProperty(
-        name="Take Folder", description="Read this take folder instead of one that is loaded", subtype="DIR_PATH"
-    )
+    armature: text_once("Rig", "Name the character's armature. Empty: the active object")
+    take: take_name()
+    take_dir: path_once("Take Folder", "Read this take folder instead of one that is loaded", "DIR_PATH")
     path: bpy.props.EnumProperty(
         name="Path",
         description="Choose where the character walks",
         items=(
+            ("AUTO", "As Fits", "Stand where the person did, unless the legs differ by more than a quarter"),
             ("KEEP", "Where the Person Walked", "Stand and step exactly where the person did"),
             ("SCALE", "Scaled to the Character", "Make the path as much shorter or longer as the character's legs are"),
         ),
@@ -56,7 +53,7 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
             folder, start, world, label = absolute(self.take_dir, "take folder"), self.frame_start, None, "Take"
         else:
             collection = chosen_take(context, self.take)
-            folder = bpy.path.abspath(collection[scene_take.TAKE_KEY])
+            folder = scene_take.folder_of(collection)
             start, label = int(collection[scene_take.START_KEY]), collection.name
             root = scene_take.part(collection, "world")
             world = np.array(root.matrix_world) if root else None
@@ -66,11 +63,19 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
                 )
         name = f"{label} Person {self.person} on {armature.name}"
         track = load_track(folder, self.person)
-        action, _, _, mapping = actions.retarget(
-            armature, track, start, self.path == "SCALE", self.keep_feet, world, name
-        )
+        scale_path = {"AUTO": None, "KEEP": False, "SCALE": True}[self.path]
+        action, motion, _, mapping = actions.retarget(armature, track, start, scale_path, self.keep_feet, world, name)
         said = f"{armature.name} now moves as person {self.person}, in the action {action.name}"
         warnings = []
+        if motion.legs_differ and self.path != "SCALE":
+            legs = f"{armature.name}'s legs are {motion.leg_ratio:.2g} times as long as the person's"
+            warnings.append(
+                f"{legs}, so the path was scaled to them: it no longer stands where the person stood."
+                if motion.path_scaled
+                else f"{legs} and bend to step where the person stepped: try the path Scaled to the Character."
+            )
+        if "head" not in mapping.bones:
+            warnings.append(f"No head was found on {armature.name}, so it does not turn.")
         if mapping.source == "structure":
             warnings.append(
                 f"The bones of {armature.name} were told apart by their shape, not by name: look the result over."

@@ -8,7 +8,7 @@ from ..scene import compositor
 from ..scene import render as scene_render
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import ShotOperator, chosen_take, has_take, person_ids, show_scene
+from .base import ShotOperator, chosen_take, has_take, person_ids, show_scene, take_name, text_once
 
 ENGINE_ITEMS = tuple((e, e.title() if e != "EEVEE" else e, f"Render with {e.title()}") for e in scene_render.ENGINES)
 
@@ -29,21 +29,17 @@ class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
     bl_description = "Make a scene that lays your characters, with their shadows, over the clean plate of the film"
     bl_options = {"REGISTER", "UNDO"}
 
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
-    replace: bpy.props.StringProperty(
-        name="Replace", description="List the people to replace, as in 1,2. Empty: all that are not kept"
-    )
-    keep: bpy.props.StringProperty(
-        name="Keep in Front", description="List the people to keep from the film, in front of the render"
-    )
-    characters: bpy.props.StringProperty(
-        name="Characters", description="Name the collection to render. Empty: every animated character outside the take"
+    take: take_name()
+    replace: text_once("Replace", "List the people to replace, as in 1,2. Empty: all that are not kept")
+    keep: text_once("Keep in Front", "List the people to keep from the film, in front of the render")
+    characters: text_once(
+        "Characters", "Name the collection to render. Empty: every animated character outside the take"
     )
     engine: bpy.props.EnumProperty(
         name="Engine", description="Choose what renders the characters", items=ENGINE_ITEMS, default="CYCLES"
     )
     samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
-    scene_name: bpy.props.StringProperty(name="Scene", description="Name the new scene. Empty: after the take")
+    scene_name: text_once("Scene", "Name the new scene. Empty: after the take")
 
     @classmethod
     def poll(cls, context):

@@ -6,7 +6,7 @@ import bpy
 
 from ..scene import stage
 from ..scene import take as scene_take
-from .base import ShotOperator, chosen_take, has_take, object_called, show_scene
+from .base import ShotOperator, chosen_take, has_take, object_called, show_scene, take_name, text_once
 from .setup_composite import ENGINE_ITEMS, characters_called
 
 
@@ -16,27 +16,23 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
     bl_description = "Make a scene with a small set, and put the camera, the characters or both into it"
     bl_options = {"REGISTER", "UNDO"}
 
-    take: bpy.props.StringProperty(name="Take", description="Name the take. Empty: the one chosen in the panel")
+    take: take_name()
     content: bpy.props.EnumProperty(
         name="Use",
         description="Choose what of the take goes into the set",
         items=[(c, c.title(), "") for c in stage.CONTENTS],
         default="BOTH",
     )
-    characters: bpy.props.StringProperty(
-        name="Characters", description="Name the collection to show. Empty: every animated character outside the take"
-    )
+    characters: text_once("Characters", "Name the collection to show. Empty: every animated character outside the take")
     retime: bpy.props.FloatProperty(
         name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0
     )
-    place: bpy.props.StringProperty(
-        name="Placed By", description="Name an empty that places the action. Empty: a new one"
-    )
+    place: text_once("Placed By", "Name an empty that places the action. Empty: a new one")
     engine: bpy.props.EnumProperty(
         name="Engine", description="Choose what renders the set", items=ENGINE_ITEMS, default="CYCLES"
     )
     samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
-    scene_name: bpy.props.StringProperty(name="Scene", description="Name the new scene. Empty: after the take")
+    scene_name: text_once("Scene", "Name the new scene. Empty: after the take")
 
     @classmethod
     def poll(cls, context):

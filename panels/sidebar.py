@@ -36,6 +36,8 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
     def draw(self, context):
         layout, settings, job = self.prepare(), context.scene.reshoot, context.window_manager.reshoot_job
         layout.prop(settings, "filepath")
+        if settings.facts:
+            _lines(layout, settings.facts, "INFO")
         layout.prop(settings, "take_dir")
         if job.status in (jobs.RUNNING, jobs.STOPPING):
             row = layout.row(align=True)
@@ -52,14 +54,31 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
             row.enabled = bool(settings.filepath)
             resume = job.status == jobs.CANCELLED and job.unfinished == "Extract Shot"
             extract = row.operator("shot.extract", text="Resume Extraction" if resume else "Extract Shot", icon="PLAY")
-            extract.filepath, extract.take_dir = settings.filepath, settings.take_dir
-            for name in ("quality", "max_height", "focal_mm", "cut", "plate", "match_scene"):
-                setattr(extract, name, getattr(settings, name))
-            extract.people, extract.masks = settings.people_files, settings.masks_dir
-            extract.joints, extract.known_camera = settings.joints_file, settings.camera_file
+            _hand_over(settings, extract)
         _outcome(layout, job)
         layout.operator("shot.load_take", icon="FILE_FOLDER").match_scene = settings.match_scene
         layout.prop(settings, "take", icon="OUTLINER_COLLECTION")
+        take = _take(context)
+        said = scene_take.difference(take, context.scene) if take else ""
+        if said:
+            for line in said.splitlines():
+                _lines(layout, line, "INFO")
+            layout.operator("shot.match_scene", icon="SCENE_DATA")
+
+
+def _hand_over(settings, extract):
+    """Give the button of Extract Shot what the panel holds; what is not known is not given."""
+    extract.filepath, extract.take_dir = settings.filepath, settings.take_dir
+    for name in ("quality", "plate", "match_scene"):
+        setattr(extract, name, getattr(settings, name))
+    if settings.use_max_height:
+        extract.max_height = settings.max_height
+    if settings.use_focal_mm:
+        extract.focal_mm = settings.focal_mm
+    if settings.use_cut:
+        extract.cut = settings.cut - 1
+    extract.people, extract.masks = settings.people_files, settings.masks_dir
+    extract.joints, extract.known_camera = settings.joints_file, settings.camera_file
 
 
 def _outcome(layout, job):
@@ -67,9 +86,13 @@ def _outcome(layout, job):
         box = layout.box()
         _lines(box, job.message, "ERROR")
         _lines(box, job.fix, "NONE")
-        box.operator("shot.check_solver")
-    elif job.status == jobs.CANCELLED:
+        if job.button:
+            box.operator(job.button)
+    elif job.message:
         _lines(layout, job.message, "INFO")
+        _lines(layout, job.fix, "NONE")
+    if job.ready:
+        layout.operator("shot.load_take", text="Load It", icon="FILE_FOLDER").directory = job.ready
     for warning in job.warnings.splitlines():
         _lines(layout, warning, "ERROR")
 
@@ -81,7 +104,7 @@ def _lines(layout, text, icon, width=32):
     for word in text.split():
         if line and len(line) + len(word) >= width:
             column.label(text=line, icon=icon)
-            icon, line = "BLANK1", ""
+            icon, line = "NONE" if icon == "NONE" else "BLANK1", ""
         line = f"{line} {word}".strip()
     if line:
         column.label(text=line, icon=icon)
@@ -95,8 +118,15 @@ class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.prepare(), context.scene.reshoot
-        for name in ("quality", "focal_mm", "max_height", "cut", "plate", "match_scene"):
-            layout.prop(settings, name)
+        layout.prop(settings, "quality")
+        for name in ("focal_mm", "max_height", "cut"):
+            row = layout.row(heading=settings.bl_rna.properties[f"use_{name}"].name)
+            row.prop(settings, f"use_{name}", text="")
+            value = row.row()
+            value.active = getattr(settings, f"use_{name}")
+            value.prop(settings, name, text="")
+        layout.prop(settings, "plate")
+        layout.prop(settings, "match_scene")
 
 
 class SHOT_PT_shot_imports(ReshootPanel, bpy.types.Panel):
@@ -121,6 +151,10 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
         if take is None:
             layout.label(text="Extract a shot or load a take first", icon="INFO")
             return
+        if (gone := scene_take.gone(take)) is not None:
+            box = layout.box()
+            _lines(box, gone.message, "ERROR")
+            box.operator(gone.button, icon="FILE_FOLDER")
         people = scene_take.persons(take)
         if not people:
             layout.label(text="Nobody was found in this shot", icon="INFO")
@@ -129,13 +163,14 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
             row = layout.row()
             swatch = row.row()
             swatch.scale_x = 0.25
-            swatch.prop(armature, "color", text="")
+            settings = armature.reshoot
+            swatch.prop(settings, "colour", text="")
             first, last = (
                 (int(f) for f in armature.animation_data.action.frame_range) if armature.animation_data else (0, 0)
             )
             row.label(text=f"Person {number}")
             row.label(text=f"{first}–{last}")
-            row.prop(armature, "hide_viewport", text="", emboss=False)
+            row.prop(settings, "shown", text="", icon="HIDE_OFF" if settings.shown else "HIDE_ON", emboss=False)
         layout.operator("shot.open_report", icon="URL")
 
 

@@ -110,6 +110,8 @@ def _complete(rig, bones, source):
     bones["hips"] = pelvis
     path = rig.path_up(chest)
     spine = path[: path.index(pelvis)][::-1]
+    if named in spine:  # hips that carry the arms alone: they turn with the bone above, which carries the legs too
+        spine = spine[spine.index(named) + 1 :]
     if chest in arms or chest in legs:
         spine = []
     neck = []
@@ -133,7 +135,8 @@ def _fix_sides(rig, bones):
     across = [rig.heads_world[bones[f"{p}.L"]] - rig.heads_world[bones[f"{p}.R"]] for p in ("lower_arm", "lower_leg")]
     if np.dot(*across) < 0:
         raise ShotError(
-            "The armature's left arm and left leg lie on different sides.", "Check the names of its bones (Left, Right)."
+            "The armature's left arm and left leg lie on different sides.",
+            "Check the names of its bones (Left, Right).",
         )
 
 

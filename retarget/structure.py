@@ -58,7 +58,9 @@ def limbs_from_structure(rig: Rig) -> dict[str, int] | None:
     if above:
         path = rig.path_up(max(above, key=lambda i: heads[i, 2]))
         path = path[: path.index(chest)]
-        named = [b for b in path if len(rig.children(b)) != 1]  # the head is where the face's bones meet, or the tip itself
+        named = [
+            b for b in path if len(rig.children(b)) != 1
+        ]  # the head is where the face's bones meet, or the tip itself
         bones["head"] = named[-1] if named else path[0]
     return bones
 
@@ -95,8 +97,10 @@ def _arm(rig, tip, chest):
     """Clavicle (or -1), upper arm, forearm and hand. Fingers meet at the hand."""
     path = rig.path_up(tip)
     path = path[: path.index(chest)][::-1]
-    forks = [b for b in path if len(rig.children(b)) > 1]
-    ends = path[: path.index(forks[-1]) + 1] if forks else path
+    forks = [
+        i for i, bone in enumerate(path) if i > 1 and any(not _is_twist(rig, c, bone, path) for c in rig.children(bone))
+    ]
+    ends = path[: forks[-1] + 1] if forks else path
     best = _two_segments(rig.heads_world, ends)
     if best is None:
         return None
@@ -104,12 +108,37 @@ def _arm(rig, tip, chest):
     return [path[first - 1] if first else -1, *best]
 
 
+def _is_twist(rig, child, bone, path):
+    """Whether a child is the next bone of a path, or a helper without children that lies along the way there, as twist bones do."""
+    at = path.index(bone)
+    if at + 1 == len(path) or child == path[at + 1]:
+        return child in path
+    if rig.children(child):
+        return False
+    start, along = rig.heads_world[bone], rig.heads_world[path[at + 1]] - rig.heads_world[bone]
+    offset = rig.heads_world[child] - start
+    share = offset @ along / max(along @ along, 1e-12)
+    return -0.1 < share < 1.05 and np.linalg.norm(offset - share * along) < 0.1 * np.linalg.norm(along)
+
+
 def _two_segments(heads, path):
-    """(a, b, c) on a path for which a-b and b-c are both long and of about one length, or None."""
+    """(a, b, c) on a path for which a-b and b-c are both long and of about one length, or None.
+
+    A segment may be several bones, as where an arm twists, if they are about equal: a clavicle and an arm are not.
+    """
     best, value = None, 0.0
-    for a, b, c in itertools.combinations(path, 3):
-        one, two = np.linalg.norm(heads[b] - heads[a]), np.linalg.norm(heads[c] - heads[b])
+    for i, j, k in itertools.combinations(range(len(path)), 3):
+        one, two = (np.linalg.norm(heads[path[n]] - heads[path[m]]) for m, n in ((i, j), (j, k)))
         worth = (one + two) * (min(one, two) / max(one, two, 1e-9)) ** 2
+        worth *= _evenness(heads[path[i : j + 1]]) * _evenness(heads[path[j : k + 1]])
         if worth > 1.001 * value:
-            best, value = (a, b, c), worth
+            best, value = (path[i], path[j], path[k]), worth
     return best
+
+
+def _evenness(points):
+    """1 for points (N, 3) at about equal distances, less where one step is under half of another; none at all do not count."""
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    steps = steps[steps > 0.05 * steps.sum()]
+    share = steps.min() / steps.max() if len(steps) else 1.0
+    return 1.0 if share > 0.55 else share

@@ -24,6 +24,7 @@ JOINT = {
     "hand.L": 20, "hand.R": 21, "upper_leg.L": 1, "upper_leg.R": 2, "lower_leg.L": 4, "lower_leg.R": 5,
     "foot.L": 7, "foot.R": 8, "toes.L": 10, "toes.R": 11,
 }  # fmt: skip
+LEGS_DIFFER = 1.25
 # The joint that a limb's bone points to.
 END = {"upper_arm": "lower_arm", "lower_arm": "hand", "upper_leg": "lower_leg", "lower_leg": "foot"}
 END_JOINT = {16: 18, 17: 19, 18: 20, 19: 21, 20: 22, 21: 23, 1: 4, 2: 5, 4: 7, 5: 8, 7: 10, 8: 11}
@@ -43,13 +44,21 @@ class Motion:
     heads_world: np.ndarray  # (F, N, 3) metres
     turns_world: np.ndarray  # (F, N, 3, 3) each bone's turn away from its rest, D
     contact: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    leg_ratio: float = 1.0  # how high the character's hips stand, against the person's
+    path_scaled: bool = False
+
+    @property
+    def legs_differ(self) -> bool:
+        """Whether the legs are so much shorter or longer that the person's own footsteps would bend them."""
+        return max(self.leg_ratio, 1 / self.leg_ratio) > LEGS_DIFFER
 
 
-def transfer(track: Track, rig: Rig, mapping: Mapping, scale_path=False, keep_feet=True) -> Motion:
+def transfer(track: Track, rig: Rig, mapping: Mapping, scale_path: bool | None = False, keep_feet=True) -> Motion:
     """Move a character as a person moved.
 
     scale_path:  False keeps the person's path, so that the character stands where the person stood (2D transfer); True scales the
-                 path about its start by the ratio of the legs, so that steps keep their proportion.
+                 path about its start by the ratio of the legs, so that steps keep their proportion. None scales it where the legs
+                 differ by more than a quarter.
     keep_feet:   put the feet on the floor (z = 0) and let them neither slide nor sink.
     """
     G, joints = track.forward()
@@ -59,6 +68,8 @@ def transfer(track: Track, rig: Rig, mapping: Mapping, scale_path=False, keep_fe
         pose.D[:, bone] = turn @ A.get(bone, A[mapping.bones["hips"]])
         pose.driven[bone] = joint
     ratio = feet.stand_height(rig, mapping) / feet.person_height(track)
+    if scale_path is None:
+        scale_path = max(ratio, 1 / ratio) > LEGS_DIFFER
     centre = joints[:, [1, 2]].mean(1)
     start = centre[:1] * [1, 1, 0]
     goal = start + (centre - start) * ([ratio, ratio, ratio] if scale_path else [1, 1, ratio])
@@ -66,7 +77,9 @@ def transfer(track: Track, rig: Rig, mapping: Mapping, scale_path=False, keep_fe
     contact = np.zeros((len(G), 4))
     if keep_feet and all(f"foot.{side}" in mapping.bones for side in "LR"):
         contact = feet.keep_on_floor(pose, track, G, joints, start, ratio if scale_path else 1.0)
-    return pose.motion(track.frames, contact)
+    motion = pose.motion(track.frames, contact)
+    motion.leg_ratio, motion.path_scaled = ratio, scale_path
+    return motion
 
 
 def alignments(track: Track, rig: Rig, mapping: Mapping):

@@ -7,9 +7,10 @@ import numpy as np
 from mathutils import Quaternion
 
 from .. import compat
-from ..retarget import Mapping, Motion, Rig, Track, match, transfer
+from ..retarget import Mapping, Motion, Rig, Track, match, match_named, transfer
 from ..retarget.maps import rigify_controls
-from ..retarget.rig import body_axes
+from ..retarget.matching import parts_from_vrm
+from ..retarget.rig import REQUIRED, body_axes
 from ..solver.protocol import ShotError
 from .animation import write_action
 
@@ -31,7 +32,7 @@ def retarget(
         settings, standing = rigify_controls.SETTINGS, rigify_controls.FEET
         resting = [bone for bone in rig.names if bone.startswith(rigify_controls.STILL)]
         rig, mapping = controls_of(rig)
-    mapping = mapping or match(rig)
+    mapping = mapping or match_given(rig, armature) or match(rig)
     refuse_constrained(armature, rig, mapping)
     rig.floor_m = sole_height(armature, rig, mapping, world, standing)
     motion = transfer(track, rig, mapping, scale_path=scale_path, keep_feet=keep_feet)
@@ -53,6 +54,32 @@ def read_rig(armature, world=None) -> Rig:
         inherits_rotation=np.array([bone.use_inherit_rotation for bone in bones], bool),
         deforms=np.array([bone.use_deform for bone in bones], bool),
     )
+
+
+def match_given(rig: Rig, armature) -> Mapping | None:
+    """The mapping that the character's own file gives, where the VRM add-on has read one; None where there is none or it is not whole."""
+    parts = parts_from_vrm(_vrm_bones(armature))
+    whole = all(parts.get(part) in rig.names for part in REQUIRED)
+    return match_named(rig, parts) if whole else None
+
+
+def _vrm_bones(armature) -> dict[str, str]:
+    """VRM's humanoid (leftUpperArm → bone name), as the VRM add-on for Blender keeps it on an armature."""
+    kept = getattr(armature.data, "vrm_addon_extension", None)
+    if kept is None:
+        return {}
+    bones = {item.bone: _node_name(item.node) for item in kept.vrm0.humanoid.human_bones}
+    one = kept.vrm1.humanoid.human_bones
+    for prop in one.bl_rna.properties:  # VRM 1: a pointer for each bone, left_upper_arm
+        node = getattr(getattr(one, prop.identifier), "node", None)
+        if node is not None and _node_name(node):
+            first, *rest = prop.identifier.split("_")
+            bones[first + "".join(word.title() for word in rest)] = _node_name(node)
+    return {key: name for key, name in bones.items() if name}
+
+
+def _node_name(node) -> str:
+    return node.bone_name if hasattr(node, "bone_name") else node.value  # as its earlier versions call it
 
 
 def is_control_rig(rig: Rig) -> bool:

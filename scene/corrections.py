@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import bpy
-
 from ..solver import corrections
 from ..solver.protocol import ShotError
 from . import take as scene_take
@@ -15,7 +11,7 @@ def lines(collection) -> list[str]:
     """Each correction of a take in an artist's words, in frames of the scene, oldest first; the reason where they cannot be read."""
     first = int(collection[scene_take.START_KEY])
     try:
-        made = corrections.load(Path(bpy.path.abspath(collection[scene_take.TAKE_KEY]))).items
+        made = corrections.load(scene_take.folder_of(collection)).items
     except ShotError as error:
         return [str(error)]
     return [corrections.describe(item, first) for item in made]

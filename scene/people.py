@@ -78,13 +78,36 @@ def build(person: PersonTrack, frame_start: int, collection, parent, body: Body 
     frames = frame_start + person.frame
     write_action(armature, name, frames, pose_channels(person, rest, orientation))
     colour = linear_rgba(person.colour)
-    armature.color = colour
     if body is None:
+        paint(armature, None, colour)
         return armature, None
     skin = _skin(name + " Body", body, person, collection, armature)
-    skin.color = colour
+    paint(armature, skin, colour)
     _key_visibility(skin, name + " Visible", person, frames)
     return armature, skin
+
+
+def paint(armature, body, colour) -> None:
+    """Give a person a linear colour (4,), in the viewport and in renders. body: None where there is no skin."""
+    armature.color = colour
+    if body is None:
+        return
+    body.color = colour
+    for material in body.data.materials:
+        if material is None or material.library is not None:
+            continue
+        material.diffuse_color = colour
+        shader = material.node_tree.nodes.get("Principled BSDF") if material.node_tree else None
+        if shader is not None:
+            shader.inputs["Base Color"].default_value = colour
+
+
+def show(items, shown: bool) -> None:
+    """Show or hide objects in the view layer at work. Their keyed visibility stays as it is."""
+    layer = bpy.context.view_layer
+    for item in items:
+        if item is not None and item.name in layer.objects:
+            item.hide_set(not shown)
 
 
 def _armature(name, heads, tails, orientation, collection):
@@ -148,12 +171,8 @@ def linear_rgba(srgb_255):
 
 def _material(person: PersonTrack):
     material = bpy.data.materials.new(f"Person {person.id}")
-    colour = linear_rgba(person.colour)
-    material.diffuse_color = colour
     compat.use_nodes(material)
-    shader = material.node_tree.nodes.get("Principled BSDF")
-    shader.inputs["Base Color"].default_value = colour
-    shader.inputs["Roughness"].default_value = 0.6
+    material.node_tree.nodes["Principled BSDF"].inputs["Roughness"].default_value = 0.6
     return material
 
 

@@ -8,15 +8,22 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from . import png
+from . import paths, png
 from .read import TakeData
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"}
 
 
+def find_film(path, take_folder) -> Path | None:
+    """A film, or folder of pictures, also where it has moved together with the take or the .blend; None where it is gone."""
+    return paths.find(path, [Path(take_folder).resolve(), *paths.beside_blend()], Path.exists)
+
+
 def source_file(take: TakeData) -> Path | None:
     """The movie, or the first picture of the sequence, that a take was made from; None where it is gone."""
-    path = take.source_path
+    path = find_film(take.source_path, take.folder)
+    if path is None:
+        return None
     if path.is_dir():
         pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES)
         return pictures[0] if pictures else None
@@ -32,13 +39,31 @@ def load_clip(take: TakeData, frame_start: int):
         clip = bpy.data.movieclips.load(str(path))
     except RuntimeError:
         return None
+    clip.filepath = paths.kept(path)
     clip.frame_start = frame_start - take.source_start
     return clip
 
 
+def facts(path) -> str:
+    """What the panel says of a film or picture sequence: frames, rate and size; empty where it cannot be read."""
+    if not Path(path).is_file():
+        return ""
+    try:
+        clip = bpy.data.movieclips.load(str(path))
+    except RuntimeError:
+        return ""
+    width, height = clip.size
+    rate = f" at {clip.fps:.5g} fps" if clip.source == "MOVIE" else ""
+    said = f"{clip.frame_duration} frames{rate}, {width}×{height}" if clip.frame_duration else ""
+    bpy.data.movieclips.remove(clip)
+    return said
+
+
 def put_behind(camera, clip) -> None:
-    """Show a clip behind what a camera sees."""
+    """Show a clip behind what a camera sees, in place of another."""
     data = camera.data
+    for old in [b for b in data.background_images if b.clip]:
+        data.background_images.remove(old)
     data.show_background_images = True
     background = data.background_images.new()
     background.source = "MOVIE_CLIP"
@@ -54,6 +79,7 @@ def load_sequence(folder: Path, name: str, colour_space="sRGB"):
     if not files:
         return None
     image = bpy.data.images.load(str(files[0]))
+    image.filepath = paths.kept(files[0])
     image.name = name
     image.source = "SEQUENCE"
     image.colorspace_settings.name = colour_space

@@ -10,11 +10,18 @@ import numpy as np
 
 from ..solver.protocol import ShotError
 from . import camera as camera_module
-from . import people, plate
+from . import paths, people, plate
 from .read import PersonTrack, TakeData, read_body, read_take
 
 # Custom properties that mark what belongs to a take; plain ones, so that they stay in files opened without Reshoot.
 TAKE_KEY, START_KEY, ROLE_KEY, PERSON_KEY = "reshoot_take", "reshoot_frame_start", "reshoot_role", "reshoot_person"
+FILM_KEY = "reshoot_film"  # rate (two numbers), width, height and frames of the film, for the panel
+
+
+class TakeGone(ShotError):
+    """The folder of a take is not where it was."""
+
+    button = "shot.relink_take"  # what the panel offers
 
 
 @dataclass
@@ -40,17 +47,14 @@ def load(scene, folder, frame_start: int = 1, match_scene: bool = False, smpl_fo
     name = Path(take.folder).resolve().name or "Take"
     collection = bpy.data.collections.new(name)
     scene.collection.children.link(collection)
-    collection[TAKE_KEY] = str(Path(take.folder).resolve())
+    collection[TAKE_KEY] = paths.kept(take.folder)
     collection[START_KEY] = frame_start
+    collection[FILM_KEY] = _film(take)
     root = _empty(f"{name} World", collection)
     cam = camera_module.new_camera(f"{name} Camera", camera_module.path_of_take(take, frame_start), collection, root)
     _mark(cam, "camera")
     loaded = Loaded(collection, root, cam, warnings=warnings)
-    clip = plate.load_clip(take, frame_start)
-    if clip is not None:
-        plate.put_behind(cam, clip)
-    else:
-        warnings.append(f"The film {take.source_path} was not found, so the camera has no picture behind it.")
+    warnings += _put_film_behind(cam, take, frame_start)
     for person in take.people:
         _load_person(person, frame_start, loaded, bodies[person.body], name)
     _ground(take, collection, root, name)
@@ -70,6 +74,7 @@ def renew(collection, smpl_folder=None) -> list[str]:
     take, frame_start = data_of(collection), int(collection[START_KEY])
     bodies = _bodies(take, smpl_folder)
     refuse_unseen(collection)
+    collection[FILM_KEY] = _film(take)
     name = collection.name
     root, cam = part(collection, "world"), part(collection, "camera")
     if root is None:
@@ -81,6 +86,7 @@ def renew(collection, smpl_folder=None) -> list[str]:
     else:
         camera_module.write(cam, path, f"{name} Camera")
     old = [o for o in collection.all_objects if o.get(ROLE_KEY) in ("person", "body", "ground", "points")]
+    looks = {o[PERSON_KEY]: (tuple(o.color), not o.hide_get()) for o in old if o[ROLE_KEY] == "person"}
     for item in old:
         item.name = f"{item.name} old"  # so that the new one gets the name
     loaded = Loaded(collection, root, cam, warnings=list(take.warnings))
@@ -92,6 +98,11 @@ def renew(collection, smpl_folder=None) -> list[str]:
             item.user_remap(made)
     for item in old:
         _remove(item)
+    for person, armature in loaded.armatures.items():
+        if person in looks:
+            colour, shown = looks[person]
+            paint(armature, colour)
+            show(armature, shown)
     _ground(take, collection, root, name)
     if len(take.points_world):
         _points(take, collection, root, name)
@@ -100,6 +111,29 @@ def renew(collection, smpl_folder=None) -> list[str]:
         if image.filepath and folder in Path(bpy.path.abspath(image.filepath)).resolve().parents:
             image.reload()  # the plate and the masks have changed on disk
     return loaded.warnings
+
+
+def relink(collection, folder) -> list[str]:
+    """Say where the folder of a take is now. Raises ShotError where that is no take; returns warnings."""
+    take = read_take(folder)
+    old, new = paths.opened(collection[TAKE_KEY]), Path(take.folder).resolve()
+    collection[TAKE_KEY] = paths.kept(new)
+    for image in bpy.data.images:  # the clean plate and the mattes of a transfer
+        if image.filepath and old in (path := paths.opened(image.filepath)).parents:
+            image.filepath = paths.kept(new / path.relative_to(old))
+    cam = part(collection, "camera")
+    shown = [b.clip for b in cam.data.background_images if b.clip] if cam is not None else []
+    if cam is None or any(paths.opened(clip.filepath).exists() for clip in shown):
+        return []
+    return _put_film_behind(cam, take, int(collection[START_KEY]))
+
+
+def _put_film_behind(cam, take: TakeData, frame_start) -> list[str]:
+    clip = plate.load_clip(take, frame_start)
+    if clip is None:
+        return [f"The film {take.source_path} was not found, so the camera has no picture behind it."]
+    plate.put_behind(cam, clip)
+    return []
 
 
 def refuse_unseen(collection) -> None:
@@ -157,6 +191,25 @@ def match(scene, take: TakeData, frame_start: int = 1, retime: float = 1.0) -> N
     scene.frame_end = frame_start + round((take.frames - 1) * retime)
 
 
+def _film(take: TakeData) -> list[int]:
+    return [take.fps.numerator, take.fps.denominator, *take.render_size, take.frames]
+
+
+def difference(collection, scene) -> str:
+    """A take's film and a scene, in a line each, for the panel; empty where they are alike."""
+    if FILM_KEY not in collection:
+        return ""
+    numerator, denominator, width, height, frames = collection[FILM_KEY]
+    first, render = int(collection[START_KEY]), scene.render
+    film = (numerator / denominator, width, height, first, first + frames - 1)
+    size = [round(pixels * render.resolution_percentage / 100) for pixels in (render.resolution_x, render.resolution_y)]
+    ours = (render.fps / render.fps_base, *size, scene.frame_start, scene.frame_end)
+    if abs(film[0] - ours[0]) < 1e-3 and film[1:] == ours[1:]:
+        return ""
+    said = "{}: {:.5g} fps, {}×{}, frames {}–{}"
+    return f"{said.format('Film', *film)}\n{said.format('Scene', *ours)}"
+
+
 def take_collections() -> list:
     """Collections of this file that hold a take and are in a scene."""
     return [c for c in bpy.data.collections if TAKE_KEY in c and home(c) is not None]
@@ -184,11 +237,56 @@ def persons(collection) -> list:
     return sorted(found, key=lambda o: o[PERSON_KEY])
 
 
-def data_of(collection) -> TakeData:
-    """Read the take of a collection again. Raises ShotError where its folder has gone."""
+def folder_of(collection) -> Path:
+    """Folder of a take, also where it has moved together with the .blend or the film. Raises ShotError where it is gone."""
     if TAKE_KEY not in collection:
         raise ShotError(f"{collection.name} is not a take.", "Load a take first.")
-    return read_take(bpy.path.abspath(collection[TAKE_KEY]))
+    blend = bpy.path.abspath(collection.library.filepath) if collection.library else bpy.data.filepath
+    kept = paths.opened(collection[TAKE_KEY], blend)
+    folder = paths.find(kept, [*paths.beside_blend(), *_film_folders(collection)], _is_take)
+    if folder is None:
+        raise TakeGone(f"The take {collection.name} was not found: {kept}.", "Use Relink Take to say where it is now.")
+    return folder
+
+
+def gone(collection) -> TakeGone | None:
+    """What to say where the folder of a take is not found; None where it is."""
+    try:
+        folder_of(collection)
+    except TakeGone as error:
+        return error
+    return None
+
+
+def _is_take(folder: Path) -> bool:
+    return (folder / "shot.json").is_file()
+
+
+def _film_folders(collection) -> list[Path]:
+    """Folder of the film that stands behind the camera of a take."""
+    cam = part(collection, "camera")
+    clips = [b.clip for b in cam.data.background_images if b.clip] if cam is not None else []
+    return [paths.opened(clip.filepath).parent for clip in clips]
+
+
+def body_of(armature):
+    """The body of a person's armature, or None."""
+    return next((child for child in armature.children if child.get(ROLE_KEY) == "body"), None)
+
+
+def paint(armature, colour) -> None:
+    """Give a person of a take a linear colour (4,)."""
+    people.paint(armature, body_of(armature), colour)
+
+
+def show(armature, shown: bool) -> None:
+    """Show or hide a person of a take, bones and body."""
+    people.show((armature, body_of(armature)), shown)
+
+
+def data_of(collection) -> TakeData:
+    """Read the take of a collection again. Raises ShotError where its folder has gone."""
+    return read_take(folder_of(collection))
 
 
 def _mark(item, role):

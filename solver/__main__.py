@@ -10,12 +10,14 @@ import threading
 from pathlib import Path
 
 from . import __version__
-from .corrections import cli as corrections_cli
+from . import check as solver_check
 from .options import Options
 from .protocol import JsonLines, ShotError, Stopped, Terminal
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .corrections import cli as corrections_cli
+
     parser = argparse.ArgumentParser(prog="solver", description="Reshoot's solver: people and camera of one film shot.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -71,12 +73,15 @@ def _at_least(low: int):
 
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 cannot be done (one line says why), 2 wrong arguments, 3 stopped."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv == ["check"]:
+        return solver_check.check()
+    if solver_check.too_old() or solver_check.missing():
+        return _refuse(argv)
     arguments = _parser().parse_args(argv)
-    if arguments.command == "check":
-        from .check import check
-
-        return check()
     if arguments.command == "take":
+        from .corrections import cli as corrections_cli
+
         return corrections_cli.run(arguments)
     if arguments.json or not sys.stdout.isatty():
         # A pipe on stdin belongs to whoever started us: closing it means stop.
@@ -96,6 +101,12 @@ def main(argv: list[str] | None = None) -> int:
         return 3
     except KeyboardInterrupt:
         return 3
+    except ImportError as error:
+        if arguments.debug:
+            raise
+        _log_traceback(arguments.out)
+        report.error(f"A package of the solver cannot be loaded: {error}".replace("\n", " "), "Check Solver says more.")
+        return 1
     except (Exception, MemoryError) as error:
         if arguments.debug:
             raise
@@ -103,6 +114,14 @@ def main(argv: list[str] | None = None) -> int:
         report.error(f"The solver failed: {type(error).__name__}: {error}".replace("\n", " "), "Run again with --debug and report it.")
         return 1
     return 0
+
+
+def _refuse(argv: list[str]) -> int:
+    """Say in one line what this Python lacks. Nothing but the standard library is needed for that."""
+    names = solver_check.missing()
+    report = JsonLines(stdin=None) if "--json" in argv else Terminal()
+    report.error(solver_check.too_old() or solver_check.lacks(names), "Check Solver says how to mend that: python -m solver check.")
+    return 1
 
 
 def _is_pipe(stream) -> bool:

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from . import cmu, daz, generic, makehuman, mixamo, rigify, smpl, unreal, vrm
+from . import (
+    autorig,
+    biped,
+    character_creator,
+    cmu,
+    daz,
+    generic,
+    makehuman,
+    mixamo,
+    mmd,
+    rigify,
+    smpl,
+    unreal,
+    vrchat,
+    vrm,
+)
 
 MAPS = {module.__name__.rsplit(".", 1)[-1]: module.MAP for module in (
-    mixamo, unreal, rigify, vrm, cmu, makehuman, daz, smpl, generic
+    mixamo, unreal, biped, character_creator, rigify, autorig, vrm, vrchat, cmu, makehuman, daz, smpl, mmd, generic
 )}  # fmt: skip

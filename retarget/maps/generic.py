@@ -8,7 +8,11 @@ MAP = {
         "body",
         "root",
     ),
-    "head": ("head",),
+    "head": (
+        "head",
+        "head1",
+        "headx",
+    ),
     "clavicle": (
         "shoulder",
         "clavicle",
@@ -55,6 +59,8 @@ MAP = {
         "toe",
         "ball",
         "toebase",
+        "toe0",
+        "toes1",
     ),
     "index": (
         "index1",
@@ -65,6 +71,7 @@ MAP = {
         "middle1",
         "middleproximal",
         "fmiddle1",
+        "mid1",
     ),
     "pinky": (
         "pinky1",

@@ -68,22 +68,23 @@ def test_errors_of_the_solver_are_told_in_its_words(fake, tmp_path):
 @pytest.mark.parametrize("name", ["slow", "deaf"])
 def test_cancel_ends_the_child(fake, tmp_path, name):
     from reshoot import jobs
+    from reshoot.operators import solve
 
     bpy, clip = fake
     begun = []
 
     def press_cancel():
-        while not (tmp_path / "pid").exists() or jobs.current is None:
+        while not (tmp_path / "pid").exists() or solve.current is None:
             time.sleep(0.02)
         begun.append(time.monotonic())
-        jobs.current.stop()
+        solve.current.job.stop()
 
     threading.Thread(target=press_cancel).start()
     assert bpy.ops.shot.extract(filepath=clip(name)) == {"CANCELLED"}
     assert time.monotonic() - begun[0] < jobs.STOP_GRACE_S + 2  # a promise to the artist, not a speed
     assert not alive(int((tmp_path / "pid").read_text()))
     state = bpy.context.window_manager.reshoot_job
-    assert (state.status, state.unfinished) == ("CANCELLED", "Extract Shot") and jobs.current is None
+    assert (state.status, state.unfinished) == ("CANCELLED", "Extract Shot") and solve.current is None
 
 
 def test_wrong_arguments_never_start_anything(fake, tmp_path, monkeypatch):

@@ -20,11 +20,21 @@ def test_register_unregister_register_leaves_nothing(blender):
     reshoot.unregister()
     assert "reshoot" not in blender.types.Scene.bl_rna.properties
     assert "reshoot_job" not in blender.types.WindowManager.bl_rna.properties
+    assert "reshoot" not in blender.types.Object.bl_rna.properties
     from reshoot import registration
 
     assert not [c for c in registration.CLASSES if getattr(c, "is_registered", False)]
     reshoot.register()
     assert snapshot(blender) == registered
+
+
+def test_no_pointer_is_called_like_a_mark_in_the_file(blender):
+    """Until Blender 5.0 both lie in one place, and one would overwrite the other."""
+    from reshoot import registration
+    from reshoot.scene import take
+
+    marks = {take.TAKE_KEY, take.START_KEY, take.ROLE_KEY, take.PERSON_KEY, take.FILM_KEY}
+    assert not marks & {name for _, name, _ in registration.POINTERS}
 
 
 def rna_of(bpy, cls):
@@ -46,9 +56,23 @@ def test_every_operator_has_a_label_a_tooltip_and_no_full_stop(blender):
             assert not prop.description.endswith("."), f"{cls.__name__}.{prop.identifier}"
 
 
+def test_no_operator_brings_the_last_path_or_name_again(blender):
+    """Else Load Take and Export would not ask a second time: the same folder would be loaded, the same file written."""
+    from reshoot import registration
+
+    texts = {}
+    for cls in registration.CLASSES:
+        if issubclass(cls, blender.types.Operator):
+            for prop in rna_of(blender, cls).properties:
+                if prop.type == "STRING" and not prop.is_hidden and prop.identifier not in ("rna_type", "bl_idname"):
+                    texts[f"{cls.bl_idname}.{prop.identifier}"] = prop.is_skip_save
+    wanted = {"shot.load_take.directory", "shot.export.filepath", "shot.export.take", "shot.retarget.take_dir"}
+    assert wanted <= set(texts) and [name for name, skips in texts.items() if not skips] == []
+
+
 NEED_A_TAKE = (
     "bake_camera", "setup_composite", "setup_scene", "open_report", "merge_people", "swap_people", "split_person", "delete_person",
-    "set_height", "set_focal", "lock_ground", "unlock_ground", "undo_correction", "resolve", "export",
+    "set_height", "set_focal", "lock_ground", "unlock_ground", "undo_correction", "resolve", "export", "match_scene", "relink_take",
 )  # fmt: skip
 
 
@@ -76,17 +100,15 @@ def test_poll_load_take_in_edit_mode(blender):
 
 
 def test_poll_extract_while_a_shot_is_extracted(blender, monkeypatch):
+    from types import SimpleNamespace
+
     from reshoot import jobs
+    from reshoot.operators import solve
 
-    class Busy:
-        running, state = True, jobs.RUNNING
-
-        def kill(self):
-            pass
-
-    monkeypatch.setattr(jobs, "current", Busy())
+    monkeypatch.setattr(solve, "current", SimpleNamespace(job=SimpleNamespace(state=jobs.RUNNING)))
     with pytest.raises(RuntimeError, match="A shot is being extracted"):
         blender.ops.shot.extract(filepath="x.mp4")
+    monkeypatch.undo()
 
 
 def test_dropped_movies_become_the_clip(blender, tmp_path):
@@ -171,6 +193,7 @@ def test_panels_draw_before_and_after_loading(blender, take):
     drawn = draw_all(blender)
     assert list(drawn).index("Corrections") == list(drawn).index("People") + 1
     assert "Person 1" in drawn["People"] and "1–10" in drawn["People"]
+    assert drawn["People"].count("colour") == drawn["People"].count("shown") == 2
     order = [
         "shot.merge_people",
         "shot.delete_person",

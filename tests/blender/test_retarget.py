@@ -122,6 +122,69 @@ def test_vrm_humanoid_from_the_file(tmp_path):
     assert match_named(rig, humanoid).bones == match(rig).bones
 
 
+@pytest.fixture
+def vrm_addon():
+    """What the VRM add-on for Blender adds to armatures, as far as a humanoid goes."""
+
+    def group(name, **props):
+        cls = type(name, (bpy.types.PropertyGroup,), {"__annotations__": props})
+        bpy.utils.register_class(cls)
+        made.append(cls)
+        return cls
+
+    made, P = [], bpy.props
+    node = group("FakeNode", bone_name=P.StringProperty())
+    zero_bone = group("FakeZeroBone", bone=P.StringProperty(), node=P.PointerProperty(type=node))
+    zero = group("FakeZeroHumanoid", human_bones=P.CollectionProperty(type=zero_bone))
+    one_bone = group("FakeOneBone", node=P.PointerProperty(type=node))
+    theirs = ("shoulder", "upper_arm", "lower_arm", "hand", "upper_leg", "lower_leg", "foot", "toes")
+    names = ["hips", "head", *(f"{side}_{name}" for side in ("left", "right") for name in theirs)]
+    one_bones = group("FakeOneBones", **{name: P.PointerProperty(type=one_bone) for name in names})
+    one = group("FakeOneHumanoid", human_bones=P.PointerProperty(type=one_bones))
+    vrm0 = group("FakeVrm0", humanoid=P.PointerProperty(type=zero))
+    vrm1 = group("FakeVrm1", humanoid=P.PointerProperty(type=one))
+    kept = group("FakeExtension", vrm0=P.PointerProperty(type=vrm0), vrm1=P.PointerProperty(type=vrm1))
+    bpy.types.Armature.vrm_addon_extension = P.PointerProperty(type=kept)
+    yield names
+    del bpy.types.Armature.vrm_addon_extension
+    for cls in reversed(made):
+        bpy.utils.unregister_class(cls)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_the_humanoid_of_a_vrm_file_is_heard_where_names_say_nothing(vrm_addon, tmp_path, version):
+    armature = imported(SHIPPED[0], tmp_path)
+    expected = match(actions.read_rig(armature))
+    names = actions.read_rig(armature).names
+    for i, name in enumerate(names):
+        armature.data.bones[name].name = f"Z{i}"
+    kept = armature.data.vrm_addon_extension
+    parts = parts_from_vrm({name: name for name in (_camel(n) for n in vrm_addon)})
+    for part, theirs in parts.items():
+        bone = f"Z{expected.bones[part]}"
+        if version == 0:
+            item = kept.vrm0.humanoid.human_bones.add()
+            item.bone, item.node.bone_name = theirs, bone
+        else:
+            snake = next(n for n in vrm_addon if _camel(n) == theirs)
+            getattr(kept.vrm1.humanoid.human_bones, snake).node.bone_name = bone
+    _, _, _, mapping = actions.retarget(armature, walk(seconds=0.2))
+    assert mapping.source == "given"
+    body = {part: bone for part, bone in expected.bones.items() if part.split(".")[0] not in ("index", "middle", "pinky")}
+    assert mapping.bones == body and mapping.spine == expected.spine
+
+
+def test_an_unfilled_vrm_humanoid_is_passed_over(vrm_addon, tmp_path):
+    armature = imported(SHIPPED[0], tmp_path)
+    _, _, _, mapping = actions.retarget(armature, walk(seconds=0.2))
+    assert mapping.source == "mixamo"
+
+
+def _camel(name):
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
 def test_the_operator(blender, tmp_path):
     armature = imported(SHIPPED[0], tmp_path)
     take = write_take(tmp_path / "take", walk())
@@ -136,6 +199,27 @@ def test_the_operator(blender, tmp_path):
     first = animation.action
     assert bpy.ops.shot.retarget(person=1, armature=armature.name, take_dir=str(take), path="SCALE") == {"FINISHED"}
     assert animation.action != first and first.name in bpy.data.actions
+
+
+def test_short_legs_are_said_and_the_path_follows_them(blender, tmp_path, capfd):
+    armature = imported(SHIPPED[0], tmp_path)
+    take = write_take(tmp_path / "take", walk())
+    arguments = {"person": 1, "armature": armature.name, "take_dir": str(take)}
+
+    def travelled():
+        hips = "mixamorig:Hips"
+        return float(np.linalg.norm(shown(armature, [hips], len(walk().frames))[0] - shown(armature, [hips], 1)[0]))
+
+    assert bpy.ops.shot.retarget(**arguments) == {"FINISHED"}
+    assert "times as long" not in capfd.readouterr().out
+    whole = travelled()
+    armature.scale *= 0.5
+    assert bpy.ops.shot.retarget(**arguments) == {"FINISHED"}
+    assert "times as long as the person's, so the path was scaled" in capfd.readouterr().out
+    assert travelled() < 0.6 * whole  # half the legs it had, which are a tenth longer than the person's
+    assert bpy.ops.shot.retarget(path="KEEP", **arguments) == {"FINISHED"}
+    assert "try the path Scaled to the Character" in capfd.readouterr().out
+    assert travelled() == pytest.approx(whole, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -199,3 +199,25 @@ def test_an_uneven_scale_is_refused():
     plain = rig()
     with pytest.raises(ShotError, match="stretched unevenly"):
         Rig(plain.names, plain.parents, plain.heads, plain.tails, plain.rotations, np.diag([1, 1, 2.0, 1]))
+
+
+@pytest.mark.parametrize("size, scaled", [(0.5, True), (0.75, True), (0.9, False), (1.1, False), (1.4, True)])
+def test_the_path_is_scaled_by_itself_where_the_legs_differ_by_a_quarter(size, scaled):
+    track, character = walk(seconds=1), rig(size=size)
+    mapping = match(character)
+    motion = transfer(track, character, mapping, scale_path=None)
+    same = transfer(track, character, mapping, scale_path=scaled)
+    assert motion.path_scaled == motion.legs_differ == scaled and motion.leg_ratio == pytest.approx(size, rel=0.05)
+    assert np.array_equal(motion.heads_world, same.heads_world)
+
+
+def test_short_legs_keep_their_steps_where_the_path_is_scaled():
+    """In the person's own footsteps they would bend far: the limbs tell."""
+    track, character = walk(), rig(size=0.5)
+    mapping = match(character)
+    worst = {}
+    for scale_path in (None, False):
+        motion = transfer(track, character, mapping, scale_path=scale_path)
+        errors = direction_errors_deg(motion, track, mapping)
+        worst[scale_path] = max(errors[f"{part}.{side}"].max() for part in ("upper_leg", "lower_leg") for side in "LR")
+    assert worst[None] < 12 and worst[False] > 2 * worst[None], worst

@@ -111,3 +111,126 @@ def test_arms_on_the_wrong_side_are_refused():
 
     with pytest.raises(ShotError, match="different sides"):
         match(rig(rename=swap))
+
+
+# Names that were mapped wrongly or lost: {side} is l or r, {Side} L or R, {Word} Left or Right, {kanji} 左 or 右.
+OTHERS = {
+    "autorig": (
+        "root.x spine_01.x neck.x head.x",
+        "shoulder.{side} arm_stretch.{side} forearm_stretch.{side} hand.{side} thigh_stretch.{side} leg_stretch.{side} foot.{side} toes_01.{side}",
+    ),
+    "autorig, short": (
+        "root.x spine_01.x neck.x head.x",
+        "shoulder.{side} arm.{side} forearm.{side} hand.{side} thigh.{side} leg.{side} foot.{side} toes_01.{side}",
+    ),
+    "biped": (
+        "Bip001_Pelvis Bip001_Spine Bip001_Neck Bip001_Head",
+        " ".join(f"Bip001_{{Side}}_{part}" for part in ["Clavicle", "UpperArm", "Forearm", "Hand", "Thigh", "Calf", "Foot", "Toe0"]),
+    ),
+    "valve": (
+        "ValveBiped.Bip01_Pelvis ValveBiped.Bip01_Spine ValveBiped.Bip01_Neck1 ValveBiped.Bip01_Head1",
+        " ".join(f"ValveBiped.Bip01_{{Side}}_{part}" for part in ["Clavicle", "UpperArm", "Forearm", "Hand", "Thigh", "Calf", "Foot", "Toe0"]),
+    ),
+    "character creator": (
+        "CC_Base_Hip CC_Base_Waist CC_Base_NeckTwist01 CC_Base_Head",
+        " ".join(f"CC_Base_{{Side}}_{part}" for part in ["Clavicle", "Upperarm", "Forearm", "Hand", "Thigh", "Calf", "Foot", "ToeBase"]),
+    ),
+    "mmd": (
+        "下半身 上半身 首 頭", "{kanji}肩 {kanji}腕 {kanji}ひじ {kanji}手首 {kanji}足 {kanji}ひざ {kanji}足首 {kanji}つま先"
+    ),
+    "mmd in blender": ("下半身 上半身 首 頭", "肩.{Side} 腕.{Side} ひじ.{Side} 手首.{Side} 足.{Side} ひざ.{Side} 足首.{Side} つま先.{Side}"),
+    "vrchat": (
+        "Hips Spine Neck Head",
+        " ".join(f"{{Word}}_{part}" for part in ["shoulder", "arm", "elbow", "wrist", "leg", "knee", "ankle", "toe"]),
+    ),
+    "with a word too many": (
+        "HipsBone SpineBone NeckBone HeadBone",
+        " ".join(f"{{Word}}{part}Bone" for part in ["Shoulder", "UpperArm", "LowerArm", "Hand", "UpperLeg", "LowerLeg", "Foot", "Toes"]),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_names_that_were_lost_or_taken_for_another_bone(family):
+    middle, parts = (words.split() for words in OTHERS[family])
+
+    def rename(name):
+        for word in ("Left", "Right"):
+            if name.startswith(word):
+                pattern = parts[MIXAMO_PARTS.index(name.removeprefix(word))]
+                return pattern.format(side=word[0].lower(), Side=word[0], Word=word, kanji="左" if word == "Left" else "右")
+        return dict(zip(("Hips", "Spine", "Neck", "Head"), middle, strict=True)).get(name, f"between_{name}")
+
+    found, expected = match(rig(rename=rename)), match(rig())
+    assert found.source != "structure" and found.bones == expected.bones
+    assert found.spine == expected.spine and found.neck == expected.neck
+
+
+@pytest.mark.parametrize("name, key", [("左人指１", ("人指1", "L")), ("左足ＩＫ", ("足ｉｋ", "L")), ("CC_Base_R_Mid1", ("mid1", "R")), ("Bone.001", ("bone1", ""))])
+def test_spellings_of_other_languages_and_families(name, key):
+    assert canonical(name) == key
+
+
+def with_more(character, extra):
+    """A rig with more bones, (parent's name, head), called Bone.000 …, so that only its structure tells what is what."""
+    names = [name.removeprefix("mixamorig:") for name in character.names]
+    parents, heads = list(character.parents), list(character.heads)
+    for name, parent, head in extra:
+        names.append(name)
+        parents.append(names.index(parent))
+        heads.append(head)
+    count = len(names)
+    heads = np.array(heads)
+    nameless = [f"Bone.{i:03d}" for i in range(count)]
+    return Rig(nameless, np.array(parents), heads, heads + [0, 0, 0.02], np.broadcast_to(np.eye(3), (count, 3, 3)))
+
+
+def more_bones(character, twists, fingers, pauldron):
+    """Twist bones beside the next joint, fingers (or one bone at the tip, for 0.5), and armour on the shoulder."""
+    at = {name.removeprefix("mixamorig:"): head for name, head in zip(character.names, character.heads, strict=True)}
+    for side in ("Left", "Right"):
+        limbs = [("Arm", "ForeArm"), ("ForeArm", "Hand"), ("UpLeg", "Leg")] if twists else []
+        for above, below in limbs:
+            for share in (0.0, 0.5):
+                start, end = at[side + above], at[side + below]
+                yield f"{side}{above} twist {share}", side + above, start + share * (end - start)
+        if pauldron:
+            yield f"{side} pauldron", f"{side}Shoulder", at[f"{side}Shoulder"] + [0, 0, 0.15]
+        ahead = at[f"{side}Hand"] - at[f"{side}ForeArm"]
+        ahead = ahead / np.linalg.norm(ahead)
+        if fingers == 0.5:
+            yield f"{side} tip", f"{side}Hand", at[f"{side}Hand"] + 0.1 * ahead
+            continue
+        for finger in range(fingers):
+            across = (finger - 1.5) * 0.022 * np.cross(ahead, [0, 0, 1.0])
+            parent = f"{side}Hand"
+            for joint in range(3):
+                name = f"{side} {finger} {joint}"
+                yield name, parent, at[f"{side}Hand"] + (0.09 + 0.035 * joint) * ahead + across
+                parent = name
+
+
+@pytest.mark.parametrize("pauldron", [False, True])
+@pytest.mark.parametrize("fingers", [0, 0.5, 1, 4])
+@pytest.mark.parametrize("twists", [False, True])
+@pytest.mark.parametrize("arms_down", [0, 50])
+def test_structure_tells_clavicles_from_arms(arms_down, twists, fingers, pauldron):
+    plain = rig(arms_down_deg=arms_down)
+    found = match(with_more(plain, more_bones(plain, twists, fingers, pauldron)))
+    expected = match(plain)
+    assert found.source == "structure"
+    assert {part: found.bones.get(part) for part in expected.bones} == expected.bones
+
+
+def test_hips_that_carry_the_arms_alone_turn_with_the_bone_above():
+    """As in RobotExpressive: the legs hang from Body, beside Hips."""
+    plain = rig(rename=lambda name: name)
+    names = ["Body", *plain.names]
+    parents = np.array([-1, *(p + 1 for p in plain.parents)])
+    for side in ("Left", "Right"):
+        parents[names.index(f"{side}UpLeg")] = 0
+    heads = np.concatenate([plain.heads[:1], plain.heads])
+    axes = np.broadcast_to(np.eye(3), (len(names), 3, 3))
+    found = match(Rig(names, parents, heads, heads + [0, 0, 0.05], axes))
+    assert names[found.bones["hips"]] == "Body"
+    assert [names[b] for b in found.spine] == ["Spine", "Spine1", "Spine2"]

@@ -1,0 +1,158 @@
+"""Runs inside a windowed Blender: does what an artist does, with real events, and writes down what came of it.
+
+blender --enable-event-simulate --python in_window.py -- FOLDER    (FOLDER: reshoot.zip, fake_solver.py, the take walk)
+"""
+
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import bpy
+
+FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
+NAME = "bl_ext.user_default.reshoot"
+WAIT_S = 30  # for what has to come; a step that waits longer has failed
+
+bpy.context.preferences.view.show_splash = False
+bpy.ops.extensions.package_install_files(
+    filepath=str(FOLDER / "reshoot.zip"), repo="user_default", enable_on_install=True
+)
+jobs, solve = sys.modules[f"{NAME}.jobs"], sys.modules[f"{NAME}.operators.solve"]
+jobs.extract_command = lambda _, clip, take, **__: ["/usr/bin/python3", str(FOLDER / "fake_solver.py"), clip, str(take)]
+bpy.context.preferences.addons[NAME].preferences.python = "/usr/bin/python3"
+
+
+def window():
+    return bpy.context.window_manager.windows[0]
+
+
+def area(kind):
+    return next(a for a in window().screen.areas if a.type == kind)
+
+
+def state():
+    return bpy.context.window_manager.reshoot_job
+
+
+def press(operator, **arguments):
+    """An operator as a button of the sidebar starts it."""
+    view = area("VIEW_3D")
+    with bpy.context.temp_override(
+        window=window(), area=view, region=next(r for r in view.regions if r.type == "WINDOW")
+    ):
+        return operator("INVOKE_DEFAULT", **arguments)
+
+
+def key(shown, item, kind):
+    """Press a key with the mouse over an area of a window."""
+    region = next(r for r in item.regions if r.type == "WINDOW")
+    at = {"x": region.x + region.width // 2, "y": region.y + region.height // 2}
+    shown.event_simulate(type="MOUSEMOVE", value="NOTHING", **at)
+    yield
+    for value in ("PRESS", "RELEASE"):
+        shown.event_simulate(type=kind, value=value, **at)
+    yield
+    yield
+
+
+def browser():
+    """Window and area of an open file browser, or None."""
+    return next(
+        ((w, a) for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == "FILE_BROWSER"), None
+    )
+
+
+def choose(folder, name=None):
+    """Accept a folder or file in the open file browser, with Return."""
+    shown, item = browser()
+    parameters = item.spaces.active.params
+    parameters.directory = str(folder).encode() + b"/"
+    if name:
+        parameters.filename = name
+    yield
+    yield from key(shown, item, "RET")
+    yield lambda: browser() is None
+
+
+def names():
+    return sorted(o.name for o in bpy.data.objects)
+
+
+def takes():
+    return sorted(c.name for c in bpy.data.collections if "reshoot_take" in c)
+
+
+def story(seen):
+    """Each yield lets Blender work; a yielded function is waited for."""
+    for clip in ("slow", "gate"):
+        (FOLDER / f"{clip}.mp4").touch()
+    yield
+    press(bpy.ops.shot.extract, filepath=str(FOLDER / "slow.mp4"), take_dir=str(FOLDER / "walk"))
+    yield lambda: state().stage == "Film"
+    with bpy.context.temp_override(window=window()):
+        bpy.ops.wm.read_homefile()
+    yield
+    seen["after File > New"] = [state().status, state().stage]
+    yield from key(window(), area("OUTLINER"), "ESC")
+    seen["Esc over the outliner"] = state().status
+    yield from key(window(), area("VIEW_3D"), "ESC")
+    yield lambda: state().status == "CANCELLED"
+    seen["Esc over the 3D view"] = [state().status, bpy.ops.shot.extract.poll()]
+
+    before = names()
+    press(bpy.ops.shot.extract, filepath=str(FOLDER / "gate.mp4"), take_dir=str(FOLDER / "walk"))
+    (FOLDER / "go").touch()
+    yield lambda: state().status == "DONE"
+    seen["loaded"] = [state().message, takes()]
+    yield
+    with bpy.context.temp_override(window=window(), area=area("VIEW_3D")):
+        bpy.ops.ed.undo()
+    yield
+    seen["one undo takes it back"] = names() == before
+
+    # Keys start an operator as buttons do, with what Blender remembers of the last time; a call from Python does not.
+    keys = bpy.context.window_manager.keyconfigs.addon.keymaps.new("3D View", space_type="VIEW_3D").keymap_items
+    keys.new("shot.load_take", "F5", "PRESS")
+    keys.new("shot.export", "F6", "PRESS").properties.format = "NPZ"
+    yield
+    for _ in range(2):
+        yield from key(window(), area("VIEW_3D"), "F5")
+        yield browser
+        yield from choose(FOLDER / "walk")
+        yield
+    seen["Load Take asks each time"] = takes()
+    for name in ("one.npz", "two.npz"):
+        yield from key(window(), area("VIEW_3D"), "F6")
+        yield browser
+        yield from choose(FOLDER, name)
+        yield
+    seen["Export asks each time"] = sorted(path.name for path in FOLDER.glob("*_camera.npz"))
+
+
+def run():
+    seen = {}
+    steps = story(seen)
+    waiting = [None, 0.0]
+
+    def step():
+        try:
+            wanted, since = waiting
+            if wanted is not None and not wanted():
+                if time.monotonic() - since > WAIT_S:
+                    raise TimeoutError(f"waited for line {wanted.__code__.co_firstlineno}")
+                return 0.2
+            waiting[:] = next(steps), time.monotonic()
+            return 0.5
+        except StopIteration:
+            pass
+        except (RuntimeError, TimeoutError, LookupError, AttributeError, TypeError, ValueError):
+            seen["fault"] = traceback.format_exc()
+        (FOLDER / "seen.json").write_text(json.dumps(seen))
+        bpy.ops.wm.quit_blender()
+
+    bpy.app.timers.register(step, first_interval=2, persistent=True)
+
+
+run()
