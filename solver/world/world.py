@@ -28,7 +28,7 @@ from ..bundle.solve import Equations, State, minimise, threads
 from ..frames import compose, invert
 from ..protocol import Reporter
 from ..records import Camera, People, Slam, Tracks, World
-from . import behind
+from . import behind, gait
 from .contacts import ON_GROUND, contacts, points_underfoot, seen_feet, uncertain
 from .outline import Outlines
 from .sight import in_sight
@@ -95,6 +95,7 @@ def run(
         scale, certain = scale_from_feet(bodies, evidence, path)
         if not certain:
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
+            scale = scale_from_steps(bodies, evidence, path, scale)
         placement, size_sigma = sized(max(scale, background.least_scale(bodies)), placed, report, SCALES[::2] if quick else SCALES)
     elif start is None:
         placement = placed(1.0)
@@ -214,7 +215,11 @@ class Placement:
         floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
         terms = partial(self.terms, contact, cut, floor, pairs)
         self.state, cost = minimise(self.state, terms, steps, tick)
-        self.cost = cost - STANDS * float(contact.amax(-1).sum())
+        walkers = steppers(self.state.bodies, self.evidence, self.centre(), self.state.ground.up())
+        for person in walkers:
+            contact[person] *= seen_feet(self.evidence)[person]  # unseen feet of who walks do not stand
+        unlike = sum(gait.unlike(*pace) * count for pace, count in walkers.values())
+        self.cost = cost - STANDS * float(contact.amax(-1).sum()) + STANDS * unlike
         if self.background:
             self.cost += self.background.cost(self.state, self.scale)
 
@@ -371,6 +376,33 @@ def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bo
             slower = torch.where(torch.isfinite(cost), cost, torch.inf).amin(-1)
             costs.append(slower[torch.isfinite(slower)].mean())
         return float(candidates[torch.stack(costs).argmin()]), certain
+
+
+def steppers(bodies: Bodies, evidence: Evidence, centre, up) -> dict:
+    """Who walks though no picture shows their feet: row -> ((speed that way they face, speed by their steps), frames). centre (T, 3), up (3,): W."""
+    posed, up, out = bodies.posed(), up.numpy(), {}
+    shoulders, root = ((part + centre).numpy() for part in (posed.joints[:, :, [16, 17]].mean(2), posed.joints[:, :, 0]))
+    rest = bodies.model.rest(bodies.betas)[0]
+    legs = ((rest[:, 1] - rest[:, 4]).norm(dim=-1) + (rest[:, 4] - rest[:, 7]).norm(dim=-1)).numpy()
+    for p, (span, legless) in enumerate(zip(evidence.span.numpy(), evidence.legless.numpy())):
+        if legless.sum() <= 0.5 * span.sum():
+            continue
+        steps = gait.speed(shoulders[p, span] @ up, float(legs[p]), evidence.fps)
+        pace = gait.along(root[p, span], posed.forward()[p].numpy()[span], up, evidence.fps)
+        if np.isfinite(steps) and np.isfinite(pace):
+            out[p] = (pace, steps), int(legless.sum())
+    return out
+
+
+def scale_from_steps(bodies: Bodies, evidence: Evidence, path, guess: float) -> float:
+    """Metres per SLAM unit at which people whose feet nobody sees go as fast as they step; `guess` where nobody steps."""
+    up = -torch.nn.functional.normalize(evidence.R_w_from_cam[:, :, 1].mean(0), dim=0)
+    scales = guess * np.geomspace(1 / 30, 30, 121)
+    costs = []
+    for scale in scales:
+        found = steppers(bodies, evidence, scale * path, up)
+        costs.append(sum(gait.unlike(*pace) * count for pace, count in found.values()) if found else np.inf)
+    return float(scales[int(np.argmin(costs))]) if np.isfinite(costs).any() else guess
 
 
 def ground_from_bodies(keypoints, evidence) -> Ground:
