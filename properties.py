@@ -22,6 +22,13 @@ QUALITY = (
     ("final", "Final", "Everything the solver can do"),
 )
 
+CAMERA_KINDS = (
+    ("found", "As Found", "What the background tells"),
+    ("travels", "Travels", "On a dolly, a crane, a shoulder, or in a hand"),
+    ("turns", "Turns", "It pans, tilts or zooms where it stands"),
+    ("locked", "Locked Off", "It does not move"),
+)
+
 EXPORT_FORMATS = (
     ("NPZ", "AMASS (.npz)", "Write each person and the camera as arrays, as they were solved"),
     ("BVH", "BVH (.bvh)", "Write the motion of each person"),
@@ -71,6 +78,9 @@ class ReshootSettings(bpy.types.PropertyGroup):
     )
     quality: EnumProperty(
         name="Quality", description="Choose between a quick look and the full solve", items=QUALITY, default="final"
+    )
+    camera_kind: EnumProperty(
+        name="Camera", description="Say what the camera does, where you know it", items=CAMERA_KINDS, default="found"
     )
     max_height: IntProperty(
         name="Max Height",

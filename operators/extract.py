@@ -7,7 +7,7 @@ from functools import partial
 import bpy
 
 from .. import preferences
-from ..properties import QUALITY
+from ..properties import CAMERA_KINDS, QUALITY
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
 from .base import absolute, absolute_list, path_once, take_beside, text_once
@@ -23,6 +23,9 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
     take_dir: path_once("Take", "Choose the folder for the result", "DIR_PATH")
     quality: bpy.props.EnumProperty(
         name="Quality", description="Choose how thoroughly to solve", items=QUALITY, default="final"
+    )
+    camera_kind: bpy.props.EnumProperty(
+        name="Camera", description="Say what the camera does, where you know it", items=CAMERA_KINDS, default="found"
     )
     max_height: bpy.props.IntProperty(
         name="Max Height",
@@ -74,6 +77,7 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
         options = {
             "source": str(clip),
             "quality": self.quality,
+            "camera_kind": None if self.camera_kind == "found" else self.camera_kind,
             **{name: self._if_given(name) for name in ("max_height", "focal_mm", "cut")},
             "range": self.frame_range or None,
             "people": absolute_list(self.people, "people file") or None,

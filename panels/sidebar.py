@@ -69,7 +69,7 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
 def _hand_over(settings, extract):
     """Give the button of Extract Shot what the panel holds; what is not known is not given."""
     extract.filepath, extract.take_dir = settings.filepath, settings.take_dir
-    for name in ("quality", "plate", "match_scene"):
+    for name in ("quality", "camera_kind", "plate", "match_scene"):
         setattr(extract, name, getattr(settings, name))
     if settings.use_max_height:
         extract.max_height = settings.max_height
@@ -119,6 +119,7 @@ class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
     def draw(self, context):
         layout, settings = self.prepare(), context.scene.reshoot
         layout.prop(settings, "quality")
+        layout.prop(settings, "camera_kind")
         for name in ("focal_mm", "max_height", "cut"):
             row = layout.row(heading=settings.bl_rna.properties[f"use_{name}"].name)
             row.prop(settings, f"use_{name}", text="")

@@ -44,13 +44,14 @@ def alive(pid):
 
 def test_result_is_loaded(fake, take):
     bpy, clip = fake
-    assert bpy.ops.shot.extract(filepath=clip("fine"), take_dir=str(take[0]), quality="preview", focal_mm=35) == {
+    assert bpy.ops.shot.extract(filepath=clip("fine"), take_dir=str(take[0]), quality="preview", focal_mm=35, camera_kind="turns") == {
         "FINISHED"
     }
     assert bpy.context.scene.reshoot.take.name == take[0].name
     state = bpy.context.window_manager.reshoot_job
     assert state.status == "DONE" and state.stage == "Report" and state.warnings == "The lens was guessed."
     assert clip.commands[0]["quality"] == "preview" and clip.commands[0]["focal_mm"] == 35
+    assert clip.commands[0]["camera_kind"] == "turns"
     assert clip.commands[0]["cut"] is None and clip.commands[0]["max_height"] is None
 
 

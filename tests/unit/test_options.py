@@ -24,7 +24,7 @@ def parsed(command):
     "arguments",
     [
         [],
-        ["--range", "0-71", "--max-height", "360", "--focal-mm", "28", "--no-plate", "--quality", "preview", "--seed", "3"],
+        ["--range", "0-71", "--max-height", "360", "--focal-mm", "28", "--no-plate", "--quality", "preview", "--camera-kind", "turns", "--seed", "3"],
         ["--cut", "0", "--fps", "23.976", "--fov", "54.5", "--smpl", "/models", "--masks", "/m", "--joints", "/j.json"],
         ["--people", "/a b.pkl", "/c.npz", "--camera", "/cam.chan", "--device", "cuda"],
     ],
