@@ -45,7 +45,8 @@ SCALE_STEP, MOST_TRIED = 1.12, 20  # beyond these
 SPREAD_OF_SCALES = 0.3  # one sigma of a log scale of which nothing tells
 SIGMA_UNDER = 0.1  # m that the ground may lie lower elsewhere
 SPREAD_OF_HEIGHTS = 0.055  # of grown people about their mean
-SIZE_BIAS = UP_BIAS = 1.0
+SIZE_BIAS, UP_BIAS = 1.0, 20.0  # errors of joints repeat from frame to frame: up's over its sigma without this, two shots of film-dev
+SIGMA_TRUNK, SIGMA_PITCH = np.deg2rad(15), np.deg2rad(8)  # lean of a trunk to the camera, and pitch of a camera at people's height: guesses
 
 
 @dataclass
@@ -87,8 +88,10 @@ def run(
     locked = corrected.ground if corrected else None
     background = Background(slam, points, camera, evidence, masks, tracks) if moving else None
 
+    found = (start.T_world_from_slam[2, :3], -start.T_world_from_slam[2, 3]) if start is not None else None
+
     def placed(scale, outlines=None):
-        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines)
+        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found)
 
     size_sigma = 0.0
     if moving and start is None:
@@ -170,18 +173,21 @@ def sized(guess: float, placed, report, scales=SCALES) -> tuple[Placement, float
 class Placement:
     """People, ground and the scale of the camera's path, sought together. In W."""
 
-    def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, background, outlines=None):
+    def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, background, outlines=None,
+        found=None,
+    ):  # fmt: skip
         """heights: (P,) m that the artist gave, NaN where none; or None. path: (T, 3) camera centres in SLAM's unit.
 
         locked: the artist's ground (up, height), or None.
         background: Background, or None where it has no depth.
-        outlines: Outlines, or None.
+        outlines: Outlines, or None. found: the ground (up, height) of the first call, which the second goes on from; or None.
         """
         self.evidence, self.prior, self.heights = evidence, prior, heights
         self.path, self.background, self.outlines, self.scale = path, background, outlines, scale
         self.locked = locked is not None
         keypoints = bodies.posed().keypoints + self.centre()[:, None]
-        ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence)
+        known = locked or found
+        ground = Ground(*known, "known") if known else ground_from_bodies(keypoints, evidence)
         tensor = partial(torch.as_tensor, dtype=torch.float64)
         plane = terms_of_ground.Ground(
             tensor(ground.up), tensor(_orthogonal(ground.up)), torch.zeros(2, dtype=torch.float64), tensor(ground.height), self.locked
@@ -417,9 +423,9 @@ def ground_from_bodies(keypoints, evidence) -> Ground:
         up = (axis / length[..., None] * weight[..., None]).sum((0, 1))
         up = up / up.norm()
         if (ankles[..., 0] & span).sum() < 0.1 * span.sum():
-            # Trunks alone lean this way or that; cameras are mostly level, too.
+            # How far a trunk leans to the camera is hardly seen; cameras are mostly level, too.
             level = -evidence.R_w_from_cam[:, :, 1].mean(0)
-            up = torch.nn.functional.normalize(up + level / level.norm(), dim=0)
+            up = torch.nn.functional.normalize(up / SIGMA_TRUNK**2 + level / level.norm() / SIGMA_PITCH**2, dim=0)
         return Ground(up.numpy().astype(float), float(_lowest(keypoints[:, :, FEET], up, evidence)), "bodies")
 
 
