@@ -13,7 +13,7 @@ from solver import frames as fr
 from solver.records import save_npz
 from solver.take import write_image, write_mask
 
-from . import materials, places
+from . import film, materials, places
 from .cameras import make as make_camera
 from .people import BaseMesh, build, find_data
 
@@ -40,7 +40,10 @@ class Stage:
         subject = self.joints[:, :, 0].mean(0)
         reach = np.linalg.norm((self.joints[:, :, 0] - subject)[..., :2], axis=-1).max()
         rng = np.random.default_rng([spec["seed"], 11])
-        self.T, self.focal_mm = spec.get("camera", make_camera)(spec["move"], rng, subject, self.fps, reach)
+        if spec["move"] in film.MOVES:
+            self.T, self.focal_mm = film.make(spec["move"], rng, self.joints, self.fps)
+        else:
+            self.T, self.focal_mm = spec.get("camera", make_camera)(spec["move"], rng, subject, self.fps, reach)
         self.K = fr.intrinsics(fr.focal_px_from_mm(self.focal_mm, *self.size), *self.size)
 
     @property
