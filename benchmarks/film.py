@@ -47,7 +47,7 @@ FRAMINGS = {
     # through a passage, behind or before those who walk
     "walk-away": Framing((28, 35), (1.45, 1.7), 0.95, (np.pi - 0.08, np.pi + 0.08), eye=(-0.45, -0.2), goes_along=1.0, hand=0.35),
     "walk-towards": Framing((28, 35, 40), (1.15, 1.4), 0.9, (-0.1, 0.1), eye=(-0.35, -0.1), goes_along=0.93, hand=0.35),
-    "shoulder": Framing((40, 50), (0.9, 1.0), eye=(-0.08, 0.06), slide=(0.3, 0.45), hand=0.15),
+    "shoulder": Framing((50, 65), (0.95, 1.05), eye=(-0.08, 0.06), slide=(0.3, 0.45), hand=0.15),
     "embrace": Framing((50, 85, 135), (0.95, 1.1), 0.8, (1.2, 1.6), (0.45, 0.7), (-0.15, 0.0)),
     "low": Framing((24, 28), (1.45, 1.7), 0.85, (0.1, 0.6), (0.3, 0.5), (0.3, 0.5), True, slide=(0.3, 0.5)),
     "high": Framing((35, 50), (1.9, 2.2), 0.9, (0.5, 1.1), (0.4, 0.6), (3.0, 3.5), True, rise=0.5, goes_along=0.5),
@@ -114,8 +114,8 @@ def _shoulder(heads, front, lens, distance, side):
     near, far = heads.mean(1)
     apart = np.linalg.norm((far - near)[:2])
     ahead, left = np.array([np.cos(front), np.sin(front), 0]), np.array([-np.sin(front), np.cos(front), 0])
-    # In the picture the two heads are 0.42 of its width apart.
-    aside = 0.42 * 36 / lens / (1 / (distance - apart) - 1 / distance)
+    # In the picture the two heads are 0.46 of its width apart.
+    aside = 0.46 * 36 / lens / (1 / (distance - apart) - 1 / distance)
     eye = far - distance * ahead + side * aside * left
     gaze = np.arctan2(aside, distance) + 0.1 * 36 / lens  # the second person stands a tenth off the middle
     return eye, eye + distance * (np.cos(gaze) * ahead - side * np.sin(gaze) * left)

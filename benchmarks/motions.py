@@ -231,7 +231,7 @@ def stand(body: Character, times, rng, place, heading, arms=None, drop=None, lea
 
 def embrace(body: Character, times, rng, place, heading, apart):
     """Stand before somebody who stands `apart` m ahead, put the arms around them and sway a little, heads beside each other."""
-    shift = 0.05  # each stands that far to their left of the common line
+    shift = 0.075  # each stands that far to their left of the common line
     arms = {}
     for j, (sign, lower) in enumerate(((1, 0.1), (-1, 0.38))):  # one arm over, one under
         z = body.heads[body.names.index(SIDES[j] + "Arm")][2] - lower * body.height / 1.75

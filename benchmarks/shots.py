@@ -47,7 +47,7 @@ _FILM_DEV = {
     "high": ("court", ["amble", "amble"]),
 }  # fmt: skip
 _FILM_TEST = {
-    "medium": ("park", ["talk"]), "push-walker": ("plaza", ["amble"]), "arc-one": ("meadow", ["wave"]),
+    "medium": ("park", ["talk"]), "push-walker": ("plaza", ["amble"]), "arc-one": ("meadow", ["dance"]),
     "arc-couple": ("meadow", ["face", "face"]), "walk-away": ("passage", ["walk"]), "walk-towards": ("passage", ["walk", "walk"]),
     "shoulder": ("street", ["face", "face"]), "embrace": ("meadow", ["hold", "hold"]), "low": ("street", ["talk"]),
     "high": ("plaza", ["walk"]),
