@@ -42,7 +42,7 @@ def defocus(frame, mask, radius, rng, grain=6.0):
     # The blur of the background alone: what the people cover takes no part in it.
     weight = cv2.filter2D(1 - near, -1, kernel, borderType=cv2.BORDER_REPLICATE)
     blurred = cv2.filter2D(light * (1 - near)[..., None], -1, kernel, borderType=cv2.BORDER_REPLICATE)
-    far = np.where(weight[..., None] > 0.02, blurred / np.maximum(weight, 0.02)[..., None], light)
+    far = np.where(weight[..., None] > 0.02, np.maximum(blurred, 0) / np.maximum(weight, 0.02)[..., None], light)
     alpha = cv2.GaussianBlur(person, (0, 0), 0.8)[..., None]
     image = 255 * (alpha * light + (1 - alpha) * far) ** (1 / 2.2)
     return _grained(image, rng, grain)

@@ -225,6 +225,14 @@ def test_defocus_keeps_people_and_blurs_the_rest():
     assert video.disc(6).sum() == pytest.approx(1)
 
 
+def test_defocus_of_a_black_night_is_a_number():
+    frame, mask = np.zeros((90, 160, 3), np.uint8), np.zeros((90, 160), np.uint8)
+    frame[:20] = 255  # the blur rings below zero beside it
+    mask[40:70, 50:100] = 1
+    with np.errstate(invalid="raise"):
+        assert video.defocus(frame, mask, 7, np.random.default_rng(0), grain=0)[60:].max() <= 2
+
+
 def test_encode(tmp_path):
     frames = [np.full((36, 64, 3), v, np.uint8) for v in (20, 120, 220)]
     video.encode(tmp_path / "a.mp4", frames, 24)
