@@ -104,6 +104,14 @@ def test_look_at():
     assert above[1] < 180 and above[0] == pytest.approx(320)
 
 
+def test_joints_out_of_the_picture_are_not_shown():
+    masks = np.zeros((1, 36, 64), np.uint8)
+    masks[0, 10:, 20:40], masks[0, 10:20, 30:40] = 1, 2  # the person goes on below the picture, another one is before them
+    xy = np.array([[(25.0, 15), (25, 35.5), (25, 36.5), (-0.5, 20), (35, 15), (35, 30), (60, 5), (np.nan, np.nan)]])
+    assert cameras.shown(xy, masks, 1)[0].tolist() == [True, True, False, False, False, True, False, False]
+    assert cameras.shown(xy, masks, 2)[0].tolist() == [False, False, False, False, True, False, False, False]
+
+
 @pytest.mark.parametrize("move", cameras.MOVES)
 def test_every_move_keeps_the_person_in_frame(move):
     travels = move in ("pan", "track", "follow", "crossing")
