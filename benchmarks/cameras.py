@@ -27,6 +27,19 @@ def look_at(eye, target, roll=0.0):
     return T
 
 
+def shown(xy, masks, person):
+    """Which points (F, J, 2) px of a person the picture shows: inside it, and the person within 2 px of there in masks (F, H, W)."""
+    height, width = masks.shape[1:]
+    inside = np.isfinite(xy).all(-1) & (xy >= 0).all(-1) & (xy < [width, height]).all(-1)
+    cell = np.nan_to_num(xy, nan=0, posinf=0, neginf=0).clip(0, [width - 1, height - 1]).astype(int)
+    seen = np.zeros(inside.shape, bool)
+    for dx in (-2, 0, 2):
+        for dy in (-2, 0, 2):
+            x, y = (cell[..., 0] + dx).clip(0, width - 1), (cell[..., 1] + dy).clip(0, height - 1)
+            seen |= masks[np.arange(len(masks))[:, None], y, x] == person
+    return inside & seen
+
+
 def ease(u):
     """From 0 to 1 with soft ends, but moving from the first frame to the last as film usually does."""
     return 0.55 * u + 0.45 * u * u * (3 - 2 * u)

@@ -120,7 +120,7 @@ def _people_metrics(estimates, truths, drawn, true_xy, matched, size, fps, gate)
         a, b = _place(estimate, estimate["joints"], count), _place(person, person["joints"], count)
         world[i] = a, b
         inside = ((true_xy[i] >= 0) & (true_xy[i] < size)).all(-1)
-        each[i] = metrics.person_metrics(a[rows], b[rows], fps, rows) | {
+        each[i] = metrics.person_metrics(a[rows], b[rows], fps, rows, inside[rows]) | {
             "estimated_as": matched[i],
             "joint_px_1920": metrics.joint_error_px(drawn[matched[i]][rows], true_xy[i][rows], inside[rows], size[0]),
         }
@@ -136,7 +136,7 @@ def _people_metrics(estimates, truths, drawn, true_xy, matched, size, fps, gate)
                 )
     out["root_distance_m"] = float(np.mean(apart)) if apart else None
     for key in ("w_mpjpe_mm", "w_mpjpe_metric_mm", "wa_mpjpe_mm", "pa_mpjpe_mm", "rte_percent", "foot_slide_mm", "jitter",
-                "floor_penetration_mm", "joint_px_1920"):  # fmt: skip
+                "floor_penetration_mm", "head_cm", "unseen_knee_deg", "float_cm", "sink_cm", "joint_px_1920"):  # fmt: skip
         values = [p[key] for p in each.values() if p[key] is not None]
         out[key] = float(np.mean(values)) if values else None
     out["each"] = each

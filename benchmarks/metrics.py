@@ -14,6 +14,9 @@ from solver.skeleton import SMPL_JOINTS
 
 FEET = tuple(SMPL_JOINTS.index(n) for n in ("left_ankle", "right_ankle", "left_foot", "right_foot"))
 TOES = FEET[2:]
+HEAD = SMPL_JOINTS.index("head")
+# Hip, knee and ankle of either leg.
+LEGS = tuple(tuple(SMPL_JOINTS.index(f"{side}_{n}") for n in ("hip", "knee", "ankle")) for side in ("left", "right"))
 
 
 # ---- camera
@@ -54,11 +57,20 @@ def rotation_angle_deg(A, B):
     )
 
 
+def level_deg(T_world_from_cam):
+    """Pitch (T,), up > 0, and roll (T,) of cameras against their own world's vertical, degrees."""
+    up = T_world_from_cam[:, 2, :3]  # the world's up in the camera's axes
+    return np.rad2deg(np.arcsin(np.clip(up[:, 2], -1, 1))), np.rad2deg(np.arctan2(up[:, 0], -up[:, 1]))
+
+
 def camera_metrics(estimate, truth, K=None, K_true=None, placed=None):
     """Errors of a camera path.
 
     ate_m, ate_percent: RMS distance of camera centres after rigid alignment, in metres and per cent of the true path's length.
     ate_similarity_m, ate_similarity_percent: the same after alignment with a scale. scale: that scale (true over estimated size).
+    size_percent: how much longer or shorter than the true one the path is, |1 / scale - 1|.
+    up_deg: angle between the two worlds' verticals after the rigid alignment. pitch_deg, roll_deg: mean error of the cameras' pitch and
+    roll, each against its own world's vertical, whatever the alignment.
     rotation_deg: mean angle between camera orientations after the rigid alignment.
     step_mm, step_deg: mean error of the motion from each frame to the next after the rigid alignment (jitter, and nothing else
     of the slow drift). drift_m: largest distance of two estimated centres, what a tripod shows.
@@ -81,7 +93,9 @@ def camera_metrics(estimate, truth, K=None, K_true=None, placed=None):
         out[f"{name}_percent"] = 100 * ate / length if length > 0.1 else None
         if with_scale:
             out["scale"] = s
+            out["size_percent"] = 100 * abs(1 / s - 1) if length > 0.1 else None
             continue
+        out["up_deg"] = float(np.rad2deg(np.arctan2(np.hypot(*R[:2, 2]), R[2, 2])))
         turned = R @ estimate[:, :3, :3]
         out["rotation_deg"] = float(worst(rotation_angle_deg(turned, truth[:, :3, :3])).mean())
         steps = np.diff(centres, axis=0) - np.diff(truth[:, :3, 3], axis=0)
@@ -89,6 +103,8 @@ def camera_metrics(estimate, truth, K=None, K_true=None, placed=None):
         step_est = np.swapaxes(estimate[:-1, :3, :3], 1, 2) @ estimate[1:, :3, :3]
         step_true = np.swapaxes(truth[:-1, :3, :3], 1, 2) @ truth[1:, :3, :3]
         out["step_deg"] = float(rotation_angle_deg(step_est, step_true).mean())
+    for name, own, true in zip(("pitch_deg", "roll_deg"), level_deg(estimate), level_deg(truth)):
+        out[name] = float(worst(np.abs((own - true + 180) % 360 - 180)).mean())
     centres = estimate[:, :3, 3]
     out["drift_m"] = float(np.linalg.norm(centres[:, None] - centres[None], axis=-1).max())
     if K is not None:
@@ -167,8 +183,48 @@ def floor_penetration_mm(estimate, truth):
     return 1e3 * float(max(0.0, standing - estimate[:, TOES, 2].min()))
 
 
-def person_metrics(estimate, truth, fps, frame=None):
-    """All of the above for one person, over the frames (F,) that both have."""
+def head_cm(estimate, truth):
+    """Mean error of the head's height over the ground, cm, each in its own world with the ground at z = 0."""
+    return 1e2 * float(np.abs(estimate[:, HEAD, 2] - truth[:, HEAD, 2]).mean())
+
+
+def knee_bend_deg(joints):
+    """Angles (F, 2) between thigh and shin, 0 for a straight leg."""
+    out = []
+    for hip, knee, ankle in LEGS:
+        thigh, shin = joints[:, knee] - joints[:, hip], joints[:, ankle] - joints[:, knee]
+        across = np.linalg.norm(np.cross(thigh, shin), axis=-1)
+        out.append(np.rad2deg(np.arctan2(across, (thigh * shin).sum(-1))))
+    return np.stack(out, 1)
+
+
+def unseen_knee_deg(estimate, truth, inside):
+    """Mean error of the knees' bend, degrees, wherever the true knee or ankle is out of the frame; None where all are inside.
+
+    inside: (F, 24) bool, true joints within the frame.
+    """
+    unseen = np.stack([~(inside[:, knee] & inside[:, ankle]) for _, knee, ankle in LEGS], 1)
+    error = np.abs(knee_bend_deg(estimate) - knee_bend_deg(truth))
+    return float(error[unseen].mean()) if unseen.any() else None
+
+
+def float_and_sink_cm(estimate, truth, still_mm=3.0, frame=None):
+    """How far the lowest foot is above and below the height of the true lowest foot, cm, each a mean over the frames that stand.
+
+    A frame stands if a true foot joint moves less than `still_mm` to the next one. Each in its own world with the ground at z = 0, so a
+    foot joint's own height over the sole does not count. (None, None) where nobody stands. frame: (F,) which frames these are.
+    """
+    moved = np.linalg.norm(np.diff(truth[:, TOES], axis=0), axis=-1) * 1e3
+    stands = (moved < still_mm).any(1) & (np.ones(len(moved), bool) if frame is None else np.diff(frame) == 1)
+    if not stands.any():
+        return None, None
+    gap = 1e2 * (estimate[:-1, TOES, 2].min(1) - truth[:-1, TOES, 2].min(1))[stands]
+    return float(np.maximum(gap, 0).mean()), float(np.maximum(-gap, 0).mean())
+
+
+def person_metrics(estimate, truth, fps, frame=None, inside=None):
+    """All of the above for one person, over the frames (F,) that both have. inside: (F, 24) bool, true joints within the frame."""
+    above, below = float_and_sink_cm(estimate, truth, frame=frame)
     return {
         "frames": len(truth),
         "w_mpjpe_mm": w_mpjpe(estimate, truth),
@@ -181,6 +237,10 @@ def person_metrics(estimate, truth, fps, frame=None):
         "jitter": jitter(estimate, fps, frame),
         "jitter_truth": jitter(truth, fps, frame),
         "floor_penetration_mm": floor_penetration_mm(estimate, truth),
+        "head_cm": head_cm(estimate, truth),
+        "unseen_knee_deg": None if inside is None else unseen_knee_deg(estimate, truth, inside),
+        "float_cm": above,
+        "sink_cm": below,
     }
 
 

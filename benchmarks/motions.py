@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
+from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from .people import Character, unit
@@ -226,6 +227,38 @@ def stand(body: Character, times, rng, place, heading, arms=None, drop=None, lea
     for j, value in (arms or {}).items():
         arm[:, j] = value
     return Motion(where, np.full(F, float(heading)), -0.012 * k - drop, pelvis, spine, head, arm, feet)
+
+
+def embrace(body: Character, times, rng, place, heading, apart):
+    """Stand before somebody who stands `apart` m ahead, put the arms around them and sway a little, heads beside each other."""
+    shift = 0.075  # each stands that far to their left of the common line
+    arms = {}
+    for j, (sign, lower) in enumerate(((1, 0.1), (-1, 0.38))):  # one arm over, one under
+        z = body.heads[body.names.index(SIDES[j] + "Arm")][2] - lower * body.height / 1.75
+        around = [(sign * 0.25 - 2 * shift, 0.1 - apart, z + 0.02), (sign * 0.04 - 2 * shift, -0.01 - apart, z)]
+        closed = reach(body, j, *np.array(around))
+        opened = closed * [0.9, 1, 0.7, 0.8] + [0, 0.15, 0, 0]
+        arms[j] = keyed(times, [(0, opened), (0.9, closed), (9, closed)])
+    lean = keyed(times, [(0, [0.0]), (0.9, [0.1])])[:, 0]
+    look = keyed(times, [(0, (0, 0.05, 0)), (0.9, (0.05, 0.22, -0.1)), (3, (0.05, 0.25, -0.2))])
+    left = np.array([np.cos(heading), np.sin(heading)])
+    return stand(body, times, rng, np.asarray(place) + shift * left, heading, arms, lean=lean, look=look)
+
+
+def reach(body: Character, j, elbow, wrist):
+    """The four angles of arm j that bring its wrist, and as far as it can its elbow, to places (3,) of the upright body's own axes."""
+    (neutral, axis, rest_flexion), sign = _Limbs(body).arms[j], (1, -1)[j]
+    bones = np.array([body.heads[body.names.index(SIDES[j] + b)] for b in ("Arm", "ForeArm", "Hand")])
+    upper, lower = neutral @ (bones[1] - bones[0]), neutral @ (bones[2] - bones[1])
+
+    def missed(angles):
+        pitch, out, twist, flexion = angles
+        lift = about(0, -pitch) @ about(1, -sign * out) @ about(2, -sign * twist)
+        at = bones[0] + lift @ upper
+        bent = at + lift @ Rotation.from_rotvec(axis * (flexion - rest_flexion)).as_matrix() @ lower
+        return np.concatenate([bent - wrist, 0.5 * (at - elbow)])
+
+    return least_squares(missed, (0.9, 0.4, 0.8, 1.0), bounds=((-0.3, 0, -0.3, 0.1), (2.0, 1.3, 1.7, 2.2))).x
 
 
 def dance(body: Character, times, rng, place, heading, beat_hz=1.0, kind="sway"):

@@ -11,7 +11,7 @@ import numpy as np
 from . import textures
 from .materials import pictured
 
-KINDS = ("plaza", "street", "court", "park")
+KINDS = ("plaza", "street", "court", "park", "meadow", "passage")
 
 
 def _object(name, vertices, faces, uvs, material, smooth=False):
@@ -255,6 +255,19 @@ def build(kind, rng, clear):
             )
         props = [(b.crate, 14), (b.board, 4), (b.bench, 3), (b.lamp, 3)]
         reach = (3.0, 10.0)
+    elif kind == "meadow":  # sky, and nothing near
+        b.ground("grass", 300.0)
+        b.walls((70, 64), (3, 9), "facade", 8.0)
+        for _ in range(14):
+            angle, radius = rng.uniform(0, 2 * np.pi), rng.uniform(8, 16)
+            hill = [85 * np.cos(angle), 85 * np.sin(angle), -0.3 * radius]
+            blob(rng, hill, radius, b.material("leaves", int(rng.integers(2))))
+        props = [(b.tree, 26), (b.board, 3)]
+        reach = (22.0, 55.0)
+    elif kind == "passage":  # between two walls along Y, beams overhead
+        b.ground("paving", metres=12.0)
+        _passage(b, rng)
+        props, reach = [], (0.0, 0.0)
     else:
         b.ground("grass")
         b.walls((26, 24), (3, 8), "facade", 8.0)
@@ -264,6 +277,32 @@ def build(kind, rng, clear):
         for _ in range(count):
             make(*reach)
     _light(rng)
+
+
+def _passage(b, rng, half=1.6, length=26.0):
+    """Walls along Y at x = ±half, with doors, pillars, posters, lamps and crates; a house at either end."""
+    dark, pale = b.material("plain", 8, colour=(0.13, 0.15, 0.14)), b.material("plain", 9, colour=(0.85, 0.82, 0.7), dirt=0.1)
+    wood = b.material("planks", 1, size=512, boards=7)
+    for side in (-1, 1):
+        y = -length
+        while y < length:
+            step = rng.uniform(2.2, 3.4)
+            wall = b.material("bricks" if rng.random() < 0.5 else "facade", int(rng.integers(3)))
+            box([side * (half + 0.5), y + step / 2, 0], (1.0, step, rng.uniform(2.9, 4.2)), wall, 3.5, 0.0, rng.random(2))
+            box([side * (half - 0.06), y, 0], (0.2, 0.28, 3.0), b.material("bricks", 4), 1.5, 0.0, rng.random(2))
+            what, at = rng.integers(5), y + step / 2 + rng.uniform(-0.3, 0.3)
+            if what < 2:
+                box([side * (half - 0.01), at, 0], (0.08, 0.95, 2.1), (wood, dark)[what], 1.2, 0.0, rng.random(2))
+            elif what < 4:
+                box([side * (half - 0.01), at, 0.9], (0.06, 1.0, 1.1), b.material("poster", int(rng.integers(6))), 1.1)
+            else:
+                box([side * (half - 0.25), at, 0], (0.45, 0.5, rng.uniform(0.4, 0.7)), wood, 1.2, 0.0, rng.random(2))
+            box([side * (half - 0.1), at + 0.7, 2.1], (0.16, 0.16, 0.3), pale, 1.0)
+            y += step
+    for y in np.arange(-length, length, 2.6):
+        box([0, y + rng.uniform(-0.3, 0.3), 2.85], (2 * half + 0.4, 0.16, 0.18), wood, 1.2)
+    for y in (-length - 3, length + 3):
+        box([0, y, 0], (12, 4, 7), b.material("facade", 3), 8.0)
 
 
 def _light(rng):

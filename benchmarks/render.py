@@ -13,8 +13,9 @@ from solver import frames as fr
 from solver.records import save_npz
 from solver.take import write_image, write_mask
 
-from . import materials, places
+from . import film, materials, places
 from .cameras import make as make_camera
+from .cameras import shown
 from .people import BaseMesh, build, find_data
 
 _MASK_COLOURS = ((1, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 1))
@@ -40,7 +41,10 @@ class Stage:
         subject = self.joints[:, :, 0].mean(0)
         reach = np.linalg.norm((self.joints[:, :, 0] - subject)[..., :2], axis=-1).max()
         rng = np.random.default_rng([spec["seed"], 11])
-        self.T, self.focal_mm = spec.get("camera", make_camera)(spec["move"], rng, subject, self.fps, reach)
+        if spec["move"] in film.MOVES:
+            self.T, self.focal_mm = film.make(spec["move"], rng, self.joints, self.fps)
+        else:
+            self.T, self.focal_mm = spec.get("camera", make_camera)(spec["move"], rng, subject, self.fps, reach)
         self.K = fr.intrinsics(fr.focal_px_from_mm(self.focal_mm, *self.size), *self.size)
 
     @property
@@ -184,23 +188,15 @@ def write_truth(stage, truth: Path):
 
     save_npz(truth / "camera.npz", T_world_from_cam=stage.T, K=stage.K)
     masks = np.stack([read_mask(truth / f"masks/{f:06d}.png") for f in range(stage.frames)])
-    width, height = stage.size
     T_cam = fr.invert(stage.T)
     for i, joints in enumerate(stage.joints):
         xy = fr.project(joints, T_cam, stage.K)
-        inside = np.isfinite(xy).all(-1) & (xy >= 0).all(-1) & (xy[..., 0] < width) & (xy[..., 1] < height)
-        cell = np.nan_to_num(xy, nan=0, posinf=0, neginf=0).astype(int).clip(0, [width - 1, height - 1])
-        seen = np.zeros(inside.shape, bool)
-        for dx in (-2, 0, 2):
-            for dy in (-2, 0, 2):
-                x, y = (cell[..., 0] + dx).clip(0, width - 1), (cell[..., 1] + dy).clip(0, height - 1)
-                seen |= masks[np.arange(stage.frames)[:, None], y, x] == i + 1
         save_npz(
             truth / f"people/{i + 1:02d}.npz",
             joints_world=joints,
             frame=np.arange(stage.frames),
             visible=(masks == i + 1).sum((1, 2)) > 150,
-            joints_2d=np.concatenate([xy, (inside & seen)[..., None]], -1),
+            joints_2d=np.concatenate([xy, shown(xy, masks, i + 1)[..., None]], -1),
             height_m=stage.bodies[i].height,
         )
 

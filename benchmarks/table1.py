@@ -2,7 +2,7 @@
 
     python -m benchmarks.table1 test [--only MOVE …] [--look sharp] [--method ours …] [--print]
 
-Solves every shot of a set, sharp and defocused, by every method of baselines/methods.py, and measures it against the exact truth. What was
+Solves every shot of a set, in every look, by every method of baselines/methods.py, and measures it against the exact truth. What was
 measured lies in CACHE/SET/NAME/LOOK/METHOD.json and is kept, so that a killed run goes on. Figures: metrics.py.
 Each method starts from the same detections; all but pycolmap from the same Ĉ, S_c and first S_w, whose seconds and memory are in
 `ours`.
@@ -21,10 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from .baselines.methods import BASELINES, METHODS
-from .cameras import MOVES
-from .shots import SETS
+from .shots import ALL_MOVES, LOOKS, SETS
 
-LOOKS = {"sharp": "clip.mp4", "defocused": "defocused.mp4"}
 # Where each figure lies in evaluate's answer, its heading and its format.
 FIGURES = {
     "PA": (("solved", "pa"), "{:.4f}"), "IoU": (("solved", "iou"), "{:.3f}"), "IoU people": (("solved", "iou_people"), "{:.3f}"),
@@ -38,12 +36,18 @@ FIGURES = {
     "apart m": (("people", "root_distance_m"), "{:.2f}"), "under floor mm": (("people", "floor_penetration_mm"), "{:.0f}"),
     "Ĉ ATE %": (("start", "ate_percent"), "{:.2f}"), "Ĉ sim %": (("start", "ate_similarity_percent"), "{:.2f}"),
     "Ĉ rot °": (("start", "rotation_deg"), "{:.2f}"), "Ĉ focal %": (("start", "focal_percent"), "{:.1f}"),
+    "size %": (("camera", "size_percent"), "{:.1f}"), "up °": (("camera", "up_deg"), "{:.2f}"),
+    "pitch °": (("camera", "pitch_deg"), "{:.2f}"), "roll °": (("camera", "roll_deg"), "{:.2f}"),
+    "head cm": (("people", "head_cm"), "{:.1f}"), "unseen knee °": (("people", "unseen_knee_deg"), "{:.0f}"),
+    "float cm": (("people", "float_cm"), "{:.1f}"), "sink cm": (("people", "sink_cm"), "{:.1f}"),
     "drift m": (("camera", "drift_m"), "{:.3f}"), "s": (("seconds",), "{:.0f}"), "GiB": (("peak_gib",), "{:.1f}"),
 }  # fmt: skip
 PAPER = ("PA", "IoU", "joints px")
 CAMERA = ("ATE m", "ATE %", "ATE sim %", "rot °", "focal %", "step mm")
+WORLD = ("size %", "up °", "pitch °", "roll °")
 START = ("Ĉ ATE %", "Ĉ sim %", "Ĉ rot °", "Ĉ focal %")
-PEOPLE = ("recall", "switches", "W", "WA", "PA-MPJPE", "RTE %", "slide mm", "jitter", "apart m", "under floor mm")
+PEOPLE = ("recall", "switches", "W", "WA", "PA-MPJPE", "RTE %", "slide mm", "jitter", "apart m", "under floor mm",
+          "head cm", "unseen knee °", "float cm", "sink cm")  # fmt: skip
 
 
 def solve(folder: Path, look: str, method: str) -> dict:
@@ -147,19 +151,19 @@ def show(records) -> str:
     out = []
     methods = [m for m in METHODS if any(k[2] == m for k in records)]
     for look in LOOKS:
-        names = sorted({k[0] for k in records if k[1] == look}, key=lambda n: MOVES.index(n.split("_", 1)[1]))
+        names = sorted({k[0] for k in records if k[1] == look}, key=lambda n: ALL_MOVES.index(n.split("_", 1)[1]))
         if not names:
             continue
         out.append(f"## {look}: means over the shots\n")
         rows = [(m, mean([records[n, look, m] for n in names if (n, look, m) in records])) for m in methods]
         counts = {m: sum("camera" in records.get((n, look, m), {}) for n in names) for m in methods}
-        out.append(table([(f"{m} ({counts[m]} of {len(names)})", r) for m, r in rows], PAPER + CAMERA + ("W", "WA", "s")))
+        out.append(table([(f"{m} ({counts[m]} of {len(names)})", r) for m, r in rows], PAPER + CAMERA + WORLD + ("W", "WA", "s")))
         for m in methods:
             if m not in BASELINES:
                 continue
             out.append(f"\n### {m}, {look}, per shot\n")
             rows = [(f"{n.split('_', 1)[1]} ({records[n, look, m]['verdict']})", records[n, look, m]) for n in names if (n, look, m) in records]
-            out.append(table(rows, PAPER + CAMERA + ("drift m", "s") + (("GiB", *START) if m == "ours" else ())))
+            out.append(table(rows, PAPER + CAMERA + WORLD + ("drift m", "s") + (("GiB", *START) if m == "ours" else ())))
         rows = [(n.split("_", 1)[1], records[n, look, "ours"]) for n in names if (n, look, "ours") in records]
         out.append(f"\n### people of ours, {look}\n")
         out.append(table([*rows, ("mean", mean([r for _, r in rows]))], PEOPLE) + "\n")
@@ -177,10 +181,11 @@ def main():
     parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "cache")
     a = parser.parse_args()
     jobs = []
-    for move in a.only or MOVES:
+    for move in a.only or ALL_MOVES:
         folder = a.cache / a.set / f"{a.set}_{move}"
         if (folder / "facts.json").exists():
-            jobs += [(folder, look, method) for look in a.look or LOOKS for method in a.method or METHODS]
+            looks = [look for look in a.look or LOOKS if (folder / LOOKS[look]).exists()]
+            jobs += [(folder, look, method) for look in looks for method in a.method or METHODS]
     jobs.sort(key=lambda job: (job[0].name, job[1], job[2] != "ours"))
     single = len(jobs) == 1
     for folder, look, method in jobs if not a.only_print else ():

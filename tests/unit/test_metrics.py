@@ -168,6 +168,74 @@ def test_floor_and_distance(rng):
     assert metrics.root_distance_m(J, J + [1.2, 0, 0], J, J + [1, 0, 0]) == pytest.approx(0.2)
 
 
+def test_a_tilted_world_is_tilted(rng):
+    """The whole solved world leans by 7 degrees: the alignment takes it away from the cameras, up and roll say so."""
+    T = cameras(rng)
+    lean = Rotation.from_rotvec([np.deg2rad(7), 0, 0]).as_matrix()
+    turn = Rotation.from_rotvec([0, 0, 1.1]).as_matrix()
+    upright = metrics.camera_metrics(moved(T, (1.0, turn, np.ones(3))), T)
+    assert max(upright["up_deg"], upright["pitch_deg"], upright["roll_deg"]) < 1e-6
+    tilted = metrics.camera_metrics(moved(T, (1.0, turn @ lean, np.ones(3))), T)
+    assert tilted["up_deg"] == pytest.approx(7, abs=1e-6) and tilted["rotation_deg"] < 1e-6
+    assert tilted["roll_deg"] > 1 and tilted["pitch_deg"] > 1
+
+
+def test_pitch_and_roll_of_a_camera():
+    T = look_at(np.array([[0.0, -3, 1], [0.1, -3, 1]]), np.array([[0.0, 0, 1], [0.1, 0, 1]]) + [0, 0, 3 * np.tan(0.2)], np.array(0.1))
+    pitch, roll = metrics.level_deg(T)
+    assert pitch[0] == pytest.approx(np.rad2deg(0.2)) and abs(roll[0]) == pytest.approx(np.rad2deg(0.1))
+    rolled = T.copy()
+    rolled[:, :3, :3] = T[:, :3, :3] @ Rotation.from_rotvec([0, 0, np.deg2rad(4)]).as_matrix()
+    out = metrics.camera_metrics(rolled, T)
+    assert out["roll_deg"] == pytest.approx(4) and out["pitch_deg"] == pytest.approx(0, abs=1e-9)
+
+
+def test_size_of_the_path_is_told_from_the_estimate(rng):
+    T = cameras(rng)
+    assert metrics.camera_metrics(moved(T, rigid(rng, 0.75)), T)["size_percent"] == pytest.approx(25)
+    assert metrics.camera_metrics(moved(T, rigid(rng, 1.86)), T)["size_percent"] == pytest.approx(86)
+    still = np.repeat(T[:1], 20, 0)
+    assert metrics.camera_metrics(still, still)["size_percent"] is None
+
+
+def test_heads_sink_with_the_body(rng):
+    J = walker(rng)
+    assert metrics.head_cm(J - [5, 2, 0.3], J) == pytest.approx(30) and metrics.head_cm(J + [5, 2, 0], J) == 0
+
+
+def legs(bend_deg, frames=10):
+    """Joints whose left knee is bent by an angle and whose right leg is straight."""
+    out = np.zeros((frames, 24, 3))
+    (hip, knee, ankle), (hip2, knee2, ankle2) = metrics.LEGS
+    a = np.deg2rad(bend_deg)
+    out[:, [hip, hip2], 2], out[:, [knee, knee2], 2], out[:, ankle2, 2] = 0.9, 0.5, 0.1
+    out[:, ankle] = [0, 0.4 * np.sin(a), 0.5 - 0.4 * np.cos(a)]
+    return out
+
+
+def test_knees_count_where_nobody_sees_them():
+    np.testing.assert_allclose(metrics.knee_bend_deg(legs(70))[0], [70, 0], atol=1e-9)
+    inside = np.ones((10, 24), bool)
+    assert metrics.unseen_knee_deg(legs(70), legs(10), inside) is None
+    inside[:, metrics.LEGS[0][2]] = False  # the left ankle leaves the frame: its knee counts, the right one does not
+    assert metrics.unseen_knee_deg(legs(70), legs(10), inside) == pytest.approx(60)
+    inside[:5, metrics.LEGS[1][1]] = False
+    assert metrics.unseen_knee_deg(legs(70), legs(10), inside) == pytest.approx(60 * 10 / 15)
+
+
+def test_float_and_sink_of_standing_frames():
+    truth = np.zeros((10, 24, 3)) + [0, 0, 0.02]
+    truth[5:, :, 0] = np.arange(5)[:, None] * 0.1  # stands five frames, then goes
+    high = truth + [1, 0, 0.16]
+    high[6:] += [0, 0, 5.0]  # what happens where nobody stands does not count
+    assert metrics.float_and_sink_cm(high, truth) == pytest.approx((16, 0))
+    mixed = truth.copy()
+    mixed[0, :, 2] += 0.05
+    mixed[1, metrics.TOES[0], 2] -= 0.1  # the lower foot decides
+    assert metrics.float_and_sink_cm(mixed, truth) == pytest.approx((5 / 5, 10 / 5))
+    assert metrics.float_and_sink_cm(truth[6:], truth[6:]) == (None, None)
+
+
 def test_people_are_matched_in_the_picture():
     truth = {1: np.full((10, 24, 2), 100.0), 2: np.full((10, 24, 2), 400.0)}
     estimate = {7: truth[2] + 5, 8: truth[1] + 5, 9: np.full((10, 24, 2), 900.0)}
@@ -241,6 +309,7 @@ def test_a_perfect_take_measures_perfect(tmp_path, rng, scale):
     people = out["people"]
     assert people["recall"] == 1 and people["extra"] == 0 and people["each"][1]["estimated_as"] == 4
     assert people["w_mpjpe_mm"] < 1e-6 and people["joint_px_1920"] < 1e-6
+    assert {"head_cm", "unseen_knee_deg", "float_cm", "sink_cm"} <= set(people)
     assert out["masks"]["iou"] == 1 and out["solved"]["pa"] == 1
     json.dumps(out)
     assert "w_mpjpe_mm" in evaluate.report(out)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from benchmarks import cameras, motions, shots, video
+from benchmarks import cameras, film, metrics, motions, shots, video
 from benchmarks.people import Character
 from solver import frames as fr
 
@@ -50,6 +50,7 @@ def some_motions(body, rng):
     down = 0.4 * np.sin(np.pi * TIMES / 2)
     yield "crouch", motions.stand(body, TIMES, rng, (0, 0), 1.0, drop=down, lean=down, width=1.4)
     yield "dance", motions.dance(body, TIMES, rng, (0, 0), 2.0)
+    yield "embrace", motions.embrace(body, TIMES, rng, (0, 0), 1.0, 0.3)
     yield "spin", motions.dance(body, TIMES, rng, (0, 0), 2.0, kind="turn")
 
 
@@ -103,6 +104,14 @@ def test_look_at():
     assert above[1] < 180 and above[0] == pytest.approx(320)
 
 
+def test_joints_out_of_the_picture_are_not_shown():
+    masks = np.zeros((1, 36, 64), np.uint8)
+    masks[0, 10:, 20:40], masks[0, 10:20, 30:40] = 1, 2  # the person goes on below the picture, another one is before them
+    xy = np.array([[(25.0, 15), (25, 35.5), (25, 36.5), (-0.5, 20), (35, 15), (35, 30), (60, 5), (np.nan, np.nan)]])
+    assert cameras.shown(xy, masks, 1)[0].tolist() == [True, True, False, False, False, True, False, False]
+    assert cameras.shown(xy, masks, 2)[0].tolist() == [False, False, False, False, True, False, False, False]
+
+
 @pytest.mark.parametrize("move", cameras.MOVES)
 def test_every_move_keeps_the_person_in_frame(move):
     travels = move in ("pan", "track", "follow", "crossing")
@@ -130,6 +139,89 @@ def test_sets_are_fixed_and_apart():
     assert {len(s["people"]) for s in a} == {1, 2, 3}
 
 
+def test_film_sets_are_apart_and_leave_the_old_ones_as_they_were():
+    dev, test = shots.specs("film-dev"), shots.specs("film-test")
+    assert {s["move"] for s in dev} == {s["move"] for s in test} == set(film.MOVES)
+    seeds = [s["seed"] for name in shots.SETS for s in shots.specs(name)]
+    assert len(seeds) == len(set(seeds))
+    assert [s["seed"] for s in shots.specs("test")] == list(range(9000, 9010))  # a set's seeds hang on the order of its moves
+    assert {s["frames"] for s in dev} == {48} and {s["frames"] for s in test} == {60}
+
+
+def people_of(spec, body):
+    """Joints (P, F, 24, 3) of a shot's people, all with the bones of `body`."""
+    times, bones = np.arange(spec["frames"]) / spec["fps"], [body.names.index(n) for n in _JOINT_BONES]
+    out = []
+    for i, motion in enumerate(spec["motions"]):
+        _, positions = motion(body, times, np.random.default_rng([spec["seed"], 7, i]))
+        out.append(positions[:, bones])
+    return np.array(out)
+
+
+# The stick figure's bone at each of SMPL's joints.
+_JOINT_BONES = (
+    "Hips", "LeftUpLeg", "RightUpLeg", "LowerBack", "LeftLeg", "RightLeg", "Spine", "LeftFoot", "RightFoot", "Spine1", "LeftToeBase",
+    "RightToeBase", "Neck", "LeftShoulder", "RightShoulder", "Head", "LeftArm", "RightArm", "LeftForeArm", "RightForeArm", "LeftHand",
+    "RightHand", "LeftFingerBase", "RightFingerBase",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ("film-dev", "film-test"))
+@pytest.mark.parametrize("move", film.MOVES)
+def test_film_moves_frame_people_as_film_does(name, move):
+    spec = next(s for s in shots.specs(name) if s["move"] == move)
+    joints = people_of(spec, stick_figure())
+    T, focal_mm = film.make(move, np.random.default_rng([spec["seed"], 11]), joints, 24)
+    K = fr.intrinsics(fr.focal_px_from_mm(focal_mm, 640, 360), 640, 360)
+    xy = fr.project(joints, fr.invert(T), K)
+    heads = xy[:, :, 15]
+    assert ((heads > [10, 0]) & (heads < [630, 330])).all(), (heads.min((0, 1)), heads.max((0, 1)))
+    assert (focal_mm >= 24).all() and (focal_mm <= 135).all()
+    nearest = np.linalg.norm(joints - T[:, None, :3, 3], axis=-1).min()
+    assert nearest > 0.5  # through nobody
+    pitch, roll = metrics.level_deg(T)
+    assert np.abs(roll).max() < 2.5
+    step = np.linalg.norm(np.diff(T[:, :3, 3], axis=0), axis=1)
+    assert step.sum() > 0.25 and np.linalg.norm(np.diff(T[:, :3, 3], 2, axis=0), axis=1).max() < 0.02
+    if move == "low":
+        assert pitch.min() > 8 and T[:, 2, 3].max() < 0.8
+    elif move == "high":
+        assert pitch.max() < -20 and T[:, 2, 3].min() > 2.5
+    else:
+        assert np.abs(pitch).max() < 12
+        assert (heads[..., 1] < 200).all()
+        ankles = xy[:, :, [7, 8]]
+        assert (ankles[..., 1] > 360).mean() > 0.6  # legs out of the frame, most of them
+
+
+def test_arms_reach_what_they_are_sent_to():
+    body = stick_figure()
+    for j, sign in ((0, 1), (1, -1)):
+        wrist = np.array([sign * 0.1, -0.35, 1.2])
+        pose = motions.reach(body, j, np.array([sign * 0.3, -0.15, 1.2]), wrist)
+        motion = motions.stand(body, TIMES, np.random.default_rng(0), (0, 0), 0.0, {j: np.tile(pose, (48, 1))})
+        for curve in (motion.pelvis, motion.spine, motion.place):
+            curve[:] = 0
+        _, positions = motions.solve(body, motion)
+        lower = positions[:, body.names.index("Hips"), 2] - body.heads[body.names.index("Hips"), 2]
+        there = positions[:, body.names.index(motions.SIDES[j] + "Hand")] - lower[:, None] * [0, 0, 1]
+        assert np.linalg.norm(there - wrist, axis=1).max() < 0.06
+
+
+def test_plain_leaves_nothing_but_people():
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 255, (90, 160, 3), dtype=np.uint8)
+    mask = np.zeros((90, 160), np.uint8)
+    mask[20:70, 50:100] = 2
+    backdrop = video.backdrop(rng, 160, 90)
+    out = video.plain(frame, mask, backdrop, rng, grain=0).astype(float)
+    np.testing.assert_allclose(out[26:64, 56:94], frame[26:64, 56:94], atol=1.01)
+    other = video.plain(np.roll(frame, 7, 1), mask, backdrop, rng, grain=0)
+    np.testing.assert_array_equal(out[:, 110:], other[:, 110:])  # what was behind leaves no trace, from frame to frame the same
+    assert np.abs(np.diff(out[:, 110:], axis=1)).max() <= 2
+    assert video.plain(frame, mask, backdrop, rng)[:15].std() > 2  # grain
+
+
 def test_defocus_keeps_people_and_blurs_the_rest():
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 255, (90, 160, 3), dtype=np.uint8)
@@ -139,6 +231,14 @@ def test_defocus_keeps_people_and_blurs_the_rest():
     np.testing.assert_allclose(out[25:65, 55:95], frame[25:65, 55:95], atol=1.01)
     assert out[:, 110:].std() < 0.25 * frame[:, 110:].std()
     assert video.disc(6).sum() == pytest.approx(1)
+
+
+def test_defocus_of_a_black_night_is_a_number():
+    frame, mask = np.zeros((90, 160, 3), np.uint8), np.zeros((90, 160), np.uint8)
+    frame[:20] = 255  # the blur rings below zero beside it
+    mask[40:70, 50:100] = 1
+    with np.errstate(invalid="raise"):
+        assert video.defocus(frame, mask, 7, np.random.default_rng(0), grain=0)[60:].max() <= 2
 
 
 def test_encode(tmp_path):
