@@ -186,12 +186,13 @@ class Placement:
         self.path, self.background, self.outlines, self.scale = path, background, outlines, scale
         self.locked = locked is not None
         keypoints = bodies.posed().keypoints + self.centre()[:, None]
-        known = locked or found
-        ground = Ground(*known, "known") if known else ground_from_bodies(keypoints, evidence)
+        ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence)
         tensor = partial(torch.as_tensor, dtype=torch.float64)
-        plane = terms_of_ground.Ground(
-            tensor(ground.up), tensor(_orthogonal(ground.up)), torch.zeros(2, dtype=torch.float64), tensor(ground.height), self.locked
-        )
+        basis = _orthogonal(ground.up)
+        tilt, height = np.zeros(2), ground.height
+        if found and not self.locked and found[0] @ ground.up > 0.1:
+            tilt, height = basis @ found[0] / (found[0] @ ground.up), found[1]  # begun there, and held to what bodies say as before
+        plane = terms_of_ground.Ground(tensor(ground.up), tensor(basis), tensor(tilt), tensor(height), self.locked)
         self.state = State(bodies, plane)
         self.blind = float((evidence.span & ~seen_feet(evidence).any(-1)).sum())  # bodies that tell up by their trunks alone
         self.cost = np.inf  # of the last round, less what those are worth who stand
