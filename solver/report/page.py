@@ -165,6 +165,7 @@ def _table(n, world):
         ("Foot slide", _say(n["foot_slide_mm"], "{:.2f} mm"), "per frame, while a foot stands"),
         ("Jitter", _say(n["jitter"], "{:.1f}"), "10 m/s³, mean over joints"),
         ("Camera", MOVEMENTS.get(c["movement"], c["movement"]), USED.get(c["used"], c["used"])),
+        ("Next best", MOVEMENTS.get(c["runner_up"], c["runner_up"] or "–"), _say(c["margin"], "behind by {:.0f} in the criterion of the tracks")),
         ("Camera path", f"{c['path_m']:.2f} m", f"turns by {c['turn_deg']:.1f}° in all"),
         ("Lens", lens, f"on a 36 mm sensor, ± {100 * c['focal_sigma']:.0f} %, {LENS_SOURCES.get(c['focal_source'], c['focal_source'])}"),
         ("Size of the world", _percent(n["world"]["sigma"].get("size")), "one sigma: people's heights, the lens and the path's size"),
