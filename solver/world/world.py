@@ -402,9 +402,14 @@ def steppers(bodies: Bodies, evidence: Evidence, centre, up) -> dict:
 
 
 def scale_from_steps(bodies: Bodies, evidence: Evidence, path, guess: float) -> float:
-    """Metres per SLAM unit at which people whose feet nobody sees go as fast as they step; `guess` where nobody steps."""
+    """Metres per SLAM unit at which people whose feet nobody sees go as fast as they step; `guess` where nobody steps.
+
+    Who steps does so at the guess: a path made large enough shakes everybody.
+    """
     up = -torch.nn.functional.normalize(evidence.R_w_from_cam[:, :, 1].mean(0), dim=0)
-    scales = guess * np.geomspace(1 / 30, 30, 121)
+    if not steppers(bodies, evidence, guess * path, up):
+        return guess
+    scales = guess * np.geomspace(1 / 8, 8, 81)
     costs = []
     for scale in scales:
         found = steppers(bodies, evidence, scale * path, up)
