@@ -4,8 +4,8 @@
     python -m benchmarks.speed film TAKE [TAKE…] [--device cuda]
 
 `extract` solves a clip and prints a line a stage (seconds, seconds a frame), the sum without the plate and the report, and the
-process's peak memory. `film` takes apart the film stage of takes that are solved: what f_D costs to build, a step with and without
-L_c, and the operations that a step spends its time on. Takes of different lengths, sizes and numbers of people show what it grows with.
+process's peak memory. `film` takes apart the film stage of takes that are solved: what f_D costs to build, C* with and without
+L_c. Takes of different lengths, sizes and numbers of people show what it grows with.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-
-STEPS = 20
 
 
 def extract(argv: list[str]) -> int:
@@ -47,13 +46,9 @@ def extract(argv: list[str]) -> int:
 
 def film(argv: list[str]) -> int:
     """One line of Markdown a take, then the profile of a step with L_c of the last one that has it."""
-    import torch
-
     from solver.body.model import BodyModel
     from solver.bundle.solve import threads
     from solver.film import stage
-    from solver.film.chain import CameraChain
-    from solver.film.losses import invert
     from solver.options import Options
     from solver.protocol import Reporter
     from solver.records import Shot, Slam, Tracks, World, load_record
@@ -64,8 +59,7 @@ def film(argv: list[str]) -> int:
     parser.add_argument("--device", default="cpu")
     a = parser.parse_args(argv)
     model = BodyModel.load()
-    profiled = None
-    print("| take | size | frames | people | f_D and its pixels, s | a step of L_j + L_b, ms | a step with L_c, ms |\n" + "|---" * 7 + "|")
+    print("| take | size | frames | people | f_D and its pixels, s | C* by L_j + L_b, s | with L_c, s |\n" + "|---" * 7 + "|")
     for folder in a.takes:
         take = Take(folder)
         read = lambda name, kind, take=take: load_record(take.stage(name), kind)
@@ -76,43 +70,20 @@ def film(argv: list[str]) -> int:
         problem = stage.pose_problem(shot, tracks, slam, start, mask, model, float(Fraction(shot.fps)), options, Reporter())
         _finish(a.device)
         build = time.perf_counter() - begun
-        chain = CameraChain(problem.T0, problem.turning_only).to(a.device)
-
-        def near(problem=problem, chain=chain):
-            T_cam = invert(chain())
-            (problem.joints.loss(T_cam, problem.K0) + problem.points.loss(T_cam, problem.K0, problem.xyz0)).backward()
-
-        def whole(problem=problem, chain=chain, near=near):
-            near()
-            problem.composition.loss(chain(), problem.K0, 1).backward()
-
-        if problem.composition:
-            profiled = whole
-        with threads(1):
-            costs = [_milliseconds(step, a.device) for step in ([near, whole] if problem.composition else [near])]
-        with_L_c = f"{costs[1]:.0f}" if len(costs) > 1 else "none: locked off, or nobody"
+        costs = []
+        for composition in (None, problem.composition) if problem.composition else (None,):
+            begun = time.perf_counter()
+            with threads(1):
+                stage.optimise(replace(problem, composition=composition), Reporter())
+            _finish(a.device)
+            costs.append(time.perf_counter() - begun)
+        with_L_c = f"{costs[1]:.1f}" if len(costs) > 1 else "none: locked off, or nobody"
         name = "/".join(folder.parts[-3:])
         print(
-            f"| {name} | {shot.width}x{shot.height} | {shot.frames} | {len(tracks.ids)} | {build:.1f} | {costs[0]:.0f} | {with_L_c} |",
+            f"| {name} | {shot.width}x{shot.height} | {shot.frames} | {len(tracks.ids)} | {build:.1f} | {costs[0]:.1f} | {with_L_c} |",
             flush=True,
         )
-    if profiled is None:
-        return 0
-    with threads(1), torch.profiler.profile() as profile:
-        profiled()
-    print("\n" + profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
     return 0
-
-
-def _milliseconds(step, device) -> float:
-    """Mean cost of a step, after one to warm up."""
-    step()
-    _finish(device)
-    begun = time.perf_counter()
-    for _ in range(STEPS):
-        step()
-    _finish(device)
-    return (time.perf_counter() - begun) / STEPS * 1e3
 
 
 def _finish(device) -> None:

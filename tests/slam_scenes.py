@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
+from solver.bundle.cameras import Observations
 from solver.frames import compose, fit_similarity, intrinsics, invert, project
-from solver.slam.bundle import Observations
 
 SIZE = (640, 360)
 

@@ -7,8 +7,7 @@ Each is a Run that differs from the product's in one place. They exist for the t
 - pycolmap: incremental structure from motion, the take's masks given, in place of the slam stage.
 - iNeRF: each frame alone, from Ĉ, by L_c only.
 - paper: the chain of Eqs. 5-8, which forgets Ĉ after its first frame, under L_c + L_j. Its f_D is ours, which flatters it.
-- no guard: C* whatever the judging evidence says. no L_c, no L_j, no L_b: that without one loss. no twists: the chain of MLPs alone; no chain:
-  the frames' twists alone. The guard would hide what they do.
+- no guard: C* whatever the judging evidence says. no L_c, no L_j, no L_b: that without one loss. The guard would hide what they do.
 - no second f_H: ours, where S_w stays as Ĉ gave it.
 - true people: ours with the true joints for S_w and for the detections, without L_c: how far people could carry the camera.
 - true camera: ours with the true camera given: what S_c and f_H leave wrong. true joints: ours with the true places of shoulders,
@@ -31,23 +30,24 @@ from scipy.optimize import linear_sum_assignment
 from torch import nn
 
 from solver import slam
+from solver.bundle.cameras import Model, residuals
 from solver.bundle.solve import threads
 from solver.film import stage
-from solver.film.chain import CameraChain, se3_exp
+from solver.film.chain import se3_exp
 from solver.film.losses import Joints
 from solver.pipeline import Run
 from solver.protocol import ShotError
 from solver.slam import features, structure
-from solver.slam.bundle import Model, residuals
 from solver.take import read_mask
 
 from ..metrics import align_cameras, path_length
+from . import descent
 
 STEPS_INERF, RATE_INERF = 150, 3e-3
 
 
 class FrameTwists(nn.Module):
-    """Every frame with a twist of its own: what is left of CameraChain without the chain."""
+    """Every frame with a twist of its own, and no chain."""
 
     def __init__(self, start, turning_only=False):
         super().__init__()
@@ -107,7 +107,7 @@ class INeRF(Start):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS_INERF)
         for index in range(STEPS_INERF):
             optimiser.zero_grad()
-            problem.composition.loss(twists(), problem.K0, 3 * index // STEPS_INERF).backward()
+            problem.composition.loss(descent.few(problem.composition, 3 * index // STEPS_INERF), twists(), problem.K0).backward()
             optimiser.step()
             schedule.step()
             self.report.progress(index, STEPS_INERF)
@@ -119,8 +119,8 @@ class Paper(Start):
 
     def solve(self, problem):
         problem = dataclasses.replace(problem, points=_none(problem.points))
-        chain = CameraChain(problem.T0, turning_only=False, follow_start=False)
-        return stage.optimise(problem, chain, self.report)
+        chain = descent.CameraChain(problem.T0, turning_only=False, follow_start=False)
+        return descent.optimise(problem, chain, self.report)
 
 
 class Without(Start):
@@ -135,10 +135,7 @@ class Without(Start):
             problem = dataclasses.replace(problem, joints=_none(problem.joints))
         elif self.lacks == "L_b":
             problem = dataclasses.replace(problem, points=_none(problem.points))
-        chain = (FrameTwists if self.lacks == "chain" else CameraChain)(problem.T0, turning_only=problem.turning_only)
-        if self.lacks == "twists":
-            chain.w_frame = chain.v_frame = None
-        return stage.optimise(problem, chain, self.report)
+        return stage.optimise(problem, self.report)
 
 
 class TruePeople(Start):
@@ -160,7 +157,7 @@ class TruePeople(Start):
                 weight.append(np.ones(len(f)))
         pick = lambda parts: torch.as_tensor(np.concatenate(parts))
         joints = Joints(pick(frame).long(), pick(xyz), pick(xy), pick(weight))
-        return stage.optimise(dataclasses.replace(problem, joints=joints, composition=None), CameraChain(problem.T0, problem.turning_only), self.report)
+        return stage.optimise(dataclasses.replace(problem, joints=joints, composition=None), self.report)
 
 
 class TrueJoints(Run):
@@ -252,8 +249,8 @@ def _without(part):
 
 METHODS = {
     "pycolmap": Start, "start": Start, "iNeRF": INeRF, "paper": Paper, "ours": Run,
-    "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"), "no chain": _without("chain"),
-    "no twists": _without("twists"), "no guard": _without("guard"),
+    "no L_c": _without("L_c"), "no L_j": _without("L_j"), "no L_b": _without("L_b"),
+    "no guard": _without("guard"),
     "no second f_H": OneWorld, "true people": TruePeople, "true camera": Run, "true joints": TrueJoints,
     "true heights": TrueHeights, "true masks": TrueMasks, "true tracks": TrueTracks,
 }  # fmt: skip

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import torch
 
+from ..bundle.cameras import CameraRows
+from ..bundle.rows import plain
+from .chain import skew
 from .render import rays_from_pixels, render
 
 BETAS_M = (0.012, 0.008, 0.004)  # softness of the bodies' skin, coarse to fine
 BAND_M = (0.12, 0.08, 0.05)  # how far from a mask's outline pixels are drawn, at the person's depth
 SIGMA = 0.3  # of a pixel's class: masks are soft and clothes stand out
-RAYS = 800  # a step
+RAYS = 1500  # at each width
+
+
+@dataclass
+class Drawn:
+    """Pixels that stand for all, and the softness of the skin at which they are looked at."""
+
+    rows: torch.Tensor
+    beta_m: float
 
 
 class Composition:
@@ -56,12 +69,33 @@ class Composition:
     def __len__(self):
         return len(self.frame)
 
-    def loss(self, T_world_from_cam, K, level):
-        """L_c of one draw of pixels: summed squared difference of the classes' opacities, scaled to the whole shot."""
+    def draw(self, level) -> Drawn:
+        """Pixels of one width of the band, and how soft the skin is there."""
         rows = self.levels[level]
-        rows = rows[torch.randint(len(rows), (RAYS,), generator=self.generator).to(rows.device)]
-        self.field.beta_m = BETAS_M[level]
-        return self.weight * self._difference(rows, T_world_from_cam, K).mean() / SIGMA**2
+        if len(rows) > RAYS:
+            rows = rows[torch.randperm(len(rows), generator=self.generator)[:RAYS].to(rows.device)]
+        return Drawn(rows, BETAS_M[level])
+
+    def loss(self, drawn: Drawn, T_world_from_cam, K):
+        """L_c of drawn pixels: summed squared difference of the classes' opacities, scaled to the whole shot."""
+        self.field.beta_m = drawn.beta_m
+        difference = self._opacity(drawn.rows, T_world_from_cam, K) - self.target[drawn.rows]
+        return self.weight * (difference**2).sum(-1).double().mean() / SIGMA**2
+
+    def rows(self, drawn: Drawn, T_world_from_cam, K, moves) -> CameraRows:
+        """The same as residuals, one a class, and with `moves` their derivatives by the cameras: a ray's own camera alone moves it."""
+        self.field.beta_m = drawn.beta_m
+        t = self.frame[drawn.rows]
+        move = torch.zeros(len(t), 7, dtype=self.pixels.dtype, device=self.pixels.device, requires_grad=bool(moves))
+        with torch.set_grad_enabled(bool(moves)):
+            opacity = self._opacity(drawn.rows, T_world_from_cam, K, move if moves else None)
+            J = None
+            if moves:
+                by_class = [torch.autograd.grad(part.sum(), move, retain_graph=True)[0] for part in opacity.unbind(-1)]
+                J = (torch.stack(by_class, 1) / SIGMA).double().cpu().numpy()
+        r = ((opacity.detach() - self.target[drawn.rows]) / SIGMA).double().cpu().numpy()
+        weight = np.full(len(r), self.weight / max(len(r), 1))
+        return CameraRows("composition", t.cpu().numpy(), r, J, weight, plain())
 
     def heldout(self, T_world_from_cam, K, rays=6000) -> float:
         """Mean squared class difference of held-out pixels, in units of SIGMA^2; the same pixels at every call."""
@@ -70,14 +104,23 @@ class Composition:
             rows = rows[torch.linspace(0, len(rows) - 1, rays).long().to(rows.device)]
         self.field.beta_m = BETAS_M[-1]
         with torch.no_grad():
-            return float(self._difference(rows, T_world_from_cam, K).mean() / SIGMA**2)
+            difference = self._opacity(rows, T_world_from_cam, K) - self.target[rows]
+            return float((difference**2).sum(-1).double().mean() / SIGMA**2)
 
-    def _difference(self, rows, T_world_from_cam, K):
+    def _opacity(self, rows, T_world_from_cam, K, move=None):
+        """Of each class at each pixel (R, P). move: (R, 7) of each ray's camera (turn in its axes, centre, log focal), or None."""
         t = self.frame[rows]
         dtype = self.pixels.dtype
-        origins, directions = rays_from_pixels(self.pixels[rows], T_world_from_cam[t].to(dtype), K[t].to(dtype))
-        opacity = render(self.field, origins, directions, t, 32).opacity
-        return ((opacity - self.target[rows]) ** 2).sum(-1).double()
+        T, K = T_world_from_cam[t].to(dtype), K[t].to(dtype)
+        if move is not None:
+            eye = torch.eye(3, dtype=dtype, device=T.device)
+            R = T[:, :3, :3] @ (eye - skew(move[:, :3]))
+            T = torch.cat([torch.cat([R, T[:, :3, 3:] + move[:, 3:6, None]], -1), T[:, 3:]], 1)
+            zoom = torch.ones_like(K)
+            zoom[:, [0, 1], [0, 1]] = move[:, 6:].exp()
+            K = K * zoom
+        origins, directions = rays_from_pixels(self.pixels[rows], T, K)
+        return render(self.field, origins, directions, t, 32).opacity
 
 
 def _outline(mask):

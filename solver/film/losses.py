@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ..bundle.cameras import CameraRows
 from ..bundle.rows import lets_go
+from .chain import skew
 
 SIGMA_JOINT = 0.06  # m in the image plane at the person's depth: detector, body and its place in the world together
 SIGMA_POINT = 0.7  # px at 640 wide, a background track
@@ -46,6 +48,26 @@ class Joints:
         metres_per_px = cam[:, 2].detach().clamp_min(0.3) / K[self.frame, 0, 0].detach()
         residual = (project(cam, K[self.frame]) - self.xy) * (metres_per_px / SIGMA_JOINT)[:, None]
         return (self.weight * lets_go(scale).value((residual**2).sum(-1))).sum()
+
+    def rows(self, T_world_from_cam, K, scale, moves) -> CameraRows:
+        """The same residuals, and with `moves` their derivatives by the cameras, the metres a pixel held."""
+        T_cam = invert(T_world_from_cam)
+        cam, f = transform(T_cam[self.frame], self.xyz), K[self.frame][:, [0, 1], [0, 1]]
+        unit = (cam[:, 2].clamp_min(0.3) / f[:, 0] / SIGMA_JOINT)[:, None]
+        residual = (project(cam, K[self.frame]) - self.xy) * unit
+        numpy = lambda tensor: tensor.cpu().numpy()
+        out = CameraRows("joints", numpy(self.frame), numpy(residual), None, numpy(self.weight), lets_go(scale))
+        if moves:
+            z = cam[:, 2].clamp_min(0.05)
+            by_cam = torch.zeros(len(cam), 2, 3, dtype=cam.dtype, device=cam.device)
+            by_cam[:, 0, 0], by_cam[:, 1, 1] = (f / z[:, None]).unbind(-1)
+            by_cam[:, :, 2] = -f * cam[:, :2] / z[:, None] ** 2
+            by_cam *= unit[..., None]
+            turn = -by_cam @ skew(cam)
+            away = -by_cam @ T_cam[self.frame, :3, :3]
+            zoom = f * cam[:, :2] / z[:, None] * unit
+            out.J = numpy(torch.cat([turn, away, zoom[..., None]], -1))
+        return out
 
     def part(self, keep):
         return Joints(self.frame[keep], self.xyz[keep], self.xy[keep], self.weight[keep])

@@ -7,24 +7,25 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from .. import frames as fr
+from ..bundle.cameras import Free, Model, Observations, Priors, adjust
 from ..bundle.solve import threads
 from ..options import Options
 from ..protocol import Reporter
 from ..records import Camera, Film, Shot, Slam, Tracks, World
 from ..world.world import posed
-from .chain import CameraChain
+from .chain import carried
 from .composition import Composition
 from .field import BodyField
 from .losses import CUT, SIGMA_POINT, Joints, Points, invert, triangulate
 from .watch import Watch
 
-STEPS_FIRST, STEPS = 60, 500
-STEPS_COMPOSITION = 60  # the last steps look at the picture too: L_c sees only a few pixels far
-LEARNING_RATE = {"chain": 2e-3, "points": 1e-3, "focal": 1e-3}
+STEPS, STEPS_COMPOSITION, MOST_STEPS = 6, 3, 21  # of Gauss-Newton at each width, those that look at the picture, and altogether
+SIGMA_PX = 1.0  # pixels are counted in sigmas of a track
 HELD_OUT = 5  # every fifth joint and pixel judges and does not pull
-WIDE = 16.0  # how much wider the robust cut is at first
+WIDE = 4.0  # how much wider the robust cut is at first
 SIGMA_JERK = 3.0  # m/s^2 and rad/s^2 from frame to frame: only what no film camera does is held back
-TERMS = ["joints", "points", "smooth", "focal", "composition"]
+TERMS = ["joints", "points", "priors", "composition"]
 SHOWN = {"joints": "joints", "points": "points", "composition": "silhouettes"}  # the evidence, as an artist calls it
 
 
@@ -66,9 +67,8 @@ def run(
     problem = pose_problem(shot, tracks, slam, start, masks, model, fps, options, report)
     if slam.verdict == "static" or (len(problem.joints.frame) == 0 and len(problem.points.frame) == 0):
         return judge(problem, None, start)
-    chain = CameraChain(problem.T0, turning_only=problem.turning_only)
     with threads(1):
-        solution = optimise(problem, chain, report, watch)
+        solution = optimise(problem, report, watch)
     return judge(problem, solution, start)
 
 
@@ -139,81 +139,104 @@ def observed_joints(tracks: Tracks, world: World, model, dtype, device) -> Joint
     )
 
 
-def scaled_focal(K, log_focal):
-    """K (T, 3, 3) with its focal lengths times exp(log_focal)."""
-    out = K.clone()
-    out[:, [0, 1], [0, 1]] = K[:, [0, 1], [0, 1]] * log_focal.exp()
-    return out
+def optimise(problem: Problem, report: Reporter, watch: Watch | None = None) -> Solution:
+    """The first frame alone (Eq. 5), the chain behind it (Eq. 6), then the whole trajectory (Eq. 8), by damped least squares.
 
+    The screws S_t have a value a frame here, held by the jerk of the whole: a network over time, as the paper has f_W and f_V, is
+    one more way to write such a function, and too smooth for the shake of a camera in a hand (benchmarks/baselines has it).
+    """
+    camera = Cameras(problem)
+    joints, composition = problem.joints, problem.composition
+    history, told = [], ""
 
-def optimise(problem: Problem, chain: CameraChain, report: Reporter, watch: Watch | None = None) -> Solution:
-    """First frame alone (Eq. 5), then the whole trajectory (Eq. 8)."""
-    joints, points, composition = problem.joints, problem.points, problem.composition
-    K0, xyz0 = problem.K0, problem.xyz0
-    depth = (xyz0 - chain.origin).norm(dim=-1, keepdim=True) if len(xyz0) else xyz0[:, :1]
-    move = torch.zeros_like(xyz0).requires_grad_()
-    log_focal = torch.zeros((), dtype=K0.dtype, device=K0.device, requires_grad=True)
-    first = joints.part(joints.frame == 0), points.part(points.frame == 0)
-    optimiser = torch.optim.Adam([chain.w_first, chain.v_first], lr=LEARNING_RATE["chain"])
-    for _ in range(STEPS_FIRST if len(first[0].frame) + len(first[1].frame) >= 6 else 0):
-        optimiser.zero_grad()
-        T_cam = invert(chain.first_pose()[None] + _shift(chain))
-        loss = first[0].loss(T_cam, K0[:1]) + first[1].loss(T_cam, K0[:1], xyz0)
-        loss.backward()
-        optimiser.step()
-    groups = [
-        {"params": chain.parameters(), "lr": LEARNING_RATE["chain"]},
-        {"params": [move], "lr": LEARNING_RATE["points"]},
-        {"params": [log_focal] if problem.focal_sigma else [], "lr": LEARNING_RATE["focal"]},
-    ]
-    groups = [g for g in groups if g["params"]]
-    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [g["lr"] for g in groups], total_steps=STEPS, pct_start=0.2)
-    history = []
-    for index in range(STEPS):
-        optimiser.zero_grad()
-        T = chain()
-        T_cam, K = invert(T), scaled_focal(K0, log_focal)
-        cut = CUT * max(1.0, WIDE ** (1 - 2 * index / STEPS))  # coarse to fine: at first nothing counts as wrong
-        terms = [
-            joints.loss(T_cam, K, cut),
-            points.loss(T_cam, K, xyz0 + move * depth, cut),
-            smooth(T, problem.fps),
-            (log_focal / max(problem.focal_sigma, 1e-3)) ** 2,
-        ]
-        looked = index - (STEPS - STEPS_COMPOSITION)
-        if composition is not None and len(composition) and looked >= 0:
-            terms.append(composition.loss(T, K, 3 * looked // STEPS_COMPOSITION))
-        else:
-            terms.append(torch.zeros_like(terms[0]))
-        loss = torch.stack(terms).sum()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        history.append([t.item() for t in terms])
+    def tick():
+        report.progress(len(history), MOST_STEPS, told or "Refining the camera")
+
+    model = camera.model(carried(problem.T0, camera.first_alone(joints, tick)))
+    looks = [None] * 2 + ([0, 1, 2] if composition is not None and len(composition) else [])
+    for level, cut in zip(looks, [CUT * WIDE] + [CUT] * 4):
+        pixels = composition.draw(level) if level is not None else None
+
+        def more(model, moves, cut=cut, pixels=pixels):
+            T, K = camera.poses(model)
+            terms = [joints.rows(T, K, cut, moves)]
+            return terms + ([composition.rows(pixels, T, K, moves)] if pixels else [])
+
+        fit = adjust(model, camera.obs, camera.size, camera.free, camera.priors, tick, SIGMA_PX, STEPS_COMPOSITION if pixels else STEPS, more=more)
+        model = fit.model
+        for costs in fit.history:
+            history.append([costs.get(name, 0.0) for name in TERMS])
+        told = _in_words(history[-1]) if history else told
+        T, K = camera.poses(model)
         picture = watch.look(composition.field, T, K) if watch and composition is not None else ""
-        report.progress(index, STEPS, _in_words(history[-1]), picture)
-    with torch.no_grad():
-        return Solution(chain(), scaled_focal(K0, log_focal), xyz0 + move * depth, np.array(history))
+        report.progress(len(history), MOST_STEPS, told, picture)
+    T, K = camera.poses(model)
+    return Solution(T, K, camera.points(model), np.array(history).reshape(-1, len(TERMS)))
+
+
+class Cameras:
+    """The problem's cameras and points as `bundle.cameras` has them: Ĉ's first centre as the origin, an ideal picture, one focal length.
+
+    Pixels become those of a picture SIGMA_PX = 1 a sigma wide whose centre is the principal point.
+    """
+
+    def __init__(self, problem: Problem):
+        numpy = lambda tensor: tensor.detach().cpu().numpy().astype(np.float64)
+        self.problem, self.origin = problem, numpy(problem.T0[0, :3, 3])
+        self.K0, points = numpy(problem.K0), problem.points
+        self.focal0 = self.K0[:, 0, 0] / points.sigma  # px of a sigma
+        self.size = (0.0, 0.0)  # pixels are counted from the principal point
+        frame, point = (tensor.cpu().numpy() for tensor in (points.frame, points.point))
+        order = np.lexsort((frame, point))
+        K = self.K0[frame]
+        xy = (numpy(points.xy) - K[:, :2, 2]) / K[:, [0, 1], [0, 1]] * self.focal0[frame, None]
+        self.obs = Observations(frame[order], point[order], xy[order])
+        log_f = np.log(self.focal0)
+        self.free = Free(centre=not problem.turning_only, focal=problem.focal_sigma > 0, depth=not problem.turning_only, first=True)
+        jerk = SIGMA_JERK / problem.fps**2
+        self.priors = Priors(float(log_f.mean()), max(problem.focal_sigma, 1e-3), turn=jerk, travel=jerk, order=3)
+
+    def model(self, T) -> Model:
+        """Cameras T (T, 4, 4), and the points as they were."""
+        T = T.cpu().numpy()
+        way = self.problem.xyz0.cpu().numpy() - self.origin
+        length = np.maximum(np.linalg.norm(way, axis=1), 1e-6)
+        return Model(np.swapaxes(T[:, :3, :3], 1, 2), T[:, :3, 3] - self.origin, np.log(self.focal0), way / length[:, None], 1 / length)
+
+    def poses(self, model: Model):
+        """World from camera (T, 4, 4) and K (T, 3, 3)."""
+        pick = lambda a: torch.as_tensor(a, dtype=self.problem.T0.dtype, device=self.problem.T0.device)
+        K = self.K0.copy()
+        K[:, [0, 1], [0, 1]] *= (model.focal / self.focal0)[:, None]
+        return pick(fr.compose(np.swapaxes(model.R, 1, 2), model.c + self.origin)), pick(K)
+
+    def points(self, model: Model):
+        """(N, 3) m."""
+        return torch.as_tensor(model.d / model.w[:, None] + self.origin).to(self.problem.xyz0)
+
+    def first_alone(self, joints: Joints, tick):
+        """World from camera (4, 4) of the first frame by itself: points where Ĉ has them."""
+        one = joints.part(joints.frame == 0)
+        if not len(one.frame):
+            return self.problem.T0[0]
+        model = self.model(self.problem.T0)
+        start = Model(model.R[:1], model.c[:1], model.log_f[:1], model.d, model.w)
+        more = lambda model, moves: [one.rows(*self._one(model), CUT, moves)]
+        obs = self.obs.only(self.obs.frame == 0)
+        free = Free(centre=self.free.centre, focal=False, points=False, first=True)
+        fit = adjust(start, obs, self.size, free, self.priors, tick, SIGMA_PX, STEPS, more=more)
+        return self._one(fit.model)[0][0]
+
+    def _one(self, model: Model):
+        T = self.problem.T0[:1].clone()
+        T[0, :3, :3] = torch.as_tensor(model.R[0].T)
+        T[0, :3, 3] = torch.as_tensor(model.c[0] + self.origin)
+        return T, self.problem.K0[:1]
 
 
 def _in_words(terms) -> str:
     """The loss terms that speak of the picture, of those that have something to say at this step."""
     return " · ".join(f"{SHOWN[name]} {value:.0f}" for name, value in zip(TERMS, terms) if name in SHOWN and value)
-
-
-def _shift(chain):
-    out = torch.zeros(1, 4, 4, dtype=chain.origin.dtype, device=chain.origin.device)
-    out[0, :3, 3] = chain.origin
-    return out
-
-
-def smooth(T, fps):
-    """Change of acceleration of centre and axes, (T, 4, 4) -> scalar, in units of SIGMA_JERK a frame."""
-    if len(T) < 4:
-        return T.sum() * 0
-    jerk = (T[3:, :3] - 3 * T[2:-1, :3] + 3 * T[1:-2, :3] - T[:-3, :3]) * (fps**2 / SIGMA_JERK)
-    return (jerk**2).sum() / 2
 
 
 def weigh(problem: Problem, T_world_from_cam, K, xyz) -> dict:

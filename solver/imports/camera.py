@@ -296,9 +296,9 @@ def slam_from_camera(known: Known, shot, frames=None, masks=None, report=None) -
 
 
 def _add_points(slam, shot, frames, masks, report):
+    from ..bundle.cameras import Model
     from ..protocol import Reporter
     from ..slam import _output, features, structure, thin
-    from ..slam.bundle import Model
 
     size, count = (shot.width, shot.height), shot.frames
     followed = features.follow(frames, count, size, masks, report or Reporter())

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import frames as fr
+from ..bundle.cameras import FOCAL_SPREAD, Model, Observations, focal_prior, rescale
 from ..records import Camera, Shot, Slam, Tracks
 from . import models
-from .bundle import FOCAL_SPREAD, Model, Observations, focal_prior, rescale
 from .features import follow
 from .turning import static_model
 

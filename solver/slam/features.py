@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .bundle import Observations
+from ..bundle.cameras import Observations
 
 WIDTH = 960  # widest picture that is tracked on
 ALIVE = 480  # points followed at a time

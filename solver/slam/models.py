@@ -27,8 +27,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..bundle.cameras import FOCAL_SPREAD, Fit, Free, Observations, Priors, adjust, focal_prior, residuals
 from ..frames import focal_px_from_mm
-from .bundle import FOCAL_SPREAD, Fit, Free, Observations, Priors, adjust, focal_prior, residuals
 from .structure import errors, refine, travelling_model
 from .turning import SETTLE, rotation_model, static_model
 

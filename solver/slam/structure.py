@@ -8,7 +8,19 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from .bundle import Fit, Free, Model, Observations, Priors, _sum_by, adjust, change_origin, rescale, residuals, unit
+from ..bundle.cameras import (
+    Fit,
+    Free,
+    Model,
+    Observations,
+    Priors,
+    _sum_by,
+    adjust,
+    change_origin,
+    rescale,
+    residuals,
+    unit,
+)
 from .turning import rays
 
 KEYFRAMES = 32  # at most, or every fourth frame of a long shot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .bundle import Free, Model, Observations, Priors, _sum_by, adjust, unit
+from ..bundle.cameras import Free, Model, Observations, Priors, _sum_by, adjust, unit
 
 SETTLE = 80  # iterations at most: of a small pan by a long lens, angle and lens creep together along a flat valley
 

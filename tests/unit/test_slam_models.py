@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from solver import slam
+from solver.bundle.cameras import Observations, Priors, focal_prior
 from solver.frames import intrinsics
 from solver.options import Options
 from solver.protocol import Reporter
 from solver.records import Shot, Slam, load_record, save_record
 from solver.slam import features, models
-from solver.slam.bundle import Observations, Priors, focal_prior
 from solver.slam.structure import travelling_model
 from solver.slam.turning import rotation_model
 from tests.slam_scenes import SIZE, compare, scene

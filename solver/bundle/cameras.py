@@ -1,4 +1,4 @@
-"""Bundle adjustment: cameras, points and focal length from observations, by damped least squares. numpy only.
+"""Bundle adjustment: cameras, points and focal length from observations, by damped least squares.
 
 One parametrisation serves all camera models. A point is a unit direction d from the origin of the world and an inverse
 distance w >= 0; a camera is a rotation R (cam from world) and a centre c:
@@ -12,14 +12,16 @@ picture's centre and there is no lens distortion.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
+import torch
 from scipy import linalg, sparse
 from scipy.spatial.transform import Rotation
 
 from .. import frames as fr
+from .rows import Kernel
 
 CAUCHY = 2.5  # width of the robust loss, in noise sigmas
 GROUP = 192  # points eliminated together
@@ -73,6 +75,7 @@ class Free:
     zoom: bool = False  # ... or one per frame
     points: bool = True
     depth: bool = True  # w too; without it points stay directions
+    first: bool = False  # the pose of frame 0 too: where something else than the points says where the world is
 
 
 @dataclass
@@ -85,6 +88,7 @@ class Priors:
     turn: float = 0.03  # rad/frame^2
     travel: float = 0.0  # distance units/frame^2; 0 = off
     zoom: float = 0.01  # log focal/frame^2
+    order: int = 2  # of the differences of turn and travel: 3 holds the jerk, rad/frame^3 and units/frame^3
     depth: float = 0.0  # inverse distance about 1 (the scene is scaled so that this is the usual one); 0 = off
 
 
@@ -96,6 +100,33 @@ class Fit:
     sigma: float  # px, robust noise of one coordinate
     error: np.ndarray  # (M,) px, length of the reprojection error; inf behind the camera
     focal_sigma: float  # 1 sigma of log focal from the curvature (mean over frames for a zoom)
+    history: list = field(default_factory=list)  # after every step: cost of each kind of evidence, in sigma^2
+
+
+@dataclass
+class CameraRows:
+    """Residuals of single frames' cameras, of what is held while the cameras move.
+
+    frame: (M,). r: (M, m) in sigmas. J: (M, m, 7) by rotation, centre and log focal as in `jacobians`, or None. weight: (M,).
+    kernel: rows.Kernel of the squared length of each r.
+    """
+
+    name: str
+    frame: np.ndarray
+    r: np.ndarray
+    J: np.ndarray | None
+    weight: np.ndarray
+    kernel: Kernel
+
+    def cost(self) -> float:
+        return float((self.weight * self._of(self.kernel.value)).sum())
+
+    def curvature(self):
+        """Weights (M,) of iteratively reweighted least squares."""
+        return self.weight * self._of(self.kernel.slope)
+
+    def _of(self, function):
+        return function(torch.from_numpy((self.r**2).sum(-1))).numpy()
 
 
 def hat(v):
@@ -171,13 +202,14 @@ def robust_sigma(r, floor=0.05):
 
 
 def adjust(
-    model: Model, obs: Observations, size, free: Free, priors: Priors, tick=None, sigma=None, iterations=20, tolerance=1e-4
+    model: Model, obs: Observations, size, free: Free, priors: Priors, tick=None, sigma=None, iterations=20, tolerance=1e-4, more=None
 ) -> Fit:
-    """Robust bundle adjustment (Levenberg-Marquardt, Cauchy loss). Frame 0 keeps its pose.
+    """Robust bundle adjustment (Levenberg-Marquardt, Cauchy loss). Frame 0 keeps its pose unless it is free.
 
     size:   (width, height) px.
     tick:   called before every iteration; may raise to stop.
     sigma:  noise of one coordinate, px; None estimates it and lets it shrink as the fit improves.
+    more:   (Model, whether with derivatives) -> list of CameraRows: what else tells where the cameras are; or None.
     """
     T, N = len(model.R), len(model.d)
     tie, rows = _tie(T, free), _prior_rows(T, priors, free)
@@ -187,18 +219,21 @@ def adjust(
     priors = replace(priors, depth=priors.depth if free.points and free.depth else 0.0)
     if not fixed_sigma:
         sigma = robust_sigma(r)
-    damping, cost = 1e-5, _cost(model, r, sigma, priors, free)
+    others = more or (lambda model, moves: [])
+    costs = _costs(model, r, sigma, priors, free, others(model, False))
+    damping, cost, history = 1e-5, sum(costs.values()), []
     system = None
     for _ in range(iterations):
         if tick:
             tick()
         if system is None:
-            system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows)
+            system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, others(model, True))
         move = _solve(system, tie, damping, obs, free, T, N)
         trial = step(model, *move) if move is not None else None
         if trial is not None:
             r_new, y_new = residuals(trial, obs, size)
-            cost_new = _cost(trial, r_new, sigma, priors, free)
+            costs_new = _costs(trial, r_new, sigma, priors, free, others(trial, False))
+            cost_new = sum(costs_new.values())
         if trial is None or not cost_new < cost:
             damping *= 8
             if damping > 1e6:
@@ -206,28 +241,30 @@ def adjust(
             continue
         gain = (cost - cost_new) / cost
         model, r, y, system, damping = trial, r_new, y_new, None, max(damping / 10, 1e-9)
+        history.append(costs_new)
+        cost = cost_new
         if not fixed_sigma:
             sigma = min(sigma, robust_sigma(r))
-        cost = _cost(model, r, sigma, priors, free)
+            cost = sum(_costs(model, r, sigma, priors, free, others(model, False)).values())
         if gain < tolerance:
             break
     error = np.linalg.norm(r, axis=1)
     error[y[:, 2] <= 1e-3] = np.inf
     focal_sigma = 0.0
     if free.focal or free.zoom:
-        system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows)
+        system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, others(model, True))
         focal_sigma = _focal_sigma(system, tie, obs, free, T, N)
-    return Fit(model, sigma, error, focal_sigma)
+    return Fit(model, sigma, error, focal_sigma, history)
 
 
 def _tie(T, free: Free):
-    """Sparse (7T, n): free parameters to all camera parameters. Frame 0's pose is the gauge; a shared focal is one column."""
+    """Sparse (7T, n): free parameters to all camera parameters. Frame 0's pose is the gauge, unless it is free; a shared focal is one column."""
     rows = np.arange(7 * T).reshape(T, 7)
-    single = []
+    single, first = [], 0 if free.first else 1
     if free.rotation:
-        single.append(rows[1:, :3].ravel())
+        single.append(rows[first:, :3].ravel())
     if free.centre:
-        single.append(rows[1:, 3:6].ravel())
+        single.append(rows[first:, 3:6].ravel())
     if free.zoom:
         single.append(rows[:, 6])
     single = np.concatenate(single) if single else np.zeros(0, int)
@@ -244,38 +281,40 @@ def _prior_rows(T, priors: Priors, free: Free):
     blocks = [sparse.csr_matrix((0, 7 * T))]
     if free.focal or free.zoom:
         blocks.append(sparse.csr_matrix((np.full(T, 1 / T), (np.zeros(T, int), 7 * np.arange(T) + 6)), (1, 7 * T)) / priors.log_f_sigma)
-    if T > 2 and priors.smooth:
-        second = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], (T - 2, T))
-        for wanted, sigma, first, count in (
-            (free.rotation, priors.turn, 0, 3),
-            (free.centre, priors.travel, 3, 3),
-            (free.zoom, priors.zoom, 6, 1),
+    if T > priors.order and priors.smooth:
+        for wanted, sigma, first, count, order in (
+            (free.rotation, priors.turn, 0, 3, priors.order),
+            (free.centre, priors.travel, 3, 3, priors.order),
+            (free.zoom, priors.zoom, 6, 1, 2),
         ):
             if wanted and sigma:
-                blocks.append(sparse.kron(second, np.eye(7)[first : first + count]) / sigma)
+                differences = sparse.csr_matrix(np.diff(np.eye(T), order, axis=0))
+                blocks.append(sparse.kron(differences, np.eye(7)[first : first + count]) / sigma)
     return sparse.vstack(blocks).tocsr()
 
 
 def _prior_residuals(model: Model, priors: Priors, free: Free):
-    """(K,) whitened: focal length about its prior, second differences of rotation, centre and zoom."""
+    """(K,) whitened: focal length about its prior, differences of rotation, centre and zoom."""
     parts = []
     if free.focal or free.zoom:
         parts.append(np.array([model.log_f.mean() - priors.log_f]) / priors.log_f_sigma)
-    if len(model.R) > 2 and priors.smooth:
+    if len(model.R) > priors.order and priors.smooth:
         if free.rotation and priors.turn:
             turn = Rotation.from_matrix(model.R[1:] @ np.swapaxes(model.R[:-1], 1, 2)).as_rotvec()
-            parts.append(np.diff(turn, axis=0).ravel() / priors.turn)
+            parts.append(np.diff(turn, priors.order - 1, axis=0).ravel() / priors.turn)
         if free.centre and priors.travel:
-            parts.append(np.diff(model.c, 2, axis=0).ravel() / priors.travel)
+            parts.append(np.diff(model.c, priors.order, axis=0).ravel() / priors.travel)
         if free.zoom and priors.zoom:
             parts.append(np.diff(model.log_f, 2) / priors.zoom)
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def _cost(model, r, sigma, priors, free):
+def _costs(model, r, sigma, priors, free, others) -> dict:
+    """Cost of each kind of evidence, in sigma^2."""
     e = (r**2).sum(1) / (CAUCHY * sigma) ** 2
     depth = (((model.w - 1) / priors.depth) ** 2).sum() if priors.depth else 0.0
-    return CAUCHY**2 * np.log1p(e).sum() + (_prior_residuals(model, priors, free) ** 2).sum() + depth
+    own = {"points": CAUCHY**2 * np.log1p(e).sum(), "priors": (_prior_residuals(model, priors, free) ** 2).sum() + depth}
+    return own | {term.name: term.cost() for term in others}
 
 
 def _sum_by(values, keys, count):
@@ -287,7 +326,7 @@ def _sum_by(values, keys, count):
     return out
 
 
-def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows):
+def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, others=()):
     T, N = len(model.R), len(model.d)
     cam, point = jacobians(model, obs)
     # Behind the camera nothing can be learnt from an observation.
@@ -299,6 +338,10 @@ def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows):
     H = np.zeros((7 * T, 7 * T))
     for k in range(T):
         H[7 * k : 7 * k + 7, 7 * k : 7 * k + 7] = U[k]
+    for term in others:
+        weighted = term.J * term.curvature()[:, None, None]
+        np.add.at(H.reshape(T, 7, T, 7), (term.frame, slice(None), term.frame), np.swapaxes(weighted, 1, 2) @ term.J)
+        np.add.at(g_cam, term.frame, np.einsum("mij,mi->mj", weighted, term.r))
     g_cam = g_cam.ravel()
     H += (rows.T @ rows).toarray()
     g_cam += rows.T @ _prior_residuals(model, priors, free)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from solver.bundle import cameras as bundle
+from solver.bundle.cameras import Free, Model, Observations, Priors
 from solver.frames import compose, intrinsics, invert, project
-from solver.slam import bundle
-from solver.slam.bundle import Free, Model, Observations, Priors
 
 SIZE = (640, 360)
 
