@@ -1,0 +1,138 @@
+"""How a file of poses may be read: which rows belong to which frames, which axes, which lens.
+
+A reading is small and goes into the take's records, so that a run that goes on reads a file as the first run did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+STRIDES = (2, 3, 4, 5, 6, 8, 10)
+RATES = (12, 15, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)  # a second; 23.976 beside 24 is a frame in 40 s
+NEAR = 8  # frames about the likely beginning in which a better one is looked for
+FINALISTS = 4  # strides and rates whose beginnings are looked for
+ALIKE = 1.05  # readings whose cost differs by less cannot be told apart; the plainer one is taken
+MUCH_BETTER = 0.6  # of the cost of the file's own reading, before another is used ...
+BETTER = 0.85  # ... and before one is used for which the number of rows speaks
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The file's own (all defaults), or another: row number n, from 0, belongs to frame `first + step * n` of the shot."""
+
+    step: float | None = None  # frames of the shot from row to row; None: as the file numbers them
+    first: float = 0.0
+    turn: str = ""  # other axes or rotation order, by the name that the file's rows have for it
+    lens: float = 1.0  # factor on the focal length
+    up: bool = False  # the world's other axis is up: y for z, or z for y
+    unit: float = 1.0  # metres of the file's unit
+
+    @property
+    def own(self) -> bool:
+        return self == Reading()
+
+    def times(self, number, index) -> np.ndarray:
+        """Frame of the shot (N,), with fractions, of rows numbered `number` that the file itself places at `index`."""
+        return np.asarray(index, float) if self.step is None else self.first + self.step * np.asarray(number, float)
+
+    def words(self) -> str:
+        """What an artist is told, to go behind "read as"."""
+        parts = []
+        if self.turn:
+            parts.append(self.turn)
+        if self.lens != 1:
+            parts.append(f"with a lens {self.lens:.2f} times as long")
+        if self.up:
+            parts.append("with the other axis up")
+        if self.unit != 1:
+            parts.append(f"in units of {self.unit:g} m")
+        if self.step is not None:
+            parts.append(_pace(self.step))
+            parts.append(f"from frame {self.first:g} of the shot on" if self.first >= 0 else f"the first {-self.first:g} frames before the shot")
+        return ", ".join(parts) or "the file says"
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+
+def _pace(step: float) -> str:
+    if step == 1:
+        return "one pose a frame"
+    if step > 1 and step == int(step):
+        return f"a pose every {int(step)} frames"
+    if 1 / step == round(1 / step):
+        return f"{round(1 / step)} poses a frame"
+    return f"{1 / step:.3g} poses a frame"
+
+
+def natural(shot) -> tuple[int, int]:
+    """How many rows a file has that has one for every frame: of the shot, or of the clip."""
+    clip = int(shot.pieces[-1][1]) if len(shot.pieces) else shot.start_frame + shot.frames
+    return shot.frames, clip
+
+
+def _counted(step: float, span: int, shot) -> bool:
+    """Whether so many rows at this pace are just the shot or the clip, and one a frame would not be."""
+    return span not in natural(shot) and any(abs(step * span - n) <= max(step, 1) / 2 for n in natural(shot))
+
+
+def paces(span: int, shot, rate: float | None = None) -> list[float]:
+    """Frames of the shot from row to row that `span` rows may stand for, the likeliest first."""
+    fps = float(Fraction(shot.fps))
+    clip = natural(shot)[1]
+    steps = [1.0, *([fps / rate] if rate else []), *map(float, STRIDES), *(1.0 / n for n in STRIDES[:4]), *(fps / r for r in RATES)]
+    plausible = [s for s in dict.fromkeys(round(s, 9) for s in steps) if shot.frames / 2 <= s * span <= clip + 2 * max(s, 1)]
+    return sorted(plausible, key=lambda s: not _counted(s, span, shot))
+
+
+def search(own, fit: Callable[[Reading], float], span: int, shot, turns=(), lenses=(), rate=None) -> Iterator[Reading]:
+    """Readings worth a trial beside the file's own, the likeliest first. `fit` gives a reading's cost; best two paces and one
+    of the axes are carried on, so that a file that is off in two ways is still found."""
+    cost = {}
+
+    def tried(reading):
+        if reading not in cost:
+            cost[reading] = fit(reading)
+        return cost[reading]
+
+    starts = dict.fromkeys((0.0, -float(shot.start_frame)))
+    axes = [own, *(replace(own, turn=t) for t in turns), *(replace(own, lens=f) for f in lenses)]
+    axes += [replace(a, lens=f) for a in axes[1 : 1 + len(turns)] for f in lenses]
+    yield from axes
+    best_axes = [own, *[a for a in sorted(axes, key=tried)[:2] if a != own]]
+    coarse = [replace(a, step=s, first=b) for a in best_axes for s in paces(span, shot, rate) for b in starts]
+    yield from coarse
+    for base in sorted(coarse, key=tried)[:FINALISTS]:
+        for n in range(1, NEAR + 1):
+            for shift in (-n, n):
+                yield replace(base, first=base.first + shift)
+    if span >= shot.frames // 2:  # another part of the clip
+        for first in range(NEAR - span, shot.frames - NEAR):
+            if min(shot.frames, first + span) - max(0, first) >= shot.frames / 2:
+                yield replace(own, step=1.0, first=float(first))
+
+
+def choose(fit: Callable[[Reading], object], span: int, shot, turns=(), lenses=(), rate=None):
+    """The reading that fits best, its fit, and that of the file's own reading.
+
+    fit: gives an object with `cost` (0 best, 1 worst) for a reading. The file's own is kept unless another is far better.
+    """
+    known = {}
+
+    def fitted(reading):
+        if reading not in known:
+            known[reading] = fit(reading)
+        return known[reading]
+
+    own = Reading()
+    order = list(dict.fromkeys([own, *search(own, lambda r: fitted(r).cost, span, shot, turns, lenses, rate)]))
+    lowest = min(fitted(r).cost for r in order)
+    best = next(r for r in order if fitted(r).cost <= ALIKE * lowest + 1e-9)
+    plain = best.step is not None and best == Reading(best.step, best.first) and best.first in (0.0, -shot.start_frame)
+    if fitted(best).cost > (BETTER if plain and _counted(best.step, span, shot) else MUCH_BETTER) * fitted(own).cost:
+        best = own
+    return best, fitted(best), fitted(own)
