@@ -203,8 +203,8 @@ def _people(people, scene, tracks, shot, model, known, report):
 
         best, own = Reading(), fit(Reading())
         fitted = own
-        if not own.fine:
-            span = max(int(raw.number.max(initial=0)) + 1 for raw in raws)
+        span = max(int(raw.number.max(initial=0)) + 1 for raw in raws)
+        if not own.fine or (span > shot.frames and span not in natural(shot) and raws[0].rate is None):
             turns = () if all(raw.space == "world" and raw.T_world_from_cam is None for raw in raws) else ("a camera that looks along its -z",)
             lenses = dict.fromkeys((0.5, 2.0, *_lens_of_joints(raws, bodies, tracks, shot, known)))
             best, fitted, own = choose(fit, span, shot, turns, lenses, raws[0].rate)
@@ -217,9 +217,10 @@ def _people(people, scene, tracks, shot, model, known, report):
         for k, raw, one in zip(which, raws, each):
             out[k] = person_read_as(raw, best, shot)
             facts[k] = _fact(best, one, raw.name)
-            if one.count and not one.fits:
+            if fitted.asked and not one.fits:
+                where = f"the nearest is {one.px:.0f} px off" if one.count else "it is never in the picture with them"
                 report.warn(
-                    f"{raw.name} fits nobody who is seen in the film: the nearest is {_px(one.px)} off, under every reading that was tried. "
+                    f"{raw.name} fits nobody who is seen in the film: {where}, under every reading that was tried. "
                     "It is used as somebody of their own; check that it belongs to this clip."
                 )
         camera = fitted.camera
@@ -238,10 +239,11 @@ class _PeopleFit:
 
     joints: Fit
     camera: Fit | None
+    asked: bool  # whether anybody is seen to compare with
 
     @property
     def cost(self):
-        parts = [f.cost for f in (self.joints, self.camera) if f is not None and f.count]
+        parts = [self.joints.cost] * self.asked + [f.cost for f in (self.camera,) if f is not None and f.count]
         return float(np.mean(parts)) if parts else 1.0
 
     @property
@@ -251,7 +253,7 @@ class _PeopleFit:
     @property
     def fine(self):
         """Whether no other reading needs a trial."""
-        joints = not self.joints.count or self.joints.cost < FINE
+        joints = not self.asked or self.joints.cost < FINE
         camera = self.camera is None or not self.camera.count or (self.camera.fits and self.camera.cost < FINE)
         return joints and camera
 
@@ -351,12 +353,12 @@ def _fit_people(raws, bodies, reading, scene, tracks, shot, known):
             each[k] = min((f for (j, _), f in table.items() if j == k), key=lambda f: f.px, default=none)
     counted = [f for f in each if f.count]
     if not counted:
-        return _PeopleFit(none, camera), each
+        return _PeopleFit(none, camera, bool(tracks.visible.any())), each
     joints = Fit(
         float(np.median([f.px for f in counted])), float(np.mean([f.share for f in counted])), float(np.mean([f.cost for f in counted])),
         sum(f.count for f in counted),
     )  # fmt: skip
-    return _PeopleFit(joints, camera), each
+    return _PeopleFit(joints, camera, True), each
 
 
 def _lens_of_joints(raws, bodies, tracks, shot, known) -> list[float]:

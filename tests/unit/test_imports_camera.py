@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from solver.chan import matrix_from_zxy, read_chan, write_chan, zxy_from_matrix
+from solver.chan import matrix_from_angles, read_chan, write_chan, zxy_from_matrix
 from solver.frames import blender_from_camera, compose, intrinsics, invert, project
 from solver.imports import read_camera, slam_from_camera
+from solver.imports.evidence import tell_missing
 from solver.options import Options
 from solver.protocol import Reporter, ShotError
 from tests.imports_cases import FRAMES, HEIGHT, WIDTH, camera_path, shot
@@ -37,7 +38,7 @@ def close(camera, T, K):
 def test_chan_round_trip(tmp_path, first):
     T, K = camera_path(), lenses()
     write_chan(tmp_path / "cam.chan", T, K, HEIGHT, first)
-    frame, _, _ = read_chan(tmp_path / "cam.chan")
+    frame, *_ = read_chan(tmp_path / "cam.chan")
     assert frame.tolist() == list(range(first, first + FRAMES))
     known = read_camera(tmp_path / "cam.chan", shot())
     close(known.camera, T, K)
@@ -60,14 +61,14 @@ def test_chan_of_a_camera_written_by_hand(tmp_path):
 def test_zxy_angles_and_matrices(degrees):
     x, y, z = np.deg2rad(degrees)
     expected = (Rotation.from_euler("y", y) * Rotation.from_euler("x", x) * Rotation.from_euler("z", z)).as_matrix()
-    R = matrix_from_zxy(degrees)
+    R = matrix_from_angles(degrees)
     assert np.allclose(R, expected, atol=1e-12)
-    assert np.allclose(matrix_from_zxy(zxy_from_matrix(R[None])[0]), R, atol=1e-6)
+    assert np.allclose(matrix_from_angles(zxy_from_matrix(R[None])[0]), R, atol=1e-6)
 
 
 def test_angles_do_not_jump_by_a_turn():
     degrees = np.stack([np.zeros(50), np.linspace(150, 400, 50), np.zeros(50)], -1)
-    assert np.abs(np.diff(zxy_from_matrix(matrix_from_zxy(degrees)), axis=0)).max() < 6
+    assert np.abs(np.diff(zxy_from_matrix(matrix_from_angles(degrees)), axis=0)).max() < 6
 
 
 def test_chan_without_lens_takes_the_given_one(tmp_path):
@@ -91,7 +92,8 @@ def test_missing_frames_are_bridged_and_marked(tmp_path):
     (tmp_path / "cam.chan").write_text("\n".join(lines[:2] + lines[3:]))
     report = Reporter()
     known = read_camera(tmp_path / "cam.chan", shot(), report=report)
-    assert known.measured.tolist() == [True, True, False, True, True, True] and report.warnings
+    tell_missing(known, report)
+    assert known.measured.tolist() == [True, True, False, True, True, True] and "1 frames between" in report.warnings[0]
     assert np.allclose(known.camera.T_world_from_cam[2, :3, 3], T[[1, 3], :3, 3].mean(0), atol=MM)
     (tmp_path / "cam.chan").write_text("\n".join(lines[:2]))
     with pytest.raises(ShotError, match="2 of the shot's 6"):
@@ -211,7 +213,7 @@ def test_colmap_refusals(tmp_path):
     with pytest.raises(ShotError, match="FISHEYE"):
         read_camera(tmp_path / "m", shot())
     (tmp_path / "m" / "cameras.txt").unlink()
-    with pytest.raises(ShotError, match="cameras.txt"):
+    with pytest.raises(ShotError, match="cameras and images are missing"):
         read_camera(tmp_path / "m", shot())
 
 
