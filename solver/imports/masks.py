@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 
 import numpy as np
 
 from ..protocol import ShotError
-from .numbering import files_of_frames
+from .numbering import files_of_frames, number_of
+from .rows import counted
 
 _ENDINGS = {".png", ".tif", ".tiff", ".bmp", ".webp"}  # no JPEG: its edges invent people
 _FIX = (
@@ -36,11 +38,28 @@ class Masks:
             self.names = [d.name for d in subfolders]
         else:
             raise ShotError(f"The folder {folder.name} holds no PNG masks.", _FIX)
+        self._counts = [_counts(files) for files in ([self._single] if self._single else map(_pictures, subfolders))]
         if not self.names:
             raise ShotError(f"The masks in {folder.name} are all empty.", _FIX)
         if len(self.names) > 254:
             raise ShotError(f"The masks in {folder.name} hold {len(self.names)} values, too many for people.", _FIX)
         self.ids = list(range(1, len(self.names) + 1))
+
+    @property
+    def span(self) -> int:
+        """Pictures a person, counted to the last."""
+        return 1 + max(max(counts.values()) for counts in self._counts)
+
+    def read_as(self, reading) -> Masks:
+        """The same masks with their pictures at the frames of another reading; none is made up between them."""
+        if reading.own:
+            return self
+        out = copy(self)
+        out._frames = []
+        for counts in self._counts:
+            times = {file: int(np.rint(t)) for file, t in zip(counts, reading.times(list(counts.values()), list(counts.values())))}
+            out._frames.append({t: file for file, t in times.items() if 0 <= t < self.shot.frames})
+        return out
 
     def read(self, index: int) -> np.ndarray:
         """(H, W) uint8 person indices of a frame of the shot; empty where there is no file."""
@@ -86,6 +105,13 @@ class Masks:
         y = ((np.arange(self.shot.height) + 0.5) * height / self.shot.height).astype(int)
         x = ((np.arange(self.shot.width) + 0.5) * width / self.shot.width).astype(int)
         return labels[y[:, None], x]
+
+
+def _counts(files) -> dict:
+    """Pictures and their numbers from 0."""
+    files = sorted(files, key=lambda f: (number_of(f) is None, number_of(f) or 0, f.name))
+    numbers = [number_of(f) for f in files]
+    return dict(zip(files, (counted(numbers) if None not in numbers else np.arange(len(files))).tolist()))
 
 
 def _pictures(folder):

@@ -30,6 +30,7 @@ class Reading:
     lens: float = 1.0  # factor on the focal length
     up: bool = False  # the world's other axis is up: y for z, or z for y
     unit: float = 1.0  # metres of the file's unit
+    size: float = 1.0  # factor on pixels: they are of pictures of another size
 
     @property
     def own(self) -> bool:
@@ -50,6 +51,8 @@ class Reading:
             parts.append("with the other axis up")
         if self.unit != 1:
             parts.append(f"in units of {self.unit:g} m")
+        if self.size != 1:
+            parts.append(f"in pixels of pictures {1 / self.size:g} times as large")
         if self.step is not None:
             parts.append(_pace(self.step))
             parts.append(f"from frame {self.first:g} of the shot on" if self.first >= 0 else f"the first {-self.first:g} frames before the shot")
@@ -89,10 +92,16 @@ def paces(span: int, shot, rate: float | None = None) -> list[float]:
     return sorted(plausible, key=lambda s: not _counted(s, span, shot))
 
 
-def search(own, fit: Callable[[Reading], float], span: int, shot, turns=(), lenses=(), rate=None) -> Iterator[Reading]:
-    """Readings worth a trial beside the file's own, the likeliest first. `fit` gives a reading's cost; best two paces and one
-    of the axes are carried on, so that a file that is off in two ways is still found."""
-    cost = {}
+def axes(turns=(), lenses=()) -> list[Reading]:
+    """Readings with other axes, other lenses, and both."""
+    turned, longer = [Reading(turn=t) for t in turns], [Reading(lens=f) for f in lenses]
+    return [*turned, *longer, *(replace(t, lens=f.lens) for t in turned for f in longer)]
+
+
+def _search(fit: Callable[[Reading], float], span: int, shot, variants, rate) -> Iterator[Reading]:
+    """Readings worth a trial beside the file's own, the likeliest first. `fit` gives a reading's cost; the best of the variants
+    and of the paces are carried on, so that a file that is off in two ways is still found."""
+    cost, own = {}, Reading()
 
     def tried(reading):
         if reading not in cost:
@@ -100,11 +109,9 @@ def search(own, fit: Callable[[Reading], float], span: int, shot, turns=(), lens
         return cost[reading]
 
     starts = dict.fromkeys((0.0, -float(shot.start_frame)))
-    axes = [own, *(replace(own, turn=t) for t in turns), *(replace(own, lens=f) for f in lenses)]
-    axes += [replace(a, lens=f) for a in axes[1 : 1 + len(turns)] for f in lenses]
-    yield from axes
-    best_axes = [own, *[a for a in sorted(axes, key=tried)[:2] if a != own]]
-    coarse = [replace(a, step=s, first=b) for a in best_axes for s in paces(span, shot, rate) for b in starts]
+    yield from variants
+    carried = [own, *[a for a in sorted(variants, key=tried)[:2] if a != own]]
+    coarse = [replace(a, step=s, first=b) for a in carried for s in paces(span, shot, rate) for b in starts]
     yield from coarse
     for base in sorted(coarse, key=tried)[:FINALISTS]:
         for n in range(1, NEAR + 1):
@@ -116,10 +123,12 @@ def search(own, fit: Callable[[Reading], float], span: int, shot, turns=(), lens
                 yield replace(own, step=1.0, first=float(first))
 
 
-def choose(fit: Callable[[Reading], object], span: int, shot, turns=(), lenses=(), rate=None):
+def choose(fit: Callable[[Reading], object], span: int, shot, variants=(), rate=None):
     """The reading that fits best, its fit, and that of the file's own reading.
 
-    fit: gives an object with `cost` (0 best, 1 worst) for a reading. The file's own is kept unless another is far better.
+    fit:       gives an object with `cost` (0 best, 1 worst) for a reading. The file's own is kept unless another is far better.
+    span:      rows of the file, counted to its last.
+    variants:  other readings of the rows, which may come at any pace.
     """
     known = {}
 
@@ -129,7 +138,7 @@ def choose(fit: Callable[[Reading], object], span: int, shot, turns=(), lenses=(
         return known[reading]
 
     own = Reading()
-    order = list(dict.fromkeys([own, *search(own, lambda r: fitted(r).cost, span, shot, turns, lenses, rate)]))
+    order = list(dict.fromkeys([own, *_search(lambda r: fitted(r).cost, span, shot, variants, rate)]))
     lowest = min(fitted(r).cost for r in order)
     best = next(r for r in order if fitted(r).cost <= ALIKE * lowest + 1e-9)
     plain = best.step is not None and best == Reading(best.step, best.first) and best.first in (0.0, -shot.start_frame)
