@@ -66,7 +66,8 @@ def too_short(known: Known) -> ShotError:
     """What to say of a camera that is there for less than half of the shot."""
     there = int((~known.held).sum())
     return ShotError(
-        f"{known.rows.name} has a camera for {there} of the shot's {len(known.held)} frames.", "Export the camera over the whole shot."
+        f"{known.rows.name} has a camera for {there} of the shot's {len(known.held)} frames.",
+        "Export the camera over the whole shot.",
     )
 
 
@@ -74,7 +75,9 @@ def _check_rotations(rows):
     for T in (rows.T, *rows.turns.values()):
         R = T[:, :3, :3]
         if not (
-            np.isfinite(T).all() and np.allclose(R @ np.swapaxes(R, 1, 2), np.eye(3), atol=1e-4) and (np.linalg.det(R) > 0).all()
+            np.isfinite(T).all()
+            and np.allclose(R @ np.swapaxes(R, 1, 2), np.eye(3), atol=1e-4)
+            and (np.linalg.det(R) > 0).all()
         ):
             raise ShotError(
                 f"{rows.name} holds camera matrices that are no rotations (scaled or mirrored).",
@@ -105,7 +108,11 @@ def read_as(rows: Rows, reading: Reading, shot) -> Known:
     held = ~measured & ((every < at[0]) | (every > at[-1]))
     full = np.clip(every, at[0], at[-1])
     centre = np.stack([np.interp(full, at, column) for column in T[:, :3, 3].T], -1)
-    turn = Slerp(at, Rotation.from_matrix(T[:, :3, :3]))(full).as_matrix() if len(at) > 1 else np.repeat(T[:, :3, :3], shot.frames, 0)
+    turn = (
+        Slerp(at, Rotation.from_matrix(T[:, :3, :3]))(full).as_matrix()
+        if len(at) > 1
+        else np.repeat(T[:, :3, :3], shot.frames, 0)
+    )
     lens = np.stack([np.interp(full, at, column) for column in K.reshape(-1, 9).T], -1).reshape(-1, 3, 3)
     out = compose(turn, centre)
     exact = np.abs(at[near] - every) < 1e-9
@@ -116,7 +123,11 @@ def read_as(rows: Rows, reading: Reading, shot) -> Known:
         where[keep[near[exact]]] = every[exact]
         seen = where[rows.obs_row] >= 0
         known.points_world, known.colours = rows.points_world, rows.colours
-        known.obs_frame, known.obs_point, known.obs_xy = where[rows.obs_row[seen]], rows.obs_point[seen], rows.obs_xy[seen]
+        known.obs_frame, known.obs_point, known.obs_xy = (
+            where[rows.obs_row[seen]],
+            rows.obs_point[seen],
+            rows.obs_xy[seen],
+        )
     return known
 
 

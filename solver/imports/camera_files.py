@@ -14,8 +14,23 @@ from .numbering import count_from
 from .rows import Rows, counted, refusal, sized
 
 _FIX = "Choose a COLMAP folder, a Nuke .chan, or a camera .npz or .json (docs/imports.md)."
-_SCENES = (".fbx", ".abc", ".usd", ".usda", ".usdc", ".usdz", ".gltf", ".glb", ".ma", ".mb", ".hip", ".nk", ".3de", ".sni")
-_SCENE_FIX = "Open it in Blender, select the camera and run tools/camera_to_json.py there; then choose the JSON that it writes."
+_SCENES = (
+    ".fbx",
+    ".abc",
+    ".usd",
+    ".usda",
+    ".usdc",
+    ".usdz",
+    ".gltf",
+    ".glb",
+    ".ma",
+    ".mb",
+    ".hip",
+    ".nk",
+    ".3de",
+    ".sni",
+)
+_SCENE_FIX = "Import it in Blender and run scene/camera_to_json.py of Reshoot there (docs/imports.md); then choose the JSON that it writes."
 LENSES = (0.5, 2.0)  # of pictures half or twice the size
 INVERSE, OPENGL = "poses from world to camera", "a camera that looks along its -z"
 
@@ -39,26 +54,29 @@ def read(path: Path, shot, options=None, report=None) -> Rows:
 def _chan(path, shot, options, report) -> Rows:
     frame, place, degrees, zoom = read_chan(path)
     mm, fov = getattr(options, "focal_mm", None), getattr(options, "fov", None)
-    if mm or fov:
-        focal = focal_px_from_mm(mm, shot.width, shot.height) if mm else focal_px_from_fov(fov, shot.width)
-        focal = np.full(len(frame), float(focal))
-    elif zoom is None:
-        raise ShotError(f"{path.name} has no field of view.", "Export it with one, or give the focal length too.")
+    given = focal_px_from_mm(mm, shot.width, shot.height) if mm else focal_px_from_fov(fov, shot.width) if fov else None
+    if zoom is None:
+        if given is None:
+            raise ShotError(f"{path.name} has no field of view.", "Export it with one, or give the focal length too.")
+        focal, lenses = np.full(len(frame), float(given)), ()
     elif not ((zoom > 0) & (zoom < 179)).all():
-        raise ShotError(f"{path.name} has fields of view that no lens has.", "Export the vertical field of view in degrees.")
+        raise ShotError(
+            f"{path.name} has fields of view that no lens has.", "Export the vertical field of view in degrees."
+        )
     else:
         focal = shot.height / 2 / np.tan(np.deg2rad(zoom) / 2)
+        # the number may have been the horizontal field of view, or a focal length in mm; the artist may know better
+        meant = [
+            focal_px_from_fov(np.median(zoom), shot.width),
+            focal_px_from_mm(np.median(zoom), shot.width, shot.height),
+            given,
+        ]
+        lenses = tuple(float(f / np.median(focal)) for f in meant if f is not None)
     turns = {f"rotation order {order}": poses_from_chan(place, degrees, order) for order in ORDERS[1:]}
-    # the field of view may have been the horizontal one, or a focal length in mm
-    lenses = () if mm or fov else (shot.width / shot.height, _as_mm(zoom, shot) / float(np.median(focal)))
     return Rows(
         path.name, poses_from_chan(place, degrees), intrinsics(focal, shot.width, shot.height), count_from(frame, shot), counted(frame),
         metric=True, turns=turns, other_up=R_zup_from_yup.T, lenses=lenses,
     )  # fmt: skip
-
-
-def _as_mm(zoom, shot) -> float:
-    return float(focal_px_from_mm(np.median(zoom), shot.width, shot.height))
 
 
 def _turns(T) -> dict:
@@ -74,7 +92,9 @@ def _npz(path, shot, options, report) -> Rows:
         numbers = np.ravel(file["frame"]) if "frame" in file.files else np.arange(len(T))
         named = "width" in file.files and "height" in file.files
         # a take's camera.npz does not name its size: the principal point is the middle there
-        size = (float(file["width"]), float(file["height"])) if named else (2 * float(K[0, 0, 2]), 2 * float(K[0, 1, 2]))
+        size = (
+            (float(file["width"]), float(file["height"])) if named else (2 * float(K[0, 0, 2]), 2 * float(K[0, 1, 2]))
+        )
         rate = float(file["fps"]) if "fps" in file.files else None
     if T.shape[1:] != (4, 4) or K.shape != (len(T), 3, 3) or len(numbers) != len(T):
         raise ShotError(f"{path.name} holds no poses (T, 4, 4) with lenses (T, 3, 3).", _FIX)

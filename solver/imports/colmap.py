@@ -50,7 +50,9 @@ def _model_in(folder: Path) -> Path:
     models = [place for place in places[2:] if place.is_dir() and _ending(place)]
     if not models:
         raise ShotError(f"The folder {folder.name} holds no model of COLMAP: cameras and images are missing.", _FIX)
-    return max(models, key=lambda place: (place / f"images{_ending(place)}").stat().st_size)  # COLMAP splits what it cannot join
+    return max(
+        models, key=lambda place: (place / f"images{_ending(place)}").stat().st_size
+    )  # COLMAP splits what it cannot join
 
 
 def _ending(folder: Path) -> str:
@@ -59,7 +61,10 @@ def _ending(folder: Path) -> str:
 
 def _read(folder, name, shot, report) -> Rows:
     ending = _ending(folder)
-    cameras, images, points = {".bin": (_cameras_bin, _images_bin, _points_bin), ".txt": (_cameras_txt, _images_txt, _points_txt)}[ending]
+    cameras, images, points = {
+        ".bin": (_cameras_bin, _images_bin, _points_bin),
+        ".txt": (_cameras_txt, _images_txt, _points_txt),
+    }[ending]
     lenses, bent = {}, 0.0
     for ident, (model, width, height, values) in cameras(folder / f"cameras{ending}").items():
         lenses[ident], shift = _lens(model, width, height, values, shot)
@@ -93,7 +98,11 @@ def _read(folder, name, shot, report) -> Rows:
             for px, py, ident in found[n][2]:
                 if int(ident) in order:
                     row.append(r), point.append(order[int(ident)]), xy.append((px * scale[0], py * scale[1]))
-        rows.obs_row, rows.obs_point, rows.obs_xy = np.array(row, int), np.array(point, int), np.array(xy, float).reshape(-1, 2)
+        rows.obs_row, rows.obs_point, rows.obs_xy = (
+            np.array(row, int),
+            np.array(point, int),
+            np.array(xy, float).reshape(-1, 2),
+        )
     return rows
 
 
@@ -167,12 +176,16 @@ class _Bytes:
 
     def array(self, dtype, count):
         """`count` rows of a dtype; a count beyond the file's end is refused before anything is made."""
+        if count * np.dtype(dtype).itemsize > len(self.data) - self.at:
+            raise EOFError
         out = np.frombuffer(self.data, dtype, count, self.at) if count else np.zeros(0, dtype)
         self.at += out.nbytes
         return out
 
     def text(self):
-        end = self.data.index(b"\0", self.at)
+        end = self.data.find(b"\0", self.at)
+        if end < 0:
+            raise EOFError
         text, self.at = self.data[self.at : end].decode("utf-8"), end + 1
         return text
 

@@ -108,7 +108,14 @@ def _camera(known: Known, scene: Background | None, tracks, shot, report):
 
 def _fact(reading, fit, name, **more) -> dict:
     px = None if not np.isfinite(fit.px) else round(fit.px, 2)
-    return {"name": name, "reading": reading.to_json(), "px": px, "share": round(fit.share, 3), "compared": fit.count, **more}
+    return {
+        "name": name,
+        "reading": reading.to_json(),
+        "px": px,
+        "share": round(fit.share, 3),
+        "compared": fit.count,
+        **more,
+    }
 
 
 def tell_missing(known: Known, report) -> None:
@@ -144,7 +151,9 @@ def _tilt(T_world_from_cam, tracks) -> float | None:
     ends = two[:, :, [5, 6, 11, 12]]
     seen = (ends[..., 2] > SURE).all(-1)
     back = (ends[:, :, :2, :2].mean(2) - ends[:, :, 2:, :2].mean(2))[seen]
-    up = np.broadcast_to(T_world_from_cam[None, :, 2, :2], (*seen.shape, 2))[seen]  # world's z in the camera, its x and y
+    up = np.broadcast_to(T_world_from_cam[None, :, 2, :2], (*seen.shape, 2))[
+        seen
+    ]  # world's z in the camera, its x and y
     level = np.linalg.norm(up, axis=1) > 0.3  # else the camera looks straight up or down
     if level.sum() < 3:
         return None
@@ -171,7 +180,11 @@ def _size(camera: Camera, scene: Background, tracks) -> float | None:
     model, centred, error = place(camera, obs, size, points, True)
     angle = structure.angles(model, centred, size, points)
     good = (error < scene.limit) & (angle[obs.point] > structure.MIN_ANGLE)
-    depth = np.einsum("mj,mj->m", model.R[obs.frame, 2], model.d[obs.point] / np.maximum(model.w[obs.point], 1e-9)[:, None] - model.c[obs.frame])
+    depth = np.einsum(
+        "mj,mj->m",
+        model.R[obs.frame, 2],
+        model.d[obs.point] / np.maximum(model.w[obs.point], 1e-9)[:, None] - model.c[obs.frame],
+    )
     ratios = []
     for p, f in zip(*np.nonzero(tracks.visible)):
         joints = tracks.keypoints_2d[p, f]
@@ -207,12 +220,16 @@ def _people(people, scene, tracks, shot, model, known, report):
         span = max(int(raw.number.max(initial=0)) + 1 for raw in raws)
         if not own.fine or (span > shot.frames and span not in natural(shot) and raws[0].rate is None):
             lenses = dict.fromkeys((0.5, 2.0, *_lens_of_joints(raws, bodies, tracks, shot, known)))
-            placed = all(raw.space == "world" and raw.T_world_from_cam is None for raw in raws)  # in the known camera's world
+            placed = all(
+                raw.space == "world" and raw.T_world_from_cam is None for raw in raws
+            )  # in the known camera's world
             variants = [Reading(up=True)] if placed else axes((OPENGL,), lenses)
             best, fitted, own = choose(fit, span, shot, variants, raws[0].rate)
         _, each = _fit_people(raws, bodies, best, scene, tracks, shot, known)
         if not best.own:
-            report.warn(f"{file} is read as {best.words()}: so it fits the film to {fitted.px:.1f} px ({_px(own.px)} as it stands).")
+            report.warn(
+                f"{file} is read as {best.words()}: so it fits the film to {fitted.px:.1f} px ({_px(own.px)} as it stands)."
+            )
         for k, raw, one in zip(which, raws, each):
             out[k] = person_read_as(raw, best, shot)
             facts[k] = _fact(best, one, raw.name)
@@ -224,7 +241,9 @@ def _people(people, scene, tracks, shot, model, known, report):
                 )
         camera = fitted.camera
         if camera is not None and camera.count and not camera.fits:
-            report.warn(f"The camera in {file} does not fit the film's background ({_px(camera.px)} off); only its people are used.")
+            report.warn(
+                f"The camera in {file} does not fit the film's background ({_px(camera.px)} off); only its people are used."
+            )
     return out, facts
 
 
@@ -265,14 +284,21 @@ def _keypoints(raw, model):
 
     betas, trans = on_body(raw, model)
     arrays = (np.repeat(betas[None], len(trans), 0), raw.poses, trans)
-    return model.fk(*(torch.as_tensor(a, dtype=model.dtype, device=model.device) for a in arrays))[2].double().cpu().numpy()
+    return (
+        model.fk(*(torch.as_tensor(a, dtype=model.dtype, device=model.device) for a in arrays))[2]
+        .double()
+        .cpu()
+        .numpy()
+    )
 
 
 def _seen_as(raw, body, reading, shot, known):
     """Where a reading puts a body: (T, 25, 2) px, NaN where it has none; and its camera and (T,) bool where it has one, or None."""
     if raw.space == "world" and raw.T_world_from_cam is None and known is None:
         return np.full((shot.frames, body.shape[1], 2), np.nan), None
-    mark = replace(raw, trans=np.zeros_like(raw.trans))  # times and cameras as person_read_as has them; the bodies beside them
+    mark = replace(
+        raw, trans=np.zeros_like(raw.trans)
+    )  # times and cameras as person_read_as has them; the bodies beside them
     track = person_read_as(mark, reading, shot)
     out = np.full((shot.frames, body.shape[1], 2), np.nan)
     if not len(track.frame):
@@ -342,7 +368,9 @@ def _fit_people(raws, bodies, reading, scene, tracks, shot, known):
                 continue
             near = np.minimum(np.nan_to_num(heights, nan=9.0) / NEAR, 1.0)
             cost[k, p] = near[tracks.visible[p]].mean()
-            table[k, p] = Fit(float(np.median(px[both])), float((heights[both] < NEAR).mean()), float(cost[k, p]), int(asked))
+            table[k, p] = Fit(
+                float(np.median(px[both])), float((heights[both] < NEAR).mean()), float(cost[k, p]), int(asked)
+            )
     none = Fit(float("nan"), 0.0, 1.0, 0)
     each = [none] * len(raws)
     for k, p in zip(*linear_sum_assignment(cost)) if P else ():
@@ -405,14 +433,20 @@ def joints_against_film(joints, found: dict, shot, report):
         )  # fmt: skip
 
     if not len(rows) or not sum(map(len, found.values())):
-        report.warn("The given joints could not be compared with the film: nobody is found in the frames that were looked at.")
+        report.warn(
+            "The given joints could not be compared with the film: nobody is found in the frames that were looked at."
+        )
         return joints, _fact(Reading(), Fit(float("nan"), 0.0, 1.0, 0), "joints")
     best, fitted = Reading(), fit(Reading())
     own = fitted
     if own.cost >= FINE:
-        best, fitted, own = choose(fit, int(rows[-1]) + 1, shot, [Reading(size=s) for s in (2.0, 0.5, 1.5, 2 / 3, 3.0, 4.0)])
+        best, fitted, own = choose(
+            fit, int(rows[-1]) + 1, shot, [Reading(size=s) for s in (2.0, 0.5, 1.5, 2 / 3, 3.0, 4.0)]
+        )
     if not best.own:
-        report.warn(f"The given joints are read as {best.words()}: so they are {_px(fitted.px)} from the people in the film ({_px(own.px)} as they stand).")
+        report.warn(
+            f"The given joints are read as {best.words()}: so they are {_px(fitted.px)} from the people in the film ({_px(own.px)} as they stand)."
+        )
         joints = _joints_as(joints, rows, best)
     elif not fitted.fits:
         report.warn(
@@ -432,7 +466,9 @@ def _joints_as(joints, rows, reading):
         share = np.clip((f - at[a]) / max(at[b] - at[a], 1e-9), 0, 1) if b > a else 0.0
         first, second = joints[:, rows[a]], joints[:, rows[b]]
         both = (first[..., 2:] > 0) & (second[..., 2:] > 0)
-        mixed = np.concatenate([first[..., :2] * (1 - share) + second[..., :2] * share, np.minimum(first, second)[..., 2:]], -1)
+        mixed = np.concatenate(
+            [first[..., :2] * (1 - share) + second[..., :2] * share, np.minimum(first, second)[..., 2:]], -1
+        )
         out[:, f] = np.where(both, mixed, 0)
     out[..., :2] *= reading.size
     return out
@@ -456,7 +492,9 @@ def masks_against_film(masks, found: dict, shot, report):
         return Fit(float("nan"), max(share, 0.0), float(1 - max(share, 0.0)), count)
 
     if not sum(map(len, found.values())):
-        report.warn("The given masks could not be compared with the film: nobody is found in the frames that were looked at.")
+        report.warn(
+            "The given masks could not be compared with the film: nobody is found in the frames that were looked at."
+        )
         return masks, _fact(Reading(), Fit(float("nan"), 0.0, 1.0, 0), "masks")
     best, fitted = Reading(), fit(Reading())
     own = fitted

@@ -22,7 +22,6 @@ _R_ZUP_FROM_YDOWN = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
 _CHOOSE = "Choose results of 4D-Humans/PHALP, SLAHMR, WHAM, TRAM, GVHMR or PromptHMR, or an AMASS npz (docs/imports.md lists them)."
 
 
-
 def read(path: Path, shot, options=None, report=None) -> list:
     """Every person in a file or folder. A track that cannot be read costs only itself: it is named and left out. Raises ShotError."""
     try:
@@ -34,7 +33,7 @@ def read(path: Path, shot, options=None, report=None) -> list:
         for name, make in people:
             try:
                 made.append(_whole(make()))
-            except Exception as problem:  # somebody else's file may lack or hold anything
+            except Exception as problem:  # noqa: BLE001  somebody else's file may lack or hold anything
                 broken.append(name)
                 error = error or problem
     except ShotError:
@@ -65,7 +64,13 @@ def _file(path, shot):
 def _whole(person: Person) -> Person:
     """The person, if rows are as many everywhere and there is one."""
     F = len(person.frame)
-    shapes = ((person.poses, (F, 24, 3)), (person.trans, (F, 3)), (person.number, (F,)), (person.K, (F, 3, 3)), (person.T_world_from_cam, (F, 4, 4)))
+    shapes = (
+        (person.poses, (F, 24, 3)),
+        (person.trans, (F, 3)),
+        (person.number, (F,)),
+        (person.K, (F, 3, 3)),
+        (person.T_world_from_cam, (F, 4, 4)),
+    )
     if not F or any(values is not None and np.shape(values) != shape for values, shape in shapes):
         raise ValueError("rows are missing")
     return person
@@ -85,14 +90,18 @@ def _own_lens(person: Person, shot, options) -> Person:
 
 
 def _folder(path, shot):
-    tram = sorted((path / "hps").glob("hps_track_*.npy"), key=_numbered) or sorted(path.glob("hps_track_*.npy"), key=_numbered)
+    tram = sorted((path / "hps").glob("hps_track_*.npy"), key=_numbered) or sorted(
+        path.glob("hps_track_*.npy"), key=_numbered
+    )
     if tram:
         return [(file.name, partial(_tram, file, shot)) for file in tram]
     take = sorted((path / "people").glob("*.npz")) or sorted(path.glob("*.npz"))
     # SLAHMR writes a result every few steps: the last one counts
     results = [f for f in path.rglob("*_world_results.npz")]
     if results:
-        return _npz(max(results, key=lambda f: (number_of(f.stem.replace("_world_results", "")) or 0, f.stat().st_mtime)), shot)
+        return _npz(
+            max(results, key=lambda f: (number_of(f.stem.replace("_world_results", "")) or 0, f.stat().st_mtime)), shot
+        )
     if take:
         return [(file.name, partial(_one_npz, file, shot)) for file in take]
     known = [f for name in ("results.pkl", "hmr4d_results.pt", "wham_output.pkl") for f in sorted(path.rglob(name))]
@@ -155,7 +164,9 @@ def _npz(path, shot):
         if {"root_orient", "pose_body", "cam_R", "cam_t"} <= keys:
             data = {k: file[k] for k in keys & _SLAHMR}
             start = _slahmr_start(path)
-            return [(f"person {b + 1}", partial(_slahmr, path, data, b, start, shot)) for b in range(len(data["trans"]))]
+            return [
+                (f"person {b + 1}", partial(_slahmr, path, data, b, start, shot)) for b in range(len(data["trans"]))
+            ]
         if "trans" in keys and ("poses" in keys or {"root_orient", "pose_body"} <= keys):
             data = {k: file[k] for k in keys & _AMASS}
             return [(path.name, partial(_amass, path, data, shot))]
@@ -239,7 +250,9 @@ def _tram(path, shot):
         raise ShotError(f"{path.name} is no track of TRAM.", _CHOOSE)
     numbers = np.asarray(data["frame"], int).reshape(-1)
     F = len(numbers)
-    camera_file = next((f for f in (path.parent / "camera.npy", path.parent.parent / "camera.npy") if f.is_file()), None)
+    camera_file = next(
+        (f for f in (path.parent / "camera.npy", path.parent.parent / "camera.npy") if f.is_file()), None
+    )
     if camera_file is None:
         raise ShotError(f"camera.npy is missing beside {path.name}.", "Keep TRAM's camera.npy in the folder above hps.")
     camera = read_pickled(camera_file)
@@ -270,7 +283,9 @@ def _pickled(path, shot):
             return _phalp(path, data, shot)
         tracks = {k: v for k, v in data.items() if isinstance(v, dict) and "pose" in v and "frame_ids" in v}
         if tracks:
-            last = 1 + max((int(np.max(track["frame_ids"])) for track in tracks.values() if np.size(track["frame_ids"])), default=0)
+            last = 1 + max(
+                (int(np.max(track["frame_ids"])) for track in tracks.values() if np.size(track["frame_ids"])), default=0
+            )
             return [(f"track {k}", partial(_wham, path, k, v, last, shot)) for k, v in tracks.items()]
     if _is_mhr(data):
         raise ShotError(
@@ -296,7 +311,10 @@ def _phalp(path, data, shot):
             if k < len(entry["smpl"]) and isinstance(entry["smpl"][k], dict) and int(age[k]) == 0:
                 tracks.setdefault(int(ident), []).append((time, entry, k))
     total = 1 + max((int(e.get("time", i)) for i, e in enumerate(data.values())), default=0)
-    return [(f"track {ident}", partial(_phalp_track, path, ident, rows, total, shot)) for ident, rows in sorted(tracks.items())]
+    return [
+        (f"track {ident}", partial(_phalp_track, path, ident, rows, total, shot))
+        for ident, rows in sorted(tracks.items())
+    ]
 
 
 def _phalp_track(path, ident, seen, total, shot):
@@ -306,7 +324,9 @@ def _phalp_track(path, ident, seen, total, shot):
         height, width = (float(n) for n in np.ravel(entry["size"][k])[:2])
         # The lens: 5000 px on a square picture of 256 px that holds the frame.
         focal = 5000.0 * max(width, height) / 256 * shot.width / width
-        rotations = np.concatenate([np.reshape(body["global_orient"], (-1, 3, 3))[:1], np.reshape(body["body_pose"], (-1, 3, 3))])
+        rotations = np.concatenate(
+            [np.reshape(body["global_orient"], (-1, 3, 3))[:1], np.reshape(body["body_pose"], (-1, 3, 3))]
+        )
         rows.append((time, rotations, np.ravel(entry["camera"][k])[:3], np.ravel(body["betas"])[:10], focal))
     times, rotations, camera, betas, focal = (np.array(column, float) for column in zip(*rows))
     F = len(times)
@@ -356,7 +376,9 @@ def _gvhmr(path, data, shot):
 def _gvhmr_camera(orient, transl, there, F):
     """The same body in camera and world gives the camera: both turn about the rest pelvis. Its world is Y-up."""
     pelvis = np.array(REST_PELVIS["smplx"])
-    R = (Rotation.from_rotvec(np.reshape(there["global_orient"], (F, 3))) * Rotation.from_rotvec(orient).inv()).as_matrix()
+    R = (
+        Rotation.from_rotvec(np.reshape(there["global_orient"], (F, 3))) * Rotation.from_rotvec(orient).inv()
+    ).as_matrix()
     root_cam, root_world = pelvis + transl, pelvis + np.reshape(there["transl"], (F, 3))
     return _turned(R_zup_from_yup, compose(R, root_world - np.einsum("fij,fj->fi", R, root_cam)))
 

@@ -57,7 +57,10 @@ class Masks:
         out = copy(self)
         out._frames = []
         for counts in self._counts:
-            times = {file: int(np.rint(t)) for file, t in zip(counts, reading.times(list(counts.values()), list(counts.values())))}
+            times = {
+                file: int(np.rint(t))
+                for file, t in zip(counts, reading.times(list(counts.values()), list(counts.values())))
+            }
             out._frames.append({t: file for file, t in times.items() if 0 <= t < self.shot.frames})
         return out
 

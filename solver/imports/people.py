@@ -43,7 +43,9 @@ def read_people(paths, shot, model=None, report=None, options=None) -> list[Pers
             "The chosen files hold no people in the frames of this shot.", "Choose results of the same clip."
         )
     if report is not None and empty:
-        report.warn(f"Nobody is in the frames of this shot in {', '.join(empty[:5])}{' and others' if len(empty) > 5 else ''}: left out.")
+        report.warn(
+            f"Nobody is in the frames of this shot in {', '.join(empty[:5])}{' and others' if len(empty) > 5 else ''}: left out."
+        )
     if report is not None:
         _warn(people, model, shot, report)
     return people
@@ -57,7 +59,9 @@ def _warn(people, model, shot, report):
             "With your licensed SMPL file (--smpl) SMPL tracks are kept exactly."
         )
     for file in sorted({p.file for p in people if not p.lens_known}):
-        report.warn(f"{file} does not store its lens: its program's default is assumed (focal length = diagonal of the picture).")
+        report.warn(
+            f"{file} does not store its lens: its program's default is assumed (focal length = diagonal of the picture)."
+        )
     for file, rate in sorted({(p.file, p.rate) for p in people if pace(p.raw, p.raw.number, shot) is not None}):
         report.warn(f"{file} has {rate:g} poses a second: they were resampled to the film's frames.")
 
@@ -67,9 +71,18 @@ def _clean(person: Person, model, shot) -> Person:
     number = np.arange(len(person.frame)) if person.number is None else np.asarray(person.number, int)
     order = np.argsort(number, kind="stable")
     keep = order[np.unique(number[order], return_index=True)[1]]
-    lens = True if person.K is None else np.isfinite(person.K).all((1, 2)) & (person.K[:, 0, 0] > 0) & (person.K[:, 1, 1] > 0)
+    lens = (
+        True
+        if person.K is None
+        else np.isfinite(person.K).all((1, 2)) & (person.K[:, 0, 0] > 0) & (person.K[:, 1, 1] > 0)
+    )
     pose = True if person.T_world_from_cam is None else np.isfinite(person.T_world_from_cam).all((1, 2))
-    finite = np.isfinite(person.poses).all((1, 2)) & (np.abs(np.nan_to_num(person.trans, nan=1e9)) < FAR).all(1) & lens & pose
+    finite = (
+        np.isfinite(person.poses).all((1, 2))
+        & (np.abs(np.nan_to_num(person.trans, nan=1e9)) < FAR).all(1)
+        & lens
+        & pose
+    )
     keep = keep[finite[keep]]
 
     def part(values):
@@ -119,7 +132,9 @@ def read_as(raw: Person, reading: Reading, shot) -> Person:
         R = np.diag([1.0, -1.0, -1.0])
         raw = replace(_moved(raw, np.broadcast_to(R, (len(raw.frame), 3, 3)), raw.root @ R.T), raw=raw)
     times = reading.times(raw.number, raw.frame)
-    keep = np.flatnonzero((times >= 0 if reading.step is None and (times == np.rint(times)).all() else times > -1) & (times < shot.frames))
+    keep = np.flatnonzero(
+        (times >= 0 if reading.step is None and (times == np.rint(times)).all() else times > -1) & (times < shot.frames)
+    )
     keep = keep[np.argsort(times[keep], kind="stable")]
     at, first = np.unique(times[keep], return_index=True)
     keep = keep[first]

@@ -55,7 +55,11 @@ class Reading:
             parts.append(f"in pixels of pictures {1 / self.size:g} times as large")
         if self.step is not None:
             parts.append(_pace(self.step))
-            parts.append(f"from frame {self.first:g} of the shot on" if self.first >= 0 else f"the first {-self.first:g} frames before the shot")
+            parts.append(
+                f"from frame {self.first:g} of the shot on"
+                if self.first >= 0
+                else f"the first {-self.first:g} frames before the shot"
+            )
         return ", ".join(parts) or "the file says"
 
     def to_json(self) -> dict:
@@ -87,8 +91,16 @@ def paces(span: int, shot, rate: float | None = None) -> list[float]:
     """Frames of the shot from row to row that `span` rows may stand for, the likeliest first."""
     fps = float(Fraction(shot.fps))
     clip = natural(shot)[1]
-    steps = [1.0, *([fps / rate] if rate else []), *map(float, STRIDES), *(1.0 / n for n in STRIDES[:4]), *(fps / r for r in RATES)]
-    plausible = [s for s in dict.fromkeys(round(s, 9) for s in steps) if shot.frames / 2 <= s * span <= clip + 2 * max(s, 1)]
+    steps = [
+        1.0,
+        *([fps / rate] if rate else []),
+        *map(float, STRIDES),
+        *(1.0 / n for n in STRIDES[:4]),
+        *(fps / r for r in RATES),
+    ]
+    plausible = [
+        s for s in dict.fromkeys(round(s, 9) for s in steps) if shot.frames / 2 <= s * span <= clip + 2 * max(s, 1)
+    ]
     return sorted(plausible, key=lambda s: not _counted(s, span, shot))
 
 

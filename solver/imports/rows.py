@@ -41,7 +41,9 @@ def counted(numbers) -> np.ndarray:
 def sized(K, width, height, shot, name):
     """K (..., 3, 3) of pictures width x height at the shot's size."""
     if not (width > 0 and height > 0):
-        raise ShotError(f"{name} does not say how large its pictures are.", "Export the camera with the size of the clip.")
+        raise ShotError(
+            f"{name} does not say how large its pictures are.", "Export the camera with the size of the clip."
+        )
     if abs(width / height - shot.width / shot.height) > 0.02 * width / height:
         raise ShotError(
             f"{name} is for pictures of {width:g}x{height:g}, the shot is {shot.width}x{shot.height}.",

@@ -299,3 +299,88 @@ def test_wrong_files(tmp_path):
         with pytest.raises(ShotError) as caught:
             read_camera(path, shot())
         assert "\n" not in caught.value.message and caught.value.fix
+
+
+# -- COLMAP's own files
+
+
+def colmap_itself(T, K, points, folder):
+    """A model as pycolmap writes it, binary and text."""
+    pycolmap = pytest.importorskip("pycolmap")
+    model = pycolmap.Reconstruction()
+    camera = pycolmap.Camera(
+        model="PINHOLE",
+        width=WIDTH,
+        height=HEIGHT,
+        params=[K[0, 0, 0], K[0, 1, 1], K[0, 0, 2], K[0, 1, 2]],
+        camera_id=7,
+    )
+    model.add_camera_with_trivial_rig(camera)
+    cam = invert(T)
+    idents = [model.add_point3D(p, pycolmap.Track(), np.array([9, 20, 30], np.uint8)) for p in points]
+    for i in range(len(T)):
+        image = pycolmap.Image(name=f"img/shot_{i + 1:04d}.jpg", image_id=i + 3, camera_id=7)
+        image.points2D = pycolmap.Point2DList([pycolmap.Point2D(xy) for xy in project(points, cam[i], K[i])])
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(pycolmap.Rotation3d(cam[i, :3, :3]), cam[i, :3, 3]))
+        for j, ident in enumerate(idents):
+            model.add_observation(ident, pycolmap.TrackElement(i + 3, j))
+    for name, write in (("bin", model.write_binary), ("txt", model.write_text)):
+        (folder / name).mkdir(parents=True)
+        write(str(folder / name))
+
+
+def test_colmaps_own_binary_and_text(tmp_path):
+    T, K = camera_path(), lenses(700)
+    points = np.random.default_rng(0).uniform([-3, 4, 0], [3, 8, 3], (20, 3))
+    colmap_itself(T, K, points, tmp_path)
+    for name in ("bin", "txt"):
+        known = read_camera(tmp_path / name, shot())
+        close(known.camera, T, K)
+        assert np.allclose(known.points_world, points) and (known.colours == [9, 20, 30]).all()
+        again = project(known.points_world[None], invert(known.camera.T_world_from_cam), known.camera.K)
+        assert len(known.obs_xy) == 20 * FRAMES
+        assert np.abs(again[known.obs_frame, known.obs_point] - known.obs_xy).max() < 1e-3
+    close(read_camera(tmp_path / "bin" / "images.bin", shot()).camera, T, K)
+    (tmp_path / "bin" / "images.bin").write_bytes((tmp_path / "bin" / "images.bin").read_bytes()[:300])
+    with pytest.raises(ShotError, match="ends too early"):
+        read_camera(tmp_path / "bin", shot())
+
+
+@pytest.mark.parametrize("place", ["sparse/0", "sparse", "0", "."])
+def test_colmap_workspaces(tmp_path, place):
+    T, K = camera_path(), lenses(700)
+    (tmp_path / "ws" / place).mkdir(parents=True, exist_ok=True)
+    write_colmap(tmp_path / "ws" / place, T, K, WIDTH, HEIGHT)
+    if place in ("sparse/0", "0"):  # a piece that COLMAP could not join: the larger one is the shot's
+        (tmp_path / "ws" / place).with_name("1").mkdir()
+        write_colmap((tmp_path / "ws" / place).with_name("1"), camera_path(seed=9), K, WIDTH, HEIGHT, skip=(0, 1, 2, 3))
+    (tmp_path / "ws" / "images").mkdir()
+    close(read_camera(tmp_path / "ws", shot()).camera, T, K)
+
+
+@pytest.mark.parametrize("name", ["cam.fbx", "cam.abc", "cam.usdc", "cam.nk"])
+def test_scene_files_say_how_they_become_a_camera(tmp_path, name):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ShotError, match="Import it in Blender"):
+        read_camera(tmp_path / name, shot())
+
+
+def test_numbers_that_no_camera_has(tmp_path):
+    for name, text in (
+        ("a", "1 0 0 nan 0 0 0 40\n"),
+        ("b", "1 0 0 1e300 0 0 0 40\n"),
+        ("c", "1 0 0 0 0 0 0 190\n"),
+        ("d", "1 0 0 0 0 0 0 -3\n"),
+    ):
+        (tmp_path / f"{name}.chan").write_text(text)
+        with pytest.raises(ShotError):
+            read_camera(tmp_path / f"{name}.chan", shot())
+    np.savez(
+        tmp_path / "e.npz",
+        T_world_from_cam=np.tile(np.eye(4), (FRAMES, 1, 1)),
+        K=np.zeros((FRAMES, 3, 3)),
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    with pytest.raises(ShotError, match="focal length"):
+        read_camera(tmp_path / "e.npz", shot())

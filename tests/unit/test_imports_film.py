@@ -67,7 +67,9 @@ def read(path, film, monkeypatch, tracks=None, options=None):
     known = read_camera(path, shot, options, report)
     given = against_film(shot, None, tracks or nobody(), None, known, [], None, report)
     again, _ = as_given(json.loads(json.dumps(given.facts)), known, [], shot)
-    assert np.array_equal(again.camera.T_world_from_cam, given.known.camera.T_world_from_cam)  # a run that goes on reads alike
+    assert np.array_equal(
+        again.camera.T_world_from_cam, given.known.camera.T_world_from_cam
+    )  # a run that goes on reads alike
     return given, report.warnings
 
 
@@ -117,7 +119,9 @@ def test_a_camera_that_fits_is_used_as_it_is(film, truth, tmp_path, monkeypatch)
 
 def test_a_camera_of_another_clip_is_told_and_kept(film, truth, tmp_path, monkeypatch):
     wrong = at(truth, np.arange(T))[0]
-    wrong[:, :3, :3] = wrong[:, :3, :3] @ Rotation.from_euler("z", 3.0 * np.arange(T)[:, None], degrees=True).as_matrix()
+    wrong[:, :3, :3] = (
+        wrong[:, :3, :3] @ Rotation.from_euler("z", 3.0 * np.arange(T)[:, None], degrees=True).as_matrix()
+    )
     given, warnings = read(write_npz(tmp_path / "c.npz", wrong, truth[1][:T]), film, monkeypatch)
     assert len(warnings) == 1 and "does not fit this film" in warnings[0]
     assert np.allclose(given.known.camera.T_world_from_cam, wrong) and given.facts["camera"]["share"] < 0.5
@@ -220,7 +224,9 @@ def test_an_axis_that_is_up_for_others(film, truth, tmp_path, monkeypatch):
     given, warnings = read(write_npz(tmp_path / "c.npz", yup @ poses, K), film, monkeypatch, somebody(film[0]))
     assert len(warnings) == 1 and "other axis up" in warnings[0]
     assert np.allclose(given.known.camera.T_world_from_cam, poses, atol=1e-9)
-    given, warnings = read(write_chan_in(tmp_path / "z.chan", poses, "ZXY", z_up=True), film, monkeypatch, somebody(film[0]))
+    given, warnings = read(
+        write_chan_in(tmp_path / "z.chan", poses, "ZXY", z_up=True), film, monkeypatch, somebody(film[0])
+    )
     assert len(warnings) == 1 and "other axis up" in warnings[0]
     assert np.allclose(given.known.camera.T_world_from_cam, poses, atol=1e-6)
 
@@ -240,7 +246,9 @@ def test_units(film, truth, tmp_path, monkeypatch, unit):
 @pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not beside this checkout")
 def test_cases(film, truth, monkeypatch):
     given, warnings = read(CASES / "c_every2", film, monkeypatch)
-    assert any("a pose every 2 frames, from frame 0" in w for w in warnings) and given.known.held.tolist() == [False] * 23 + [True]
+    assert any("a pose every 2 frames, from frame 0" in w for w in warnings) and given.known.held.tolist() == [
+        False
+    ] * 23 + [True]
     assert off(given.known.camera, truth, slice(0, 23)) < (0.15, 0.02)
     given, warnings = read(CASES / "c_ws", film, monkeypatch)
     assert len(warnings) == 1 and "distortion" in warnings[0] and off(given.known.camera, truth) < (0.001, 0.0001)

@@ -30,7 +30,9 @@ def body(times):
     """Somebody who walks through the picture, at any times (N,) in frames: poses (N, 24, 3) and pelvis (N, 3), both in the camera."""
     times = np.asarray(times, float)
     poses = np.zeros((len(times), 24, 3))
-    poses[:, 0] = (Rotation.from_rotvec([np.pi, 0, 0]) * Rotation.from_euler("y", (30 + 2 * times)[:, None], degrees=True)).as_rotvec()
+    poses[:, 0] = (
+        Rotation.from_rotvec([np.pi, 0, 0]) * Rotation.from_euler("y", (30 + 2 * times)[:, None], degrees=True)
+    ).as_rotvec()
     swing = 0.7 * np.sin(times / 3.5)
     for joint, sign in ((1, 1), (2, -1), (16, -1), (17, 1)):
         poses[:, joint, 0] = sign * swing
@@ -42,7 +44,11 @@ def seen(shot, focal=FOCAL, T_cam_from_world=None, poses_root=None):
     """The tracks of a detector that sees that person in every frame, with 2 px of noise."""
     poses, root = poses_root or body(np.arange(shot.frames))
     J = MODEL.rest(torch.zeros(10))[0][0].double().numpy()
-    joints = MODEL.fk(*(torch.as_tensor(a).float() for a in (np.zeros((len(root), 10)), poses, root - J)))[2].double().numpy()
+    joints = (
+        MODEL.fk(*(torch.as_tensor(a).float() for a in (np.zeros((len(root), 10)), poses, root - J)))[2]
+        .double()
+        .numpy()
+    )
     T_cam = np.eye(4)[None] if T_cam_from_world is None else T_cam_from_world
     xy = project(joints, T_cam, intrinsics(focal, shot.width, shot.height))
     xy += np.random.default_rng(0).normal(size=xy.shape) * 2 * shot.width / 640
@@ -80,9 +86,17 @@ def wham(path, times, first=0):
 def gvhmr(path, times, lens=True, world=None):
     poses, root = body(times)
     F, J = len(poses), np.array(REST_PELVIS["smplx"])
-    local = {"body_pose": poses.reshape(F, 72)[:, 3:66], "betas": np.zeros((F, 10)), "global_orient": poses[:, 0], "transl": root - J}
+    local = {
+        "body_pose": poses.reshape(F, 72)[:, 3:66],
+        "betas": np.zeros((F, 10)),
+        "global_orient": poses[:, 0],
+        "transl": root - J,
+    }
     up = Rotation.from_matrix(R_zup_from_yup.T @ YDOWN)
-    there = local | {"global_orient": (up * Rotation.from_rotvec(poses[:, 0])).as_rotvec(), "transl": up.apply(root) - J}
+    there = local | {
+        "global_orient": (up * Rotation.from_rotvec(poses[:, 0])).as_rotvec(),
+        "transl": up.apply(root) - J,
+    }
     data = {"smpl_params_incam": local, "smpl_params_global": there if world is None else world(local, there)}
     if world is not None and world(local, there) is there:
         data["smpl_params_incam"] = there
@@ -108,7 +122,10 @@ def test_people_who_fit_are_used_as_they_are(tmp_path, monkeypatch):
     assert not [w for w in warnings if "--smpl" not in w]
 
 
-@pytest.mark.parametrize("step,words", [(0.5, "2 poses a frame"), (2.0, "a pose every 2 frames"), (0.8, "1.25 poses a frame"), (0.2, "5 poses")])
+@pytest.mark.parametrize(
+    "step,words",
+    [(0.5, "2 poses a frame"), (2.0, "a pose every 2 frames"), (0.8, "1.25 poses a frame"), (0.2, "5 poses")],
+)
 @pytest.mark.parametrize("program", ["wham", "gvhmr"])
 def test_rates_and_strides(tmp_path, monkeypatch, step, words, program):
     times = np.arange(0, T - 0.001, step)
@@ -162,7 +179,9 @@ def test_the_artists_lens_comes_first(tmp_path, monkeypatch):
 def test_spaces_that_are_copies_of_each_other(tmp_path, monkeypatch):
     with pytest.raises(ShotError, match="copy of those in the world"):
         read_people([gvhmr(tmp_path / "a.pkl", np.arange(T), world=lambda local, there: there)], shot(T))
-    path = gvhmr(tmp_path / "b.pkl", np.arange(T), world=lambda local, there: local)  # the other way round, the camera's are right
+    path = gvhmr(
+        tmp_path / "b.pkl", np.arange(T), world=lambda local, there: local
+    )  # the other way round, the camera's are right
     [person], _, [fact] = check(path, shot(T), seen(shot(T)), monkeypatch)
     assert person.T_world_from_cam is None and fact["share"] == 1
 
@@ -198,7 +217,9 @@ def still(shot):
     return Known(camera, np.ones(shot.frames, bool), np.zeros(shot.frames, bool), True, rows)
 
 
-@pytest.mark.parametrize("rate,rows,step", [(120.0, 96, 0.2), (60.0, 60, 0.4), (30.0, 30, 0.8), (12.0, 12, 2.0), (100.0, 90, 0.24)])
+@pytest.mark.parametrize(
+    "rate,rows,step", [(120.0, 96, 0.2), (60.0, 60, 0.4), (30.0, 30, 0.8), (12.0, 12, 2.0), (100.0, 90, 0.24)]
+)
 def test_amass_is_resampled_by_its_rate(tmp_path, monkeypatch, rate, rows, step):
     target, known = shot(T), still(shot(T))
     path = amass(tmp_path / "walk.npz", np.arange(rows) * step, rate, known.camera.T_world_from_cam[0])
@@ -245,7 +266,14 @@ def test_slahmr_at_another_rate(film, truth, tmp_path, monkeypatch, rate):  # no
     times = np.arange(0, T - 0.001, 24 / rate)
     path = slahmr(tmp_path / "shot_000100_world_results.npz", at(truth, times)[0], times)
     target, scene = film
-    nobody = Tracks(np.zeros(0, int), np.zeros((0, T, 4)), np.zeros((0, T)), np.zeros((0, T, 25, 3)), np.zeros((0, T, 25, 4)), np.zeros((0, T), int))
+    nobody = Tracks(
+        np.zeros(0, int),
+        np.zeros((0, T, 4)),
+        np.zeros((0, T)),
+        np.zeros((0, T, 25, 3)),
+        np.zeros((0, T, 25, 4)),
+        np.zeros((0, T), int),
+    )
     [person], warnings, _ = check(path, target, nobody, monkeypatch, scene=scene)
     assert any("is read as" in w for w in warnings), warnings
     # the track's own camera, in its own Z-up world: steps as the truth's
@@ -264,8 +292,19 @@ def test_cases(film, truth, monkeypatch):  # noqa: F811
     [person] = read_people([CASES / "a156_120fps.npz"], target, report=report)
     with np.load(CASES / "a156_120fps.npz") as file:
         trans = file["trans"]
-    assert person.frame.tolist() == list(range(20)) and np.allclose(person.trans, trans[::5]) and "120 poses a second" in report.warnings[1]
-    nobody = Tracks(np.zeros(0, int), np.zeros((0, T, 4)), np.zeros((0, T)), np.zeros((0, T, 25, 3)), np.zeros((0, T, 25, 4)), np.zeros((0, T), int))
+    assert (
+        person.frame.tolist() == list(range(20))
+        and np.allclose(person.trans, trans[::5])
+        and "120 poses a second" in report.warnings[1]
+    )
+    nobody = Tracks(
+        np.zeros(0, int),
+        np.zeros((0, T, 4)),
+        np.zeros((0, T)),
+        np.zeros((0, T, 25, 3)),
+        np.zeros((0, T, 25, 4)),
+        np.zeros((0, T), int),
+    )
     [person], warnings, _ = check(CASES / "shot_000100_world_results.npz", target, nobody, monkeypatch, scene=scene)
     ours, true = person.T_world_from_cam, truth[0][person.frame]
     step = invert(ours[:1]) @ ours, invert(true[:1]) @ true

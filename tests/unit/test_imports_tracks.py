@@ -190,6 +190,52 @@ def test_openpose_folder(tmp_path):
     same_joints(got[np.argsort(got[:, 0, 0, 0])], want, [n for n in order if n])
 
 
+@pytest.mark.parametrize("kept", ["list", "names", "folder"])
+def test_sam_3d_body(tmp_path, kept):
+    """What process_one_image returns, saved in the ways that people save it. 70 joints in the order of its mhr70.py."""
+    import pickle
+
+    order = {
+        62: "left_wrist",
+        41: "right_wrist",
+        9: "left_hip",
+        14: "right_ankle",
+        15: "left_big_toe",
+        20: "right_heel",
+        49: "left_index_knuckle",
+    }
+    order |= dict(enumerate(KEYPOINTS[:9]))
+    want = skeletons()
+    pictures = []
+    for f in range(FRAMES):
+        people = []
+        for p in range(2):
+            two = np.full((70, 2), 5.0)
+            for i, name in order.items():
+                two[i] = want[p, f, KEYPOINTS.index(name), :2] * 2  # of the film's own 1280 x 720
+            people.append(
+                {"bbox": np.zeros(4), "pred_keypoints_2d": two, "pred_vertices": np.zeros((3, 3)), "mask": None}
+            )
+        pictures.append(people)
+    path = tmp_path / "out.pkl"
+    if kept == "folder":
+        path = tmp_path / "out"
+        path.mkdir()
+        for f, people in enumerate(pictures):
+            (path / f"frame_{f + 1:05d}.pkl").write_bytes(pickle.dumps(people))
+    else:
+        path.write_bytes(pickle.dumps(pictures if kept == "list" else {f"{f}.jpg": p for f, p in enumerate(pictures)}))
+    got = read_joints(path, shot())
+    for name in order.values():
+        k = KEYPOINTS.index(name)
+        assert np.allclose(got[:, :, k, :2], want[:, :, k, :2], atol=1e-6) and (got[:, :, k, 2] > 0).all()
+    from solver.imports import read_people
+
+    if kept != "folder":
+        with pytest.raises(ShotError, match="SAM 3D Body"):
+            read_people([path], shot())
+
+
 def test_wrong_joints(tmp_path):
     (tmp_path / "a.json").write_text("[]")
     (tmp_path / "b.json").write_text('[{"image_id": 0}]')
@@ -370,7 +416,9 @@ def test_joints_against_the_film(scale, times, words):
     assert bool(report.warnings) == bool(words) and all(words in w for w in report.warnings)
     assert fact["share"] > 0.8 and fact["px"] < 8
     there = (joints[0, :, :, 2] > 0).all(1)
-    assert there.sum() >= int(times[-1] - times[0]) and np.abs(joints[0, there] - walker(np.flatnonzero(there))).max() < 12
+    assert (
+        there.sum() >= int(times[-1] - times[0]) and np.abs(joints[0, there] - walker(np.flatnonzero(there))).max() < 12
+    )
     if not words:
         assert joints is given
 
@@ -385,7 +433,9 @@ def test_joints_of_another_clip_are_told_and_kept():
     assert joints is given and fact["px"] is None and "could not be compared" in report.warnings[1]
 
 
-@pytest.mark.parametrize("times,words", [(np.arange(24), ""), (np.arange(0, 24, 2), "a pose every 2"), (np.arange(4, 24), "from frame 4")])
+@pytest.mark.parametrize(
+    "times,words", [(np.arange(24), ""), (np.arange(0, 24, 2), "a pose every 2"), (np.arange(4, 24), "from frame 4")]
+)
 def test_masks_against_the_film(tmp_path, times, words):
     for k, joints in enumerate(walker(times)):
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)
