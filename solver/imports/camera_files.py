@@ -12,6 +12,7 @@ from ..frames import R_zup_from_yup, camera_from_blender, focal_px_from_fov, foc
 from ..protocol import ShotError
 from .numbering import count_from
 from .rows import Rows, counted, refusal, sized
+from .safe import read_npz
 
 _FIX = "Choose a COLMAP folder, a Nuke .chan, or a camera .npz or .json (docs/imports.md)."
 _SCENES = (
@@ -87,18 +88,17 @@ def _turns(T) -> dict:
 
 
 def _npz(path, shot, options, report) -> Rows:
-    with np.load(path, allow_pickle=False) as file:
-        T, K = np.asarray(file["T_world_from_cam"], float), np.asarray(file["K"], float)
-        numbers = np.ravel(file["frame"]) if "frame" in file.files else np.arange(len(T))
-        named = "width" in file.files and "height" in file.files
-        # a take's camera.npz does not name its size: the principal point is the middle there
-        size = (
-            (float(file["width"]), float(file["height"])) if named else (2 * float(K[0, 0, 2]), 2 * float(K[0, 1, 2]))
-        )
-        rate = float(file["fps"]) if "fps" in file.files else None
-    if T.shape[1:] != (4, 4) or K.shape != (len(T), 3, 3) or len(numbers) != len(T):
+    file = read_npz(path)
+    T, K = np.asarray(file["T_world_from_cam"], float), np.asarray(file["K"], float)
+    if T.shape[1:] != (4, 4) or K.shape != (len(T), 3, 3) or not len(T):
         raise ShotError(f"{path.name} holds no poses (T, 4, 4) with lenses (T, 3, 3).", _FIX)
-    return _rows(path, shot, T, K, numbers, size, rate)
+    numbers = np.ravel(file["frame"]) if "frame" in file else np.arange(len(T))
+    # a take's camera.npz does not name its size: the principal point is the middle there
+    size = [file[side] if side in file else 2 * K[0, i, 2] for i, side in enumerate(("width", "height"))]
+    rate = float(file["fps"]) if "fps" in file else None
+    if len(numbers) != len(T):
+        raise ShotError(f"{path.name} holds no poses (T, 4, 4) with lenses (T, 3, 3).", _FIX)
+    return _rows(path, shot, T, K, numbers, [float(n) for n in size], rate)
 
 
 def _json(path, shot, options, report) -> Rows:

@@ -88,6 +88,7 @@ def _read(folder, name, shot, report) -> Rows:
         counted(numbers if None not in numbers else np.arange(len(names))), metric=False, turns={WORLD_FROM_CAM: invert(T)},
     )  # fmt: skip
     known = points(folder / f"points3D{ending}") if (folder / f"points3D{ending}").is_file() else {}
+    known = {ident: point for ident, point in known.items() if np.isfinite(point[0]).all()}
     if known:
         order = {ident: k for k, ident in enumerate(known)}
         rows.points_world = np.array([p[0] for p in known.values()], float)
@@ -158,6 +159,8 @@ def _points_txt(file):
     out = {}
     for line in filter(None, _lines(file)):
         parts = line.split(maxsplit=7)
+        if len(parts) < 7:
+            raise EOFError
         out[int(parts[0])] = [float(v) for v in parts[1:4]], [int(v) for v in parts[4:7]]
     return out
 

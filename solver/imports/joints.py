@@ -12,7 +12,7 @@ from ..protocol import ShotError
 from ..skeleton import COCO_JOINTS, KEYPOINTS
 from .numbering import count_from, files_of_frames, number_of, to_shot
 from .rows import refusal
-from .safe import read_pickled
+from .safe import read_npz, read_pickled
 
 _FIX = "Give COCO results, MMPose's predictions, SAM 3D Body's or our npz as one file, or OpenPose's folder of *_keypoints.json."
 _K = len(KEYPOINTS)
@@ -76,10 +76,10 @@ def read_joints(path: Path, shot) -> np.ndarray:
 
 
 def _ours(path, shot):
-    with np.load(path, allow_pickle=False) as file:
-        points = np.asarray(file["keypoints_2d"], float)
-        size = (float(file["width"]), float(file["height"])) if "width" in file.files else (shot.width, shot.height)
-        frame = np.asarray(file["frame"], int) if "frame" in file.files else None
+    file = read_npz(path)
+    points = np.asarray(file["keypoints_2d"], float)
+    size = (float(file["width"]), float(file["height"])) if "width" in file else (shot.width, shot.height)
+    frame = np.asarray(file["frame"], int) if "frame" in file else None
     if points.ndim != 4 or points.shape[2] not in (17, _K) or points.shape[3] != 3:
         raise ShotError(f"{path.name} has joints of shape {points.shape}, not (people, frames, {_K}, 3).", _FIX)
     where = to_shot(
@@ -139,13 +139,8 @@ def _mhr_folder(folder, shot):
         )
     frames = {}
     for index, file in files_of_frames(files, shot, folder.name).items():
-        frames[index] = _mhr_people(_arrays(file) if file.suffix.lower() == ".npz" else read_pickled(file, _FIX))
+        frames[index] = _mhr_people(read_npz(file) if file.suffix.lower() == ".npz" else read_pickled(file, _FIX))
     return frames
-
-
-def _arrays(file):
-    with np.load(file, allow_pickle=False) as data:
-        return {key: data[key] for key in data.files if key == "pred_keypoints_2d"}
 
 
 def _mhr(path, shot):

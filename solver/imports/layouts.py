@@ -15,7 +15,7 @@ from ..protocol import ShotError
 from .numbering import number_of, to_shot
 from .person import REST_PELVIS, Person
 from .rows import refusal
-from .safe import read_pickled
+from .safe import read_npz, read_pickled
 
 # OpenCV's y-down axes of a first camera that was held level, to a Z-up world.
 _R_ZUP_FROM_YDOWN = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
@@ -159,25 +159,14 @@ def _one_npz(path, shot):
 
 
 def _npz(path, shot):
-    with np.load(path, allow_pickle=False) as file:
-        keys = set(file.files)
-        if {"root_orient", "pose_body", "cam_R", "cam_t"} <= keys:
-            data = {k: file[k] for k in keys & _SLAHMR}
-            start = _slahmr_start(path)
-            return [
-                (f"person {b + 1}", partial(_slahmr, path, data, b, start, shot)) for b in range(len(data["trans"]))
-            ]
-        if "trans" in keys and ("poses" in keys or {"root_orient", "pose_body"} <= keys):
-            data = {k: file[k] for k in keys & _AMASS}
-            return [(path.name, partial(_amass, path, data, shot))]
+    data = read_npz(path)
+    keys = set(data)
+    if {"root_orient", "pose_body", "cam_R", "cam_t"} <= keys:
+        start = _slahmr_start(path)
+        return [(f"person {b + 1}", partial(_slahmr, path, data, b, start, shot)) for b in range(len(data["trans"]))]
+    if "trans" in keys and ("poses" in keys or {"root_orient", "pose_body"} <= keys):
+        return [(path.name, partial(_amass, path, data, shot))]
     raise ShotError(f"{path.name} holds no body poses.", _CHOOSE)
-
-
-_SLAHMR = {"root_orient", "pose_body", "trans", "betas", "cam_R", "cam_t", "intrins", "track_mask"}
-_AMASS = {
-    "poses", "root_orient", "pose_body", "trans", "betas", "frame", "visible", "body", "surface_model_type", "mocap_framerate",
-    "mocap_frame_rate",
-}  # fmt: skip
 
 
 def _slahmr_start(path) -> int:
@@ -232,9 +221,9 @@ def _amass(path, data, shot):
     T = K = None
     camera = path.parent.parent / "camera.npz"
     if camera.is_file() and path.parent.name == "people":
-        with np.load(camera, allow_pickle=False) as file:
-            if len(file["K"]) == shot.frames:
-                T, K = file["T_world_from_cam"][frame], file["K"][frame]
+        file = read_npz(camera)
+        if len(file["K"]) == shot.frames:
+            T, K = file["T_world_from_cam"][frame], file["K"][frame]
     return Person(
         name=path.name, family=family, space="world", poses=_rotvec(pose, F), trans=trans, betas=data.get("betas", np.zeros(10)),
         frame=frame, number=number, rate=rate if rate > 0 and "frame" not in data else None, T_world_from_cam=T, K=K,

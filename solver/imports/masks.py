@@ -128,13 +128,13 @@ def _labels(file) -> np.ndarray:
     try:
         with Image.open(file) as image:
             if image.mode == "1":
-                return np.asarray(image, np.int64) * 255
+                return np.asarray(image, np.int32) * 255
             if image.mode in ("P", "L", "I", "I;16"):
-                return np.asarray(image).astype(np.int64)
+                return np.asarray(image).astype(np.int32)
             if image.mode == "LA":
-                return np.asarray(image)[..., 0].astype(np.int64)
-            rgb = np.asarray(image.convert("RGB")).astype(np.int64)
-    except (OSError, ValueError) as error:
+                return np.asarray(image)[..., 0].astype(np.int32)
+            rgb = np.asarray(image.convert("RGB")).astype(np.int32)
+    except Exception as error:  # a damaged picture fails in any way it likes
         raise ShotError(f"The mask {Path(file).name} cannot be read.", _FIX) from error
     if (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all():
         return rgb[..., 0]

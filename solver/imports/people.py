@@ -76,7 +76,7 @@ def _clean(person: Person, model, shot) -> Person:
         if person.K is None
         else np.isfinite(person.K).all((1, 2)) & (person.K[:, 0, 0] > 0) & (person.K[:, 1, 1] > 0)
     )
-    pose = True if person.T_world_from_cam is None else np.isfinite(person.T_world_from_cam).all((1, 2))
+    pose = True if person.T_world_from_cam is None else _are_poses(person.T_world_from_cam)
     finite = (
         np.isfinite(person.poses).all((1, 2))
         & (np.abs(np.nan_to_num(person.trans, nan=1e9)) < FAR).all(1)
@@ -104,6 +104,13 @@ def _clean(person: Person, model, shot) -> Person:
             T_world_from_cam=compose(R @ T[:, :3, :3], T[:, :3, 3] @ R.T), R_zup_from_world=None,
         )  # fmt: skip
     return out
+
+
+def _are_poses(T) -> np.ndarray:
+    """(F,) bool of transforms (F, 4, 4): rotations, not too far away."""
+    T = np.where(np.abs(T) < FAR, T, 0.0)  # what is no number compares as False
+    R = T[:, :3, :3]
+    return (np.abs(R @ np.swapaxes(R, 1, 2) - np.eye(3)) < 1e-2).all((1, 2)) & (np.linalg.det(R) > 0)
 
 
 def _own_times(person: Person, number, shot) -> np.ndarray:

@@ -56,6 +56,6 @@ def refusal(path, error, fix: str) -> ShotError:
     """What to say of a file that is not what its name promises."""
     what = {
         "KeyError": f"{error} is missing", "UnicodeDecodeError": "it is no text", "JSONDecodeError": "it is no whole JSON",
-        "BadZipFile": "it is damaged", "EOFError": "it ends too early", "error": "it ends too early", "MemoryError": "it asks for too much memory",
+        "BadZipFile": "it is damaged", "UnpicklingError": str(error), "EOFError": "it ends too early", "error": "it ends too early", "MemoryError": "it asks for too much memory",
     }.get(type(error).__name__, "numbers are missing or in the wrong place")  # fmt: skip
     return ShotError(f"{path.name} cannot be read: {what}.", fix)
