@@ -24,6 +24,7 @@ FINE_PX = 0.5  # of a picture 640 px wide: a background that stands this still n
 NEAR = 0.25  # of the height of a person's box: joints farther off are not that person's
 FINE = 0.4  # of NEAR, as a mean cost: what bodies of another build and joints of a network differ by
 SURE = 0.2  # confidence of a joint that is compared
+FEET = 0.4  # confidence of nose and ankles that tell a person's size
 UPRIGHT, LYING = 30.0, 60.0  # degrees between people's up and a world's: fits, and does not
 UNITS = (0.01, 0.001, 0.1, 0.3048, 0.0254, 10.0, 100.0)
 UNIT_SPREAD = 1.35  # by how much the size of a person in the world may be off and still speak for a unit
@@ -188,7 +189,7 @@ def _size(camera: Camera, scene: Background, tracks) -> float | None:
     ratios = []
     for p, f in zip(*np.nonzero(tracks.visible)):
         joints = tracks.keypoints_2d[p, f]
-        if not (joints[[0, 15, 16], 2] > SURE).all():
+        if not (joints[[0, 15, 16], 2] > FEET).all():
             continue
         feet = joints[[15, 16], :2]
         tall = feet[:, 1].mean() - joints[0, 1]
@@ -199,7 +200,9 @@ def _size(camera: Camera, scene: Background, tracks) -> float | None:
         if here.sum() >= 3:
             # nose to ankles is 1.5 of 1.7 m
             ratios.append(1.5 * camera.K[f, 1, 1] / tall / np.median(depth[here]))
-    return float(np.median(ratios)) if len(ratios) >= 3 else None
+    if len(ratios) < 3 or np.median(np.abs(np.log(ratios / np.median(ratios)))) > np.log(UNIT_SPREAD) / 2:
+        return None  # few, or not of one mind: whoever sits, or stands behind something
+    return float(np.median(ratios))
 
 
 # -- people
@@ -296,9 +299,8 @@ def _seen_as(raw, body, reading, shot, known):
     """Where a reading puts a body: (T, 25, 2) px, NaN where it has none; and its camera and (T,) bool where it has one, or None."""
     if raw.space == "world" and raw.T_world_from_cam is None and known is None:
         return np.full((shot.frames, body.shape[1], 2), np.nan), None
-    mark = replace(
-        raw, trans=np.zeros_like(raw.trans)
-    )  # times and cameras as person_read_as has them; the bodies beside them
+    # times, camera and lens as person_read_as has them, without the pose, which would cost the most
+    mark = replace(raw, poses=raw.poses[:, :1], trans=np.zeros_like(raw.trans))
     track = person_read_as(mark, reading, shot)
     out = np.full((shot.frames, body.shape[1], 2), np.nan)
     if not len(track.frame):

@@ -14,6 +14,7 @@ import numpy as np
 STRIDES = (2, 3, 4, 5, 6, 8, 10)
 RATES = (12, 15, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)  # a second; 23.976 beside 24 is a frame in 40 s
 NEAR = 8  # frames about the likely beginning in which a better one is looked for
+PARTS = 400  # of a long clip that are tried
 FINALISTS = 4  # strides and rates whose beginnings are looked for
 ALIKE = 1.05  # readings whose cost differs by less cannot be told apart; the plainer one is taken
 MUCH_BETTER = 0.6  # of the cost of the file's own reading, before another is used ...
@@ -129,10 +130,16 @@ def _search(fit: Callable[[Reading], float], span: int, shot, variants, rate) ->
         for n in range(1, NEAR + 1):
             for shift in (-n, n):
                 yield replace(base, first=base.first + shift)
-    if span >= shot.frames // 2:  # another part of the clip
-        for first in range(NEAR - span, shot.frames - NEAR):
-            if min(shot.frames, first + span) - max(0, first) >= shot.frames / 2:
-                yield replace(own, step=1.0, first=float(first))
+    # another part of the clip: coarsely where it is long, then about the best
+    there = [
+        n for n in range(NEAR - span, shot.frames - NEAR) if min(shot.frames, n + span) - max(0, n) >= shot.frames / 2
+    ]
+    stride = max(1, len(there) // PARTS)
+    parts = [Reading(step=1.0, first=float(n)) for n in there[::stride]]
+    yield from parts
+    if stride > 1:
+        best = min(parts, key=tried)
+        yield from (Reading(step=1.0, first=best.first + n) for n in range(1 - stride, stride))
 
 
 def choose(fit: Callable[[Reading], object], span: int, shot, variants=(), rate=None):

@@ -14,6 +14,7 @@ import gzip
 import io
 import lzma
 import pickle
+import re
 import zipfile
 import zlib
 from contextlib import nullcontext
@@ -43,7 +44,9 @@ class _Wrapper:
     """Stand-in for joblib's NumpyArrayWrapper: an array's bytes follow it in the stream."""
 
     def __setstate__(self, state):
-        self.shape, self.order, self.dtype = state["shape"], state["order"], np.dtype(state["dtype"])
+        self.shape, self.order, self.dtype = state["shape"], state["order"], state["dtype"]
+        if not isinstance(self.dtype, np.dtype):
+            raise pickle.UnpicklingError("numbers of an unknown kind")
         self.aligned = state.get("numpy_array_alignment_bytes") is not None
 
     def read(self, file, again):
@@ -103,6 +106,25 @@ def _empty_array(*_):
     return np.ndarray(0, "b")
 
 
+def _dtype(code, *_):
+    """A dtype of numbers, text or objects that belongs to this file alone: BUILD changes it, and numpy's own are shared by everybody."""
+    if not isinstance(code, str) or not re.fullmatch(r"[<>|=]?([biufc]\d{1,2}|[SU]\d{1,6}|O\d?)", code):
+        raise pickle.UnpicklingError("numbers of an unknown kind")
+    return np.dtype(code, copy=True)
+
+
+def _is_state_of(dtype, state) -> bool:
+    """Whether a dtype's BUILD says its byte order and nothing that would make numpy read what is not there."""
+    if not isinstance(state, tuple) or len(state) != 8 or state[0] != 3 or state[2:5] != (None, None, None):
+        return False
+    size, alignment, flags = state[5:]
+    if state[1] not in ("<", ">", "|", "="):
+        return False
+    if dtype.kind in "SU":
+        return (size, flags) == (dtype.itemsize, 8 if dtype.kind == "U" else 0) and alignment == dtype.alignment
+    return (size, alignment, flags) == (-1, -1, 63 if dtype.kind == "O" else 0)
+
+
 def _octets(kind):
     """bytes or bytearray of what is there; a number would ask for so many zeros."""
 
@@ -130,7 +152,7 @@ def _path(*parts):
 
 def _names() -> dict:
     names = {
-        ("numpy", "ndarray"): _empty_array, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _encode,
+        ("numpy", "ndarray"): _empty_array, ("numpy", "dtype"): _dtype, ("_codecs", "encode"): _encode,
         ("collections", "OrderedDict"): dict, ("collections", "defaultdict"): lambda *_: {},
         ("joblib.numpy_pickle", "NumpyArrayWrapper"): _Wrapper,
         ("torch._utils", "_rebuild_tensor_v2"): _tensor, ("torch._utils", "_rebuild_tensor"): _tensor,
@@ -181,6 +203,8 @@ class _Unpickler(pickle._Unpickler):
     def load_build(self):
         if not isinstance(self.stack[-2], (np.ndarray, np.dtype, _Wrapper)):  # nothing else here has a state to set
             raise pickle.UnpicklingError("it changes something that is not data")
+        if isinstance(self.stack[-2], np.dtype) and not _is_state_of(self.stack[-2], self.stack[-1]):
+            raise pickle.UnpicklingError("numbers of an unknown kind")
         super().load_build()
         if isinstance(self.stack[-1], _Wrapper):
             self.stack[-1] = self.stack[-1].read(self.stream, lambda file: _Unpickler(file).load())
