@@ -154,7 +154,8 @@ class Run:
         if given.people:
             known = given.known.camera if given.known else None
             tracks, _ = imports.add_people(tracks, given.people, shot, self.take.folder, model, known, self.report)
-        tracks.provenance["given"] = {**tracks.provenance.get("given", {}), **given.facts}
+        if given.facts:
+            tracks.provenance["given"] = {**tracks.provenance.get("given", {}), **given.facts}
         return tracks
 
     def _edit(self, edited, labels) -> Tracks:

@@ -85,10 +85,10 @@ def _camera(known: Known, scene: Background | None, tracks, shot, report):
         return scene.fit(read.camera, ~read.held)
 
     own = fitted = fit(Reading())
-    best = Reading()
+    best, rival = Reading(), None
     span = int(rows.number.max(initial=0)) + 1
     if not (own.fits and own.px < FINE_PX * shot.width / 640 and known.enough and span in natural(shot)):
-        best, fitted, own = choose(fit, span, shot, axes(rows.turns, rows.lenses), rows.rate)
+        best, fitted, own, rival = choose(fit, span, shot, axes(rows.turns, rows.lenses), rows.rate)
     if fitted.fits and rows.metric:
         best = _upright(rows, best, tracks, shot)
         best = _unit(rows, best, scene, tracks, shot)
@@ -97,7 +97,9 @@ def _camera(known: Known, scene: Background | None, tracks, shot, report):
         raise too_short(known)
     if not best.own:
         before = f" ({own.px:.1f} px off, as it stands)" if best.step or best.turn or best.lens != 1 else ""
-        report.warn(f"{rows.name} is read as {best.words()}: so it fits the background to {fitted.px:.1f} px{before}.")
+        report.warn(
+            f"{rows.name} is read as {best.words()}: so it fits the background to {fitted.px:.1f} px{before}.{_as_well(rival)}"
+        )
     elif not fitted.fits:
         report.warn(
             f"{rows.name} does not fit this film: half of the background is more than {fitted.px:.1f} px off, and no other rate, offset, "
@@ -105,6 +107,14 @@ def _camera(known: Known, scene: Background | None, tracks, shot, report):
         )
     tell_missing(known, report)
     return known, _fact(best, fitted, rows.name)
+
+
+def _as_well(rival) -> str:
+    return (
+        f" It would fit as well as {rival.words()}; where that is meant, export one pose for each frame."
+        if rival
+        else ""
+    )
 
 
 def _fact(reading, fit, name, **more) -> dict:
@@ -218,7 +228,7 @@ def _people(people, scene, tracks, shot, model, known, report):
         def fit(reading, raws=raws, bodies=bodies):
             return _fit_people(raws, bodies, reading, scene, tracks, shot, known)[0]
 
-        best, own = Reading(), fit(Reading())
+        best, own, rival = Reading(), fit(Reading()), None
         fitted = own
         span = max(int(raw.number.max(initial=0)) + 1 for raw in raws)
         if not own.fine or (span > shot.frames and span not in natural(shot) and raws[0].rate is None):
@@ -227,11 +237,11 @@ def _people(people, scene, tracks, shot, model, known, report):
                 raw.space == "world" and raw.T_world_from_cam is None for raw in raws
             )  # in the known camera's world
             variants = [Reading(up=True)] if placed else axes((OPENGL,), lenses)
-            best, fitted, own = choose(fit, span, shot, variants, raws[0].rate)
+            best, fitted, own, rival = choose(fit, span, shot, variants, raws[0].rate)
         _, each = _fit_people(raws, bodies, best, scene, tracks, shot, known)
         if not best.own:
             report.warn(
-                f"{file} is read as {best.words()}: so it fits the film to {fitted.px:.1f} px ({_px(own.px)} as it stands)."
+                f"{file} is read as {best.words()}: so it fits the film to {fitted.px:.1f} px ({_px(own.px)} as it stands).{_as_well(rival)}"
             )
         for k, raw, one in zip(which, raws, each):
             out[k] = person_read_as(raw, best, shot)
@@ -442,7 +452,7 @@ def joints_against_film(joints, found: dict, shot, report):
     best, fitted = Reading(), fit(Reading())
     own = fitted
     if own.cost >= FINE:
-        best, fitted, own = choose(
+        best, fitted, own, _ = choose(
             fit, int(rows[-1]) + 1, shot, [Reading(size=s) for s in (2.0, 0.5, 1.5, 2 / 3, 3.0, 4.0)]
         )
     if not best.own:
@@ -501,7 +511,7 @@ def masks_against_film(masks, found: dict, shot, report):
     best, fitted = Reading(), fit(Reading())
     own = fitted
     if own.cost >= FINE:
-        best, fitted, own = choose(fit, masks.span, shot)
+        best, fitted, own, _ = choose(fit, masks.span, shot)
     if not best.own:
         report.warn(
             f"The given masks are read as {best.words()}: so they hold {100 * fitted.share:.0f} % of the joints of the people in the film "

@@ -15,6 +15,7 @@ _ENDINGS = {".png", ".tif", ".tiff", ".bmp", ".webp"}  # no JPEG: its edges inve
 _FIX = (
     "Give one PNG per frame with a value per person (DAVIS style), or one folder of black and white masks per person."
 )
+MOST_PIXELS = 70_000_000  # twice 8K
 _SOFT = 64  # a grey picture with more values than this is one soft mask, not instances
 
 
@@ -69,7 +70,7 @@ class Masks:
         out = np.zeros((self.shot.height, self.shot.width), np.uint8)
         if self._values is not None:
             if index in self._frames[0]:
-                values = self._sized(_labels(self._frames[0][index]), self._frames[0][index])
+                values = self._sized(_labels(self._frames[0][index], self.shot))
                 if self._soft:
                     return (values > 127).astype(np.uint8)
                 for ident, value in zip(self.ids, self._values):
@@ -77,14 +78,14 @@ class Masks:
             return out
         for ident, files in zip(self.ids, self._frames):
             if index in files:
-                values = self._sized(_labels(files[index]), files[index])
+                values = self._sized(_labels(files[index], self.shot))
                 out[values > (127 if values.max() > 127 else 0)] = ident
         return out
 
     def _find_values(self):
         found, most = set(), 0
         for file in self._frames[0].values():
-            values = np.unique(_labels(file))
+            values = np.unique(_labels(file, self.shot))
             found |= set(values.tolist())
             most = max(most, len(values))
         found.discard(0)
@@ -95,13 +96,8 @@ class Masks:
             found.discard(255)  # DAVIS and VOC mark what nobody labelled with it
         return sorted(found)
 
-    def _sized(self, labels, file):
+    def _sized(self, labels):
         height, width = labels.shape
-        if abs(width / height - self.shot.width / self.shot.height) > 0.02 * width / height:
-            raise ShotError(
-                f"The mask {Path(file).name} is {width}x{height}, which is another shape of picture than the shot.",
-                "Give masks of the whole frame, in the size of the clip.",
-            )
         if (width, height) == (self.shot.width, self.shot.height):
             return labels
         # nearest by pixel centres
@@ -121,12 +117,18 @@ def _pictures(folder):
     return sorted(f for f in folder.iterdir() if f.suffix.lower() in _ENDINGS and not f.name.startswith("."))
 
 
-def _labels(file) -> np.ndarray:
-    """(H, W) int labels: palette index, grey value, or a number for each colour."""
+def _labels(file, shot) -> np.ndarray:
+    """(H, W) int labels: palette index, grey value, or a number for each colour. Raises ShotError for another shape than the shot's."""
     from PIL import Image
 
     try:
         with Image.open(file) as image:
+            width, height = image.size  # known before room is made for the picture
+            if abs(width / height - shot.width / shot.height) > 0.02 * width / height or width * height > MOST_PIXELS:
+                raise ShotError(
+                    f"The mask {Path(file).name} is {width}x{height}, which is another shape of picture than the shot.",
+                    "Give masks of the whole frame, in the size of the clip.",
+                )
             if image.mode == "1":
                 return np.asarray(image, np.int32) * 255
             if image.mode in ("P", "L", "I", "I;16"):
@@ -134,6 +136,8 @@ def _labels(file) -> np.ndarray:
             if image.mode == "LA":
                 return np.asarray(image)[..., 0].astype(np.int32)
             rgb = np.asarray(image.convert("RGB")).astype(np.int32)
+    except ShotError:
+        raise
     except Exception as error:  # a damaged picture fails in any way it likes
         raise ShotError(f"The mask {Path(file).name} cannot be read.", _FIX) from error
     if (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all():

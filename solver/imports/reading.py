@@ -143,7 +143,7 @@ def _search(fit: Callable[[Reading], float], span: int, shot, variants, rate) ->
 
 
 def choose(fit: Callable[[Reading], object], span: int, shot, variants=(), rate=None):
-    """The reading that fits best, its fit, and that of the file's own reading.
+    """The reading that fits best, its fit, that of the file's own reading, and a rival at another time that fits as well, or None.
 
     fit:       gives an object with `cost` (0 best, 1 worst) for a reading. The file's own is kept unless another is far better.
     span:      rows of the file, counted to its last.
@@ -162,5 +162,8 @@ def choose(fit: Callable[[Reading], object], span: int, shot, variants=(), rate=
     best = next(r for r in order if fitted(r).cost <= ALIKE * lowest + 1e-9)
     plain = best.step is not None and best == Reading(best.step, best.first) and best.first in (0.0, -shot.start_frame)
     if fitted(best).cost > (BETTER if plain and _counted(best.step, span, shot) else MUCH_BETTER) * fitted(own).cost:
-        best = own
-    return best, fitted(best), fitted(own)
+        return own, fitted(own), fitted(own), None
+    as_near = [
+        r for r in order if fitted(r).cost <= ALIKE * fitted(best).cost and (r.step, r.first) != (best.step, best.first)
+    ]
+    return best, fitted(best), fitted(own), next(iter(as_near), None)
