@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from copy import copy
 from pathlib import Path
 
@@ -122,7 +123,8 @@ def _labels(file, shot) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
+        # from memory: a read from a file makes room for what a damaged length asks for
+        with Image.open(io.BytesIO(Path(file).read_bytes())) as image:
             width, height = image.size  # known before room is made for the picture
             if abs(width / height - shot.width / shot.height) > 0.02 * width / height or width * height > MOST_PIXELS:
                 raise ShotError(
