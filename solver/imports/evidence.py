@@ -238,6 +238,12 @@ def _people(people, scene, tracks, shot, model, known, report):
             )  # in the known camera's world
             variants = [Reading(up=True)] if placed else axes((OPENGL,), lenses)
             best, fitted, own, rival = choose(fit, span, shot, variants, raws[0].rate)
+            if not fitted.joints.fits and fitted.camera is not None and fitted.camera.count:
+                # people whom nobody sees say nothing of the time; the camera beside them does
+                best, _, _, rival = choose(
+                    lambda r: fit(r).camera or own.camera, span, shot, axes((OPENGL,)), raws[0].rate
+                )
+                fitted = fit(best)
         _, each = _fit_people(raws, bodies, best, scene, tracks, shot, known)
         if not best.own:
             report.warn(

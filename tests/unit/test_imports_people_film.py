@@ -261,8 +261,8 @@ def slahmr(path, poses, times):
     return path
 
 
-@pytest.mark.parametrize("rate", [25, 30, 12])
-def test_slahmr_at_another_rate(film, truth, tmp_path, monkeypatch, rate):  # noqa: F811
+@pytest.mark.parametrize("rate,who", [(25, "nobody"), (30, "nobody"), (12, "nobody"), (25, "somebody else")])
+def test_slahmr_at_another_rate(film, truth, tmp_path, monkeypatch, rate, who):  # noqa: F811
     times = np.arange(0, T - 0.001, 24 / rate)
     path = slahmr(tmp_path / "shot_000100_world_results.npz", at(truth, times)[0], times)
     target, scene = film
@@ -274,8 +274,10 @@ def test_slahmr_at_another_rate(film, truth, tmp_path, monkeypatch, rate):  # no
         np.zeros((0, T, 25, 4)),
         np.zeros((0, T), int),
     )
-    [person], warnings, _ = check(path, target, nobody, monkeypatch, scene=scene)
+    tracks = nobody if who == "nobody" else seen(target)
+    [person], warnings, _ = check(path, target, tracks, monkeypatch, scene=scene)
     assert any("is read as" in w for w in warnings), warnings
+    assert any("fits nobody" in w for w in warnings) == (who != "nobody")
     # the track's own camera, in its own Z-up world: steps as the truth's
     ours, true = person.T_world_from_cam, truth[0][person.frame]
     step = invert(ours[:1]) @ ours, invert(true[:1]) @ true
