@@ -1,7 +1,7 @@
 """Given data against the film: does a camera carry the background, do people, joints and masks lie where people are seen?
 
 Each file is held against what was followed and found in the picture before it is used. Where most of it does not fit, its likely other
-readings are tried (`reading.search`); one that fits far better is used and told, and what fits nowhere is told and used as it is.
+readings are tried (`reading.choose`); one that fits far better is used and told, and what fits nowhere is told and used as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ..frames import invert, project
-from ..protocol import Reporter
+from ..protocol import Reporter, ShotError
 from ..records import Camera
 from .background import Background, Fit, followed
 from .camera import Known, read_as, too_short
@@ -81,7 +81,10 @@ def _camera(known: Known, scene: Background | None, tracks, shot, report):
         return known, _fact(Reading(), Fit(float("nan"), 0.0, 1.0, 0), rows.name)
 
     def fit(reading):
-        read = read_as(rows, reading, shot)
+        try:
+            read = read_as(rows, reading, shot)
+        except ShotError:  # it has nothing in the frames of the shot
+            return Fit(float("nan"), 0.0, 1.0, 0)
         return scene.fit(read.camera, ~read.held)
 
     own = fitted = fit(Reading())
@@ -117,7 +120,7 @@ def _as_well(rival) -> str:
     )
 
 
-def _fact(reading, fit, name, **more) -> dict:
+def _fact(reading, fit, name) -> dict:
     px = None if not np.isfinite(fit.px) else round(fit.px, 2)
     return {
         "name": name,
@@ -125,7 +128,6 @@ def _fact(reading, fit, name, **more) -> dict:
         "px": px,
         "share": round(fit.share, 3),
         "compared": fit.count,
-        **more,
     }
 
 
@@ -133,11 +135,15 @@ def tell_missing(known: Known, report) -> None:
     """Say in which frames the camera is not the file's."""
     between = int((~known.measured & ~known.held).sum())
     if between:
-        report.warn(f"{known.rows.name} has no camera for {between} frames between others; there it is interpolated.")
+        report.warn(f"{known.rows.name} has no camera for {_many(between)} between others; there it is interpolated.")
     if known.held.any():
         report.warn(
-            f"{known.rows.name} has no camera for {int(known.held.sum())} frames ({_runs(np.flatnonzero(known.held))} of the shot); there it stands still."
+            f"{known.rows.name} has no camera for {_many(int(known.held.sum()))} ({_runs(np.flatnonzero(known.held))} of the shot); there it stands still."
         )
+
+
+def _many(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def _runs(frames) -> str:
@@ -498,8 +504,12 @@ def masks_against_film(masks, found: dict, shot, report):
     def fit(reading):
         inside, count = [], 0
         pictures = masks.read_as(reading)
+        there = np.array(pictures.frames)
         for f, people in found.items():
-            mask = pictures.read(f) > 0
+            near = int(there[np.argmin(np.abs(there - f))]) if len(there) else f
+            if abs(near - f) > (reading.step or 1.0) / 2:
+                near = f
+            mask = pictures.read(near) > 0
             for mine in people:
                 sure = mine[mine[:, 2] > SURE, :2]
                 at = np.clip(sure.astype(int), 0, [shot.width - 1, shot.height - 1])
@@ -520,8 +530,8 @@ def masks_against_film(masks, found: dict, shot, report):
         best, fitted, own, _ = choose(fit, masks.span, shot)
     if not best.own:
         report.warn(
-            f"The given masks are read as {best.words()}: so they hold {100 * fitted.share:.0f} % of the joints of the people in the film "
-            f"({100 * own.share:.0f} % as they stand)."
+            f"The given masks are read as {best.words('mask')}: so they hold {100 * fitted.share:.0f} % of the joints of the people in the film "
+            f"({100 * own.share:.0f} % as they stand). In frames without a mask nobody is seen."
         )
     elif not fitted.fits:
         report.warn(

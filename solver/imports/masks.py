@@ -52,6 +52,11 @@ class Masks:
         """Pictures a person, counted to the last."""
         return 1 + max(max(counts.values()) for counts in self._counts)
 
+    @property
+    def frames(self) -> list[int]:
+        """Frames of the shot for which there are pictures."""
+        return sorted(set().union(*self._frames))
+
     def read_as(self, reading) -> Masks:
         """The same masks with their pictures at the frames of another reading; none is made up between them."""
         if reading.own:

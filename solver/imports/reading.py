@@ -41,7 +41,7 @@ class Reading:
         """Frame of the shot (N,), with fractions, of rows numbered `number` that the file itself places at `index`."""
         return np.asarray(index, float) if self.step is None else self.first + self.step * np.asarray(number, float)
 
-    def words(self) -> str:
+    def words(self, thing: str = "pose") -> str:
         """What an artist is told, to go behind "read as"."""
         parts = []
         if self.turn:
@@ -55,7 +55,7 @@ class Reading:
         if self.size != 1:
             parts.append(f"in pixels of pictures {1 / self.size:g} times as large")
         if self.step is not None:
-            parts.append(_pace(self.step))
+            parts.append(_pace(self.step, thing))
             parts.append(
                 f"from frame {self.first:g} of the shot on"
                 if self.first >= 0
@@ -67,14 +67,14 @@ class Reading:
         return asdict(self)
 
 
-def _pace(step: float) -> str:
+def _pace(step: float, thing: str) -> str:
     if step == 1:
-        return "one pose a frame"
+        return f"one {thing} a frame"
     if step > 1 and step == int(step):
-        return f"a pose every {int(step)} frames"
+        return f"a {thing} every {int(step)} frames"
     if 1 / step == round(1 / step):
-        return f"{round(1 / step)} poses a frame"
-    return f"{1 / step:.3g} poses a frame"
+        return f"{round(1 / step)} {thing}s a frame"
+    return f"{1 / step:.3g} {thing}s a frame"
 
 
 def natural(shot) -> tuple[int, int]:

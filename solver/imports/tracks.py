@@ -34,7 +34,7 @@ def tracks_from_imports(shot, frames, take_dir, masks=None, joints=None, report=
     folder = Path(take_dir) / "masks"
     folder.mkdir(parents=True, exist_ok=True)
     T, size = shot.frames, (shot.width, shot.height)
-    masks, joints, given = _against_film(shot, frames, masks, joints, backend, report or Reporter())
+    masks, joints, facts = _against_film(shot, frames, masks, joints, backend, report or Reporter())
     if masks is not None and joints is not None:
         joints = joints_of_masks(masks, joints, T, report)
     P = len(masks.ids) if masks is not None else len(joints)
@@ -92,7 +92,7 @@ def tracks_from_imports(shot, frames, take_dir, masks=None, joints=None, report=
     provenance = {
         "masks": "imported" if masks is not None else "looked up",
         "joints": "imported" if joints is not None else "looked up",
-        "given": given,
+        "given": facts,
     }
     if not kept.all():
         _keep_only(folder, ids, T)
@@ -105,12 +105,12 @@ def _against_film(shot, frames, masks, joints, backend, report):
     """Masks and joints as the film shows them, and what was found."""
     from . import evidence
 
-    found, given = evidence.found_people(shot, frames, backend), {}
+    found, facts = evidence.found_people(shot, frames, backend), {}
     if joints is not None:
-        joints, given["joints"] = evidence.joints_against_film(joints, found, shot, report)
+        joints, facts["joints"] = evidence.joints_against_film(joints, found, shot, report)
     if masks is not None:
-        masks, given["masks"] = evidence.masks_against_film(masks, found, shot, report)
-    return masks, joints, given
+        masks, facts["masks"] = evidence.masks_against_film(masks, found, shot, report)
+    return masks, joints, facts
 
 
 def _keep_only(folder, ids, frames):

@@ -93,7 +93,7 @@ def test_missing_frames_are_bridged_and_marked(tmp_path):
     report = Reporter()
     known = read_camera(tmp_path / "cam.chan", shot(), report=report)
     tell_missing(known, report)
-    assert known.measured.tolist() == [True, True, False, True, True, True] and "1 frames between" in report.warnings[0]
+    assert known.measured.tolist() == [True, True, False, True, True, True] and "1 frame between" in report.warnings[0]
     assert np.allclose(known.camera.T_world_from_cam[2, :3, 3], T[[1, 3], :3, 3].mean(0), atol=MM)
     (tmp_path / "cam.chan").write_text("\n".join(lines[:2]))
     with pytest.raises(ShotError, match="2 of the shot's 6"):

@@ -296,7 +296,7 @@ def test_tracks_from_masks_look_up_joints(tmp_path):
         write_mask(tmp_path / "in" / f"{f}.png", mask)
     eye = Eye()
     tracks = tracks_from_imports(shot(), Film(), tmp_path, masks=read_masks(tmp_path / "in", shot()), backend=eye)
-    assert tracks.ids.tolist() == [1, 2]
+    assert tracks.ids.tolist() == [1, 2] and tracks.provenance["given"]["masks"]["compared"] == 0
     assert tracks.visible[1].tolist() == [True, True, True, True, False, True]
     assert np.allclose(tracks.boxes[0, 2], BOXES[0] + [10, 0, 10, 0])
     assert len(eye.asked) == 2 * FRAMES - 1
@@ -434,7 +434,7 @@ def test_joints_of_another_clip_are_told_and_kept():
 
 
 @pytest.mark.parametrize(
-    "times,words", [(np.arange(24), ""), (np.arange(0, 24, 2), "a pose every 2"), (np.arange(4, 24), "from frame 4")]
+    "times,words", [(np.arange(24), ""), (np.arange(0, 24, 2), "a mask every 2"), (np.arange(4, 24), "from frame 4")]
 )
 def test_masks_against_the_film(tmp_path, times, words):
     for k, joints in enumerate(walker(times)):
@@ -447,7 +447,7 @@ def test_masks_against_the_film(tmp_path, times, words):
     assert bool(report.warnings) == bool(words) and all(words in w for w in report.warnings)
     for f, k in ((int(times[3]), 3), (int(times[-1]), len(times) - 1)):
         assert np.array_equal(masks.read(f), read_mask(tmp_path / f"mask_{k + 1:04d}.png"))
-    assert fact["share"] > (0.7 if len(times) == 24 else 0.4)
+    assert fact["share"] > 0.6  # one of the six frames has none where they begin late
 
 
 def test_masks_that_hold_nobody_are_told(tmp_path):
