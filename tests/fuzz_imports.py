@@ -10,6 +10,7 @@ tests/unit/test_imports_fuzz.py runs some hundred of each.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import pickle
@@ -61,6 +62,7 @@ READERS = {
     "chan": (_camera, "cam.chan"), "syntheyes": (_camera, "path.txt"), "camera_npz": (_camera, "cam.npz"),
     "camera_json": (_camera, "cam.json"), "colmap_text": (_camera, ""), "colmap_binary": (_camera, ""), "phalp": (_people, "demo.pkl"),
     "slahmr": (_people, "a_000100_world_results.npz"), "wham": (_people, "wham_output.pkl"), "wham_packed": (_people, "wham_output.pkl"),
+    "wham_joblib": (_people, "wham_output.pkl"),
     "tram": (_people, ""), "gvhmr": (_people, "hmr4d_results.pt"), "gvhmr_old": (_people, "hmr4d_results.pt"),
     "prompthmr": (_people, "results.pkl"), "amass": (_people, "walk.npz"), "take": (_people, ""), "joints_npz": (_joints, "joints.npz"),
     "coco": (_joints, "results.json"), "mmpose": (_joints, "results.json"), "openpose": (_joints, ""), "sam3d": (_joints, "out.pkl"),
@@ -296,6 +298,9 @@ def make() -> None:
     }
     put("wham", pickle.dumps({0: track}))
     put("wham_packed", zlib.compress(pickle.dumps({0: track})))
+    from tests.unit.test_imports_people import WHAM_BY_JOBLIB
+
+    put("wham_joblib", zlib.decompress(base64.b85decode(WHAM_BY_JOBLIB)))
     track = {
         "pred_rotmat": R,
         "pred_trans": trans[:, None],

@@ -29,6 +29,9 @@ class Fit:
         return self.share > 0.5
 
 
+NOTHING = Fit(float("nan"), 0.0, 1.0, 0)  # where nothing could be compared
+
+
 def place(camera: Camera, obs, size, points: int, travels: bool):
     """Points seen by a camera: the slam stage's Model with directions and inverse distances, and the px error of each observation.
 
@@ -73,7 +76,7 @@ class Background:
         length = np.bincount(part.point, minlength=1)
         part = part.only(length[part.point] >= 3)
         if len(part) < ENOUGH:
-            return Fit(float("nan"), 0.0, 1.0, len(part))
+            return NOTHING
         number = np.cumsum(np.bincount(part.point) > 0) - 1
         part = type(part)(part.frame, number[part.point], part.xy)
         # the gauge: numbers of a world far from its origin lose digits

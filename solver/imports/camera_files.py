@@ -11,6 +11,7 @@ from ..chan import ORDERS, poses_from_chan, read_chan
 from ..frames import R_zup_from_yup, camera_from_blender, focal_px_from_fov, focal_px_from_mm, intrinsics, invert
 from ..protocol import ShotError
 from .numbering import count_from
+from .reading import at_pace, pace_of
 from .rows import Rows, counted, refusal, sized
 from .safe import read_npz
 
@@ -125,7 +126,9 @@ def _json(path, shot, options, report) -> Rows:
 
 def _rows(path, shot, T, K, numbers, size, rate) -> Rows:
     K = sized(K, *size, shot, path.name)
+    rate, number = rate if rate and rate > 0 else None, counted(numbers)
+    step = pace_of(rate, int(number.max(initial=-1)) + 1, shot)
+    index = count_from(numbers, shot) if step is None else at_pace(step, number, shot)
     return Rows(
-        path.name, T, K, count_from(numbers, shot), counted(numbers), metric=True, rate=rate if rate and rate > 0 else None,
-        turns=_turns(T), other_up=R_zup_from_yup, lenses=LENSES,
+        path.name, T, K, index, number, metric=True, rate=rate, turns=_turns(T), other_up=R_zup_from_yup, lenses=LENSES
     )  # fmt: skip

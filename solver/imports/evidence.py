@@ -14,11 +14,11 @@ from scipy.optimize import linear_sum_assignment
 from ..frames import invert, project
 from ..protocol import Reporter, ShotError
 from ..records import Camera
-from .background import Background, Fit, followed
+from .background import NOTHING, Background, Fit, followed
 from .camera import Known, read_as, too_short
 from .camera_files import OPENGL
 from .people import read_as as person_read_as
-from .reading import Reading, axes, choose, natural
+from .reading import Reading, axes, choose, natural, pace_of
 
 FINE_PX = 0.5  # of a picture 640 px wide: a background that stands this still needs no other reading
 NEAR = 0.25  # of the height of a person's box: joints farther off are not that person's
@@ -77,20 +77,22 @@ def _camera(known: Known, scene: Background | None, tracks, shot, report):
         if not known.enough:
             raise too_short(known)
         report.warn(f"{rows.name} could not be compared with the film: its background shows too little to follow.")
+        _tell_rate(rows, Reading(), shot, report)
         tell_missing(known, report)
-        return known, _fact(Reading(), Fit(float("nan"), 0.0, 1.0, 0), rows.name)
+        return known, _fact(Reading(), NOTHING, rows.name)
 
     def fit(reading):
         try:
             read = read_as(rows, reading, shot)
         except ShotError:  # it has nothing in the frames of the shot
-            return Fit(float("nan"), 0.0, 1.0, 0)
+            return NOTHING
         return scene.fit(read.camera, ~read.held)
 
     own = fitted = fit(Reading())
     best, rival = Reading(), None
     span = int(rows.number.max(initial=0)) + 1
-    if not (own.fits and own.px < FINE_PX * shot.width / 640 and known.enough and span in natural(shot)):
+    told = span in natural(shot) or pace_of(rows.rate, span, shot) is not None  # how many rows a frame
+    if not (own.fits and own.px < FINE_PX * shot.width / 640 and known.enough and told):
         best, fitted, own, rival = choose(fit, span, shot, axes(rows.turns, rows.lenses), rows.rate)
     if fitted.fits and rows.metric:
         best = _upright(rows, best, tracks, shot)
@@ -108,8 +110,14 @@ def _camera(known: Known, scene: Background | None, tracks, shot, report):
             f"{rows.name} does not fit this film: half of the background is more than {fitted.px:.1f} px off, and no other rate, offset, "
             "axes or lens fit better. It is used as it is. Check that it belongs to this clip, uncut and uncropped."
         )
+    _tell_rate(rows, best, shot, report)
     tell_missing(known, report)
     return known, _fact(best, fitted, rows.name)
+
+
+def _tell_rate(rows, reading, shot, report):
+    if reading.step is None and pace_of(rows.rate, int(rows.number.max(initial=0)) + 1, shot) is not None:
+        report.warn(f"{rows.name} has {rows.rate:g} poses a second: they were resampled to the film's frames.")
 
 
 def _as_well(rival) -> str:
@@ -247,7 +255,7 @@ def _people(people, scene, tracks, shot, model, known, report):
             if not fitted.joints.fits and fitted.camera is not None and fitted.camera.count:
                 # people whom nobody sees say nothing of the time; the camera beside them does
                 best, _, _, rival = choose(
-                    lambda r: fit(r).camera or own.camera, span, shot, axes((OPENGL,)), raws[0].rate
+                    lambda r: fit(r).camera or NOTHING, span, shot, axes((OPENGL,)), raws[0].rate
                 )
                 fitted = fit(best)
         _, each = _fit_people(raws, bodies, best, scene, tracks, shot, known)
@@ -395,16 +403,15 @@ def _fit_people(raws, bodies, reading, scene, tracks, shot, known):
             table[k, p] = Fit(
                 float(np.median(px[both])), float((heights[both] < NEAR).mean()), float(cost[k, p]), int(asked)
             )
-    none = Fit(float("nan"), 0.0, 1.0, 0)
-    each = [none] * len(raws)
+    each = [NOTHING] * len(raws)
     for k, p in zip(*linear_sum_assignment(cost)) if P else ():
-        each[k] = table.get((k, p), none)
+        each[k] = table.get((k, p), NOTHING)
     for k in range(len(raws)):  # who fits nobody: how far from the nearest
         if not each[k].count or not each[k].fits:
-            each[k] = min((f for (j, _), f in table.items() if j == k), key=lambda f: f.px, default=none)
+            each[k] = min((f for (j, _), f in table.items() if j == k), key=lambda f: f.px, default=NOTHING)
     counted = [f for f in each if f.count]
     if not counted:
-        return _PeopleFit(none, camera, bool(tracks.visible.any())), each
+        return _PeopleFit(NOTHING, camera, bool(tracks.visible.any())), each
     joints = Fit(
         float(np.median([f.px for f in counted])), float(np.mean([f.share for f in counted])), float(np.mean([f.cost for f in counted])),
         sum(f.count for f in counted),
@@ -460,7 +467,7 @@ def joints_against_film(joints, found: dict, shot, report):
         report.warn(
             "The given joints could not be compared with the film: nobody is found in the frames that were looked at."
         )
-        return joints, _fact(Reading(), Fit(float("nan"), 0.0, 1.0, 0), "joints")
+        return joints, _fact(Reading(), NOTHING, "joints")
     best, fitted = Reading(), fit(Reading())
     own = fitted
     if own.cost >= FINE:
@@ -523,7 +530,7 @@ def masks_against_film(masks, found: dict, shot, report):
         report.warn(
             "The given masks could not be compared with the film: nobody is found in the frames that were looked at."
         )
-        return masks, _fact(Reading(), Fit(float("nan"), 0.0, 1.0, 0), "masks")
+        return masks, _fact(Reading(), NOTHING, "masks")
     best, fitted = Reading(), fit(Reading())
     own = fitted
     if own.cost >= FINE:

@@ -7,7 +7,6 @@ about the rest pelvis, then `trans` is added. Where that rest pelvis lies depend
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,9 @@ from ..protocol import ShotError
 from ..records import Camera, People
 from . import layouts
 from .person import REST_PELVIS, Person
-from .reading import Reading, natural
+from .reading import Reading, at_pace, pace_of
 
 FAR = 1e5  # metres; a body beyond that was never placed
-SAME_RATE = 0.01  # share by which a file's rate may differ from the film's and mean the same (23.976 and 24)
 
 
 def read_people(paths, shot, model=None, report=None, options=None) -> list[Person]:
@@ -116,18 +114,12 @@ def _are_poses(T) -> np.ndarray:
 def _own_times(person: Person, number, shot) -> np.ndarray:
     """Frame of the shot (F,), with fractions, of each row by the file's own numbers and rate; -1 outside."""
     step = pace(person, number, shot)
-    if step is None:
-        return np.asarray(person.frame, float)
-    span = step * (int(number.max(initial=-1)) + 1)
-    return step * number - (0 if span < shot.frames + max(step, 1) else shot.start_frame)
+    return np.asarray(person.frame, float) if step is None else at_pace(step, number, shot)
 
 
 def pace(person: Person, number, shot) -> float | None:
     """Frames of the shot from row to row, where the file's own rate is another than the film's."""
-    step = float(Fraction(shot.fps)) / person.rate if person.rate else 1.0
-    # as many poses as frames: what a file says of its rate is often only a default
-    one_to_one = int(np.max(number, initial=-1)) + 1 in natural(shot)
-    return None if abs(step - 1) < SAME_RATE or one_to_one else step
+    return pace_of(person.rate, int(np.max(number, initial=-1)) + 1, shot)
 
 
 def read_as(raw: Person, reading: Reading, shot) -> Person:

@@ -13,6 +13,7 @@ import numpy as np
 
 STRIDES = (2, 3, 4, 5, 6, 8, 10)
 RATES = (12, 15, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)  # a second; 23.976 beside 24 is a frame in 40 s
+SAME_RATE = 0.01  # share by which a file's rate may differ from the film's and mean the same (23.976 and 24)
 NEAR = 8  # frames about the likely beginning in which a better one is looked for
 PARTS = 400  # of a long clip that are tried
 FINALISTS = 4  # strides and rates whose beginnings are looked for
@@ -81,6 +82,20 @@ def natural(shot) -> tuple[int, int]:
     """How many rows a file has that has one for every frame: of the shot, or of the clip."""
     clip = int(shot.pieces[-1][1]) if len(shot.pieces) else shot.start_frame + shot.frames
     return shot.frames, clip
+
+
+def pace_of(rate: float | None, span: int, shot) -> float | None:
+    """Frames of the shot from row to row, where a file's own rate is another than the film's; None: one a frame."""
+    step = float(Fraction(shot.fps)) / rate if rate else 1.0
+    # as many rows as frames: what a file says of its rate is often only a default
+    return None if abs(step - 1) < SAME_RATE or span in natural(shot) else step
+
+
+def at_pace(step: float, number, shot) -> np.ndarray:
+    """Frame of the shot (N,), with fractions, of rows numbered from 0; of the whole clip where they span more than the shot."""
+    number = np.asarray(number, float)
+    longer = step * (number.max(initial=-1) + 1) >= shot.frames + max(step, 1)
+    return step * number - (shot.start_frame if longer else 0)
 
 
 def _counted(step: float, span: int, shot) -> bool:

@@ -16,7 +16,7 @@ class Rows:
     name: str  # the file, for messages
     T: np.ndarray  # (N, 4, 4) world from OpenCV camera
     K: np.ndarray  # (N, 3, 3) px of the shot's frames
-    index: np.ndarray  # (N,) int frame of the shot by the file's own numbers, -1 outside it
+    index: np.ndarray  # (N,) frame of the shot by the file's own numbers and rate, with fractions; below 0 before it
     number: np.ndarray  # (N,) int as the file counts, from 0 at its first row
     metric: bool  # metres, Z up
     rate: float | None = None  # poses a second, where the file says

@@ -158,6 +158,22 @@ def test_rates_and_strides(film, truth, tmp_path, monkeypatch, times, words, pro
     assert off(given.known.camera, truth, np.flatnonzero(~held)) < (0.15, 0.02)
 
 
+@pytest.mark.parametrize("rate", [25, 30, 48, 12])
+@pytest.mark.parametrize("textured", [True, False])
+def test_a_rate_that_the_file_says(film, truth, tmp_path, monkeypatch, rate, textured):
+    """As camera_to_json writes it: no film is needed to say how long such a file lasts."""
+    times = np.arange(0, T - 0.001, 24 / rate)
+    poses, K = at(truth, times)
+    rows = [
+        {"frame": 1 + i, "matrix_world": blender_from_camera(p).tolist(), "K": k.tolist()}
+        for i, (p, k) in enumerate(zip(poses, K))
+    ]
+    (tmp_path / "c.json").write_text(json.dumps({"width": WIDTH, "height": HEIGHT, "fps": rate, "frames": rows}))
+    given, warnings = read(tmp_path / "c.json", film if textured else (film[0], None), monkeypatch)
+    assert any(f"{rate} poses a second" in w for w in warnings) and not any("read as" in w for w in warnings)
+    assert off(given.known.camera, truth, np.flatnonzero(~given.known.held)) < (0.15, 0.02)
+
+
 @pytest.mark.parametrize("first", [-5, 3])
 def test_offsets(film, truth, tmp_path, monkeypatch, first):
     if first < 0:  # the file holds five frames that were cut off the clip: here the shot begins later
