@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from solver.protocol import ShotError
+
+pytest.importorskip("resource", reason="memory is limited as Linux does it")
 from tests.fuzz_imports import CORPUS, READERS, damaged, mutate, run
 
 

@@ -199,8 +199,9 @@ def test_who_fits_nobody_is_told(tmp_path, monkeypatch):
 # -- AMASS: the file says its rate
 
 
-def amass(path, times, rate, T_world_from_cam, turn=np.eye(3)):
+def amass(path, times, rate, T_world_from_cam, turn=None):
     poses, root = body(times)
+    turn = np.eye(3) if turn is None else turn
     R, t = turn @ T_world_from_cam[:3, :3], turn @ T_world_from_cam[:3, 3]
     wide = np.zeros((len(poses), 156))
     wide[:, :66] = poses.reshape(len(poses), 72)[:, :66]
