@@ -7,6 +7,7 @@ readings are tried (`reading.choose`); one that fits far better is used and told
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -236,7 +237,11 @@ def _people(people, scene, tracks, shot, model, known, report):
     out, facts = list(people), [None] * len(people)
     for file in dict.fromkeys(p.file for p in people):
         which = [k for k, p in enumerate(people) if p.file == file]
-        raws = [people[k].raw or people[k] for k in which]
+        raws, name = [people[k].raw or people[k] for k in which], Path(file).name
+        if known is None and any(raw.space == "world" and raw.T_world_from_cam is None for raw in raws):
+            for k in which:  # without a camera nothing can be compared; who places them says so
+                facts[k] = _fact(Reading(), NOTHING, people[k].name)
+            continue
         bodies = [_keypoints(raw, model) for raw in raws]
 
         def fit(reading, raws=raws, bodies=bodies):
@@ -261,7 +266,7 @@ def _people(people, scene, tracks, shot, model, known, report):
         _, each = _fit_people(raws, bodies, best, scene, tracks, shot, known)
         if not best.own:
             report.warn(
-                f"{file} is read as {best.words()}: so it fits the film to {fitted.px:.1f} px ({_px(own.px)} as it stands).{_as_well(rival)}"
+                f"{name} is read as {best.words()}: so it fits the film to {fitted.px:.1f} px ({_px(own.px)} as it stands).{_as_well(rival)}"
             )
         for k, raw, one in zip(which, raws, each):
             out[k] = person_read_as(raw, best, shot)
@@ -275,7 +280,7 @@ def _people(people, scene, tracks, shot, model, known, report):
         camera = fitted.camera
         if camera is not None and camera.count and not camera.fits:
             report.warn(
-                f"The camera in {file} does not fit the film's background ({_px(camera.px)} off); only its people are used."
+                f"The camera in {name} does not fit the film's background ({_px(camera.px)} off); only its people are used."
             )
     return out, facts
 

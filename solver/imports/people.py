@@ -32,7 +32,7 @@ def read_people(paths, shot, model=None, report=None, options=None) -> list[Pers
     for path in map(Path, paths):
         if not path.exists():
             raise ShotError(f"There is no {path}.", "Choose the file again.")
-        found += [replace(person, file=path.name) for person in layouts.read(path, shot, options, report)]
+        found += [replace(person, file=str(path)) for person in layouts.read(path, shot, options, report)]
     people = [read_as(_clean(person, model, shot), Reading(), shot) for person in found]
     empty = [p.name for p in people if not len(p.frame)]
     people = [p for p in people if len(p.frame)]
@@ -58,10 +58,10 @@ def _warn(people, model, shot, report):
         )
     for file in sorted({p.file for p in people if not p.lens_known}):
         report.warn(
-            f"{file} does not store its lens: its program's default is assumed (focal length = diagonal of the picture)."
+            f"{Path(file).name} does not store its lens: its program's default is assumed (focal length = diagonal of the picture)."
         )
     for file, rate in sorted({(p.file, p.rate) for p in people if pace(p.raw, p.raw.number, shot) is not None}):
-        report.warn(f"{file} has {rate:g} poses a second: they were resampled to the film's frames.")
+        report.warn(f"{Path(file).name} has {rate:g} poses a second: they were resampled to the film's frames.")
 
 
 def _clean(person: Person, model, shot) -> Person:
