@@ -39,6 +39,7 @@ def place(camera: Camera, obs, size, points: int, travels: bool):
     """
     from ..slam import structure
     from ..slam.bundle import Model
+    from ..slam.turning import rays
 
     K = camera.K
     # the slam stage's cameras have their principal point in the middle and square pixels
@@ -48,9 +49,12 @@ def place(camera: Camera, obs, size, points: int, travels: bool):
     R = np.swapaxes(camera.T_world_from_cam[:, :3, :3], 1, 2)
     c = camera.T_world_from_cam[:, :3, 3]
     model = Model(R, c, np.log(K[:, 0, 0]), np.zeros((points, 3)), np.zeros(points))
-    model.d, model.w = structure.triangulate(model, centred, size, points)
-    if not travels:
-        model.w = np.zeros(points)
+    if travels:
+        model.d, model.w = structure.triangulate(model, centred, size, points)
+    else:  # nothing tells a depth: the mean of the rays
+        world = np.einsum("mji,mj->mi", R[obs.frame], rays(centred, model.log_f, size))
+        total = np.stack([np.bincount(obs.point, column, points) for column in world.T], -1)
+        model.d = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
     return model, centred, structure.errors(model, centred, size)
 
 
@@ -83,8 +87,8 @@ class Background:
         T = camera.T_world_from_cam.copy()
         T[:, :3, 3] -= T[covered, :3, 3].mean(0)
         spread = np.abs(T[covered, :3, 3]).max()
-        T[:, :3, 3] /= max(spread, 1e-12)
-        moves = spread > 1e-9
+        moves = spread > 1e-9 * max(1.0, np.abs(camera.T_world_from_cam[covered, :3, 3]).max())
+        T[:, :3, 3] /= spread if moves else np.inf
         error = place(Camera(T, camera.K), part, self.size, int(number[-1]) + 1, moves)[2]
         # the geometric mean: a camera that is three times as near is that much better, whether by 3 px or by 0.1
         near = np.log(np.clip(error / self.limit, FLOOR, 1.0)).sum() / len(self.obs)

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
 from solver.chan import ORDERS
-from solver.frames import R_zup_from_yup, blender_from_camera, compose, invert
+from solver.frames import R_zup_from_yup, blender_from_camera, compose, invert, project
 from solver.imports import against_film, as_given, evidence, read_camera
 from solver.imports.background import followed
 from solver.options import Options
@@ -115,6 +115,46 @@ def test_a_camera_that_fits_is_used_as_it_is(film, truth, tmp_path, monkeypatch)
     facts = given.facts["camera"]
     assert not warnings and facts["px"] < 0.5 and facts["share"] > 0.9 and facts["compared"] > 1000
     assert off(given.known.camera, truth) < (0.01, 0.001)
+
+
+@pytest.mark.parametrize("kind", ["still", "turns", "zooms", "travels"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_every_kind_of_camera(film, tmp_path, monkeypatch, kind, stride):
+    """Points before cameras that stand, turn, zoom or travel, with noise: their own camera fits, one of every second frame is found where
+    the picture moves, and points are placed under it."""
+    from solver.imports.background import Background
+    from solver.slam.bundle import Observations
+
+    shot, rng, every = film[0], np.random.default_rng(0), np.arange(T)
+    poses = np.tile(np.eye(4), (T, 1, 1))
+    poses[:, :3, 3] = [20.0, -7.0, 1.5]  # far from the origin of its world
+    K = np.tile(np.diag([400.0, 400.0, 1.0]), (T, 1, 1))
+    K[:, :2, 2] = shot.width / 2, shot.height / 2
+    if kind in ("turns", "travels"):
+        poses[:, :3, :3] = Rotation.from_euler(
+            "yx", np.stack([0.8 * every, 5 * np.sin(every / 5)], -1), degrees=True
+        ).as_matrix()
+    if kind == "travels":
+        poses[:, :3, 3] += np.stack([0.05 * every, 0.02 * np.sin(every / 3), 0.03 * every], -1)
+    if kind == "zooms":
+        K[:, [0, 1], [0, 1]] *= np.linspace(1, 1.4, T)[:, None] ** 2
+    points = poses[0, :3, 3] + rng.uniform([-6, -3, 4], [6, 3, 12], (400, 3))
+    xy = project(points, invert(poses), K) + rng.normal(size=(T, 400, 2)) * 0.2
+    inside = (np.nan_to_num(xy, nan=-1) > 0).all(-1) & (np.nan_to_num(xy) < [shot.width, shot.height]).all(-1)
+    point, frame = np.nonzero(inside.T & (inside.sum(0) >= 3)[:, None])
+    number = np.unique(point, return_inverse=True)[1]
+    scene = Background(Observations(frame, number, xy[frame, point]), (shot.width, shot.height), T)
+    rows = slice(None, None, stride)
+    path = tmp_path / "c.npz"
+    np.savez(path, T_world_from_cam=poses[rows], K=K[rows], width=shot.width, height=shot.height)
+    given, warnings = read(path, (shot, scene), monkeypatch)
+    assert given.facts["camera"]["px"] < (0.5 if stride == 1 else 1.0) and given.facts["camera"]["share"] > 0.9
+    told = [w for w in warnings if "a pose every 2 frames" in w]
+    # of a camera that stands, that reading is as good as another, and covers more of the shot
+    assert bool(told) == (stride == 2) and not any("does not fit" in w for w in warnings)
+    if kind != "still":
+        assert np.abs(given.known.camera.T_world_from_cam[:-1, :3, :3] - poses[:-1, :3, :3]).max() < 2e-3
+        assert np.abs(given.known.camera.K[:-1, 0, 0] / K[:-1, 0, 0] - 1).max() < 2e-3
 
 
 def test_a_camera_of_another_clip_is_told_and_kept(film, truth, tmp_path, monkeypatch):
