@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--people", type=Path, nargs="+", default=(), metavar="FILE", help="SMPL tracks of other programs (docs/imports.md)")
     extract.add_argument("--masks", type=Path, metavar="FOLDER", help="instance masks of the people")
     extract.add_argument("--joints", type=Path, metavar="FILE", help="2D joints of another program")
-    extract.add_argument("--camera", type=Path, metavar="FILE", help="known camera: COLMAP text folder, .chan, npz, json")
+    extract.add_argument("--camera", type=Path, metavar="FILE", help="known camera: COLMAP folder, .chan, SynthEyes text, npz, json")
     extract.add_argument("--quality", choices=("preview", "final"), default="final", help="preview skips differentiable filming")
     extract.add_argument("--no-plate", dest="plate", action="store_false", help="do not build the clean plate")
     extract.add_argument("--device", default="cpu", help="torch device for differentiable filming: cpu, cuda")

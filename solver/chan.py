@@ -16,16 +16,22 @@ from .records import save_text
 _FIX = "Export the camera again as .chan: frame tx ty tz rx ry rz vfov on each line, rotation order ZXY."
 
 
-def matrix_from_zxy(degrees):
-    """Rotations (..., 3, 3) of angles (..., 3) about x, y, z: Ry Rx Rz."""
-    x, y, z = np.moveaxis(np.deg2rad(np.asarray(degrees, float)), -1, 0)
-    cx, sx, cy, sy, cz, sz = np.cos(x), np.sin(x), np.cos(y), np.sin(y), np.cos(z), np.sin(z)
-    rows = (
-        (cy * cz + sy * sx * sz, sy * sx * cz - cy * sz, sy * cx),
-        (cx * sz, cx * cz, -sx),
-        (cy * sx * sz - sy * cz, sy * sz + cy * sx * cz, cy * cx),
-    )
-    return np.stack([np.stack(row, -1) for row in rows], -2)
+ORDERS = ("ZXY", "XYZ", "XZY", "YXZ", "YZX", "ZYX")  # Nuke's six, its default first
+
+
+def matrix_from_angles(degrees, order: str = "ZXY"):
+    """Rotations (..., 3, 3) of angles (..., 3) about x, y, z, turned in that order: ZXY is Ry Rx Rz."""
+    angles = np.deg2rad(np.asarray(degrees, float))
+    out = np.eye(3)
+    for axis in ("XYZ".index(letter) for letter in order):
+        c, s = np.cos(angles[..., axis]), np.sin(angles[..., axis])
+        j, k = (axis + 1) % 3, (axis + 2) % 3
+        turn = np.zeros((*angles.shape[:-1], 3, 3))
+        turn[..., axis, axis] = 1
+        turn[..., j, j] = turn[..., k, k] = c
+        turn[..., j, k], turn[..., k, j] = -s, s
+        out = turn @ out
+    return out
 
 
 def zxy_from_matrix(R):
@@ -53,22 +59,33 @@ def write_chan(path: Path, T_world_from_cam, K, height: int, first_frame: int = 
 
 
 def read_chan(path: Path):
-    """frame (N,) int, T_world_from_cam (N, 4, 4) in a Z-up world, vfov (N,) degrees or None. Raises ShotError."""
+    """The numbers of a .chan: frame (N,) int, place (N, 3), angles (N, 3) degrees, and vfov (N,) degrees or None. Raises ShotError."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         rows = [
             [float(v) for v in line.replace(",", " ").split()]
             for line in text.splitlines()
-            if line.strip() and line.lstrip()[0] != "#"
+            if line.strip() and line.lstrip()[0] not in "#;"
         ]
         widths = {len(row) for row in rows}
         if not rows or len(widths) != 1 or not widths <= {7, 8}:
             raise ValueError("not 7 or 8 numbers on every line")
         table = np.array(rows)
-        if not np.isfinite(table).all():
-            raise ValueError("a number is missing")
+        if not np.isfinite(table).all() or np.abs(table).max() > 1e12:
+            raise ValueError("a number is missing or far too large")
     except (OSError, ValueError) as error:
-        raise ShotError(f"{path.name} is not a .chan camera ({error}).", _FIX) from error
-    turned = compose(R_zup_from_yup @ matrix_from_zxy(table[:, 4:7]), table[:, 1:4] @ R_zup_from_yup.T)
-    return table[:, 0].astype(int), camera_from_blender(turned), table[:, 7] if table.shape[1] == 8 else None
+        raise ShotError(f"{path.name} is not a .chan camera ({_plain(error)}).", _FIX) from error
+    return table[:, 0].astype(int), table[:, 1:4], table[:, 4:7], table[:, 7] if table.shape[1] == 8 else None
+
+
+def _plain(error) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text"
+    return "a word where a number should be" if "could not convert" in str(error) else " ".join(str(error).split())
+
+
+def poses_from_chan(place, degrees, order: str = "ZXY"):
+    """T_world_from_cam (N, 4, 4) in a Z-up world of places (N, 3) and angles (N, 3) in the file's, which is Y-up."""
+    R = R_zup_from_yup
+    return camera_from_blender(compose(R @ matrix_from_angles(degrees, order), np.asarray(place, float) @ R.T))

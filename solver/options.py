@@ -21,7 +21,7 @@ class Options:
     people: tuple[Path, ...] = ()  # SMPL tracks of other programs, or of a take
     masks: Path | None = None  # folder of instance masks
     joints: Path | None = None  # 2D joints of another program
-    camera: Path | None = None  # known camera: COLMAP text model, .chan, npz or JSON
+    camera: Path | None = None  # known camera: COLMAP model or workspace, .chan, npz or JSON
     quality: str = "final"  # "preview" skips what costs most, and says so
     plate: bool = True  # build the clean plate
     fps: float | None = None  # for image sequences

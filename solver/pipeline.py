@@ -54,6 +54,7 @@ class Run:
         files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera),) if key]
         try:
             raw = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames, model), o.quality, *files)
+            self._use_given(raw.provenance.get("given", {}), shot)
             edited, labels = corrections.apply_to_tracks(raw, corrected)
             tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(edited, labels), corrected.key("edits"))
             slam = self._stage(
@@ -128,7 +129,17 @@ class Run:
         self.masks = imports.read_masks(o.masks, shot) if o.masks else None
         self.joints = imports.read_joints(o.joints, shot) if o.joints else None
         self.known = imports.read_camera(o.camera, shot, o, self.report) if o.camera else None
-        self.people = imports.read_people(o.people, shot, model, self.report) if o.people else []
+        self.people = imports.read_people(o.people, shot, model, self.report, o) if o.people else []
+
+    def _use_given(self, facts, shot) -> None:
+        """The camera and the people as the film showed them to be, also where a run goes on."""
+        from . import imports
+
+        self.known, self.people = imports.as_given(facts, self.known, self.people, shot)
+        if facts:
+            self.state["given"] = facts
+        else:
+            self.state.pop("given", None)
 
     def _track(self, shot, frames, model) -> Tracks:
         from . import imports, track
@@ -139,9 +150,12 @@ class Run:
             tracks = imports.tracks_from_imports(shot, frames, self.take.folder, self.masks, self.joints, self.report)
         else:
             tracks = track.run(shot, frames, self.take.folder, self.options, self.report)
-        if self.people:
-            known = self.known.camera if self.known else None
-            tracks, _ = imports.add_people(tracks, self.people, shot, self.take.folder, model, known, self.report)
+        given = imports.against_film(shot, frames, tracks, self.mask, self.known, self.people, model, self.report)
+        if given.people:
+            known = given.known.camera if given.known else None
+            tracks, _ = imports.add_people(tracks, given.people, shot, self.take.folder, model, known, self.report)
+        if given.facts:
+            tracks.provenance["given"] = {**tracks.provenance.get("given", {}), **given.facts}
         return tracks
 
     def _edit(self, edited, labels) -> Tracks:

@@ -11,8 +11,10 @@ from scipy.optimize import linear_sum_assignment
 from ..protocol import ShotError
 from ..skeleton import COCO_JOINTS, KEYPOINTS
 from .numbering import count_from, files_of_frames, number_of, to_shot
+from .rows import refusal
+from .safe import read_npz, read_pickled
 
-_FIX = "Give COCO results, MMPose's predictions or our npz as one file, or OpenPose's folder of *_keypoints.json."
+_FIX = "Give COCO results, MMPose's predictions, SAM 3D Body's or our npz as one file, or OpenPose's folder of *_keypoints.json."
 _K = len(KEYPOINTS)
 _INDEX = {name: i for i, name in enumerate(KEYPOINTS)}
 
@@ -33,6 +35,13 @@ _WHOLE_BODY = _COCO | {
     "left_pinky_knuckle": 108, "right_index_knuckle": 117, "right_pinky_knuckle": 129,
 }  # fmt: skip
 _FEET_23 = {name: i for name, i in _WHOLE_BODY.items() if i < 23}
+# SAM 3D Body (MHR's 70): 15-20 feet, 21-41 the right hand, 42-62 the left. Its joints are of a body that is always whole.
+_MHR_70 = {name: i for i, name in enumerate(COCO_JOINTS[:9])} | {
+    "left_wrist": 62, "right_wrist": 41, "left_hip": 9, "right_hip": 10, "left_knee": 11, "right_knee": 12, "left_ankle": 13,
+    "right_ankle": 14, "left_big_toe": 15, "left_heel": 17, "right_big_toe": 18, "right_heel": 20, "right_index_knuckle": 28,
+    "right_pinky_knuckle": 40, "left_index_knuckle": 49, "left_pinky_knuckle": 61,
+}  # fmt: skip
+PROJECTED = 0.6  # confidence of a joint that was not seen but projected from a body
 _OPENPOSE, _ELSE = {25: _BODY_25, 18: _OPENPOSE_18}, {17: _COCO, 23: _FEET_23, 133: _WHOLE_BODY, 25: _BODY_25}
 
 
@@ -44,17 +53,19 @@ def read_joints(path: Path, shot) -> np.ndarray:
     path = Path(path)
     try:
         if path.is_dir():
-            frames = _openpose(path, shot)
+            frames = _openpose(path, shot) if any(path.glob("*_keypoints.json")) else _mhr_folder(path, shot)
         elif path.suffix.lower() == ".npz":
             return _ours(path, shot)
         elif path.suffix.lower() == ".json":
             frames = _json(path, shot)
+        elif path.suffix.lower() in _PICKLED:
+            frames = _mhr(path, shot)
         else:
             raise ShotError(f"{path.name} is no file of joints that Reshoot reads.", _FIX)
     except ShotError:
         raise
     except Exception as error:  # somebody else's file may lack or hold anything
-        raise ShotError(f"{path.name} is not laid out as expected ({type(error).__name__}: {error}).", _FIX) from error
+        raise refusal(path, error, _FIX) from error
     out = _followed(frames, shot.frames)
     if not len(out):
         raise ShotError(f"{path.name} holds no joints in the frames of this shot.", "Choose joints of the same clip.")
@@ -65,10 +76,10 @@ def read_joints(path: Path, shot) -> np.ndarray:
 
 
 def _ours(path, shot):
-    with np.load(path, allow_pickle=False) as file:
-        points = np.asarray(file["keypoints_2d"], float)
-        size = (float(file["width"]), float(file["height"])) if "width" in file.files else (shot.width, shot.height)
-        frame = np.asarray(file["frame"], int) if "frame" in file.files else None
+    file = read_npz(path)
+    points = np.asarray(file["keypoints_2d"], float)
+    size = (float(file["width"]), float(file["height"])) if "width" in file else (shot.width, shot.height)
+    frame = np.asarray(file["frame"], int) if "frame" in file else None
     if points.ndim != 4 or points.shape[2] not in (17, _K) or points.shape[3] != 3:
         raise ShotError(f"{path.name} has joints of shape {points.shape}, not (people, frames, {_K}, 3).", _FIX)
     where = to_shot(
@@ -114,6 +125,40 @@ def _openpose(folder, shot):
             ident = int(np.ravel(person.get("person_id", -1))[0])
             frames[index].append((ident if ident >= 0 else None, _named(person["pose_keypoints_2d"], _OPENPOSE)))
     return frames
+
+
+_PICKLED = (".pkl", ".pickle", ".joblib", ".npy", ".pt", ".pth")
+
+
+def _mhr_folder(folder, shot):
+    """One file a picture, as people save what SAM 3D Body gives."""
+    files = [f for f in sorted(folder.iterdir()) if f.suffix.lower() in (*_PICKLED, ".npz")]
+    if not files:
+        raise ShotError(
+            f"The folder {folder.name} holds neither *_keypoints.json of OpenPose nor results of SAM 3D Body.", _FIX
+        )
+    frames = {}
+    for index, file in files_of_frames(files, shot, folder.name).items():
+        frames[index] = _mhr_people(read_npz(file) if file.suffix.lower() == ".npz" else read_pickled(file, _FIX))
+    return frames
+
+
+def _mhr(path, shot):
+    """A list of pictures, or a dict by their names, each a list of people."""
+    data = read_pickled(path, _FIX)
+    pictures = data if isinstance(data, list) else list(data.values())
+    index = to_shot(np.arange(len(pictures)), len(pictures), shot, path.name)
+    return {int(i): _mhr_people(people) for i, people in zip(index, pictures) if i >= 0}
+
+
+def _mhr_people(people):
+    """[(None, joints)] of what SAM3DBodyEstimator.process_one_image returns."""
+    out = []
+    for person in people if isinstance(people, list) else [people]:
+        for xy in np.asarray(person["pred_keypoints_2d"], float).reshape(-1, 70, 2):
+            # its pixels count from the corner; the caller takes them from the middle of the first
+            out.append((None, _named(np.column_stack([xy - 0.5, np.full(70, PROJECTED)]), {70: _MHR_70})))
+    return out
 
 
 def _json(path, shot):

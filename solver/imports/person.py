@@ -24,10 +24,15 @@ class Person:
     poses: np.ndarray  # (F, 24, 3) rotvec, root first
     trans: np.ndarray  # (F, 3) m
     betas: np.ndarray  # (10,)
-    frame: np.ndarray  # (F,) int, index in the shot, rising
+    frame: np.ndarray  # (F,) int, index in the shot, rising; -1 outside it as the layouts give it
     T_world_from_cam: np.ndarray | None = None  # (F, 4, 4) OpenCV camera in the track's Z-up world
     K: np.ndarray | None = None  # (F, 3, 3) px of the shot's frames
+    number: np.ndarray | None = None  # (F,) int, as the file counts, from 0
+    rate: float | None = None  # poses a second, where the file says
+    lens_known: bool = True  # False where K is the program's default
+    file: str = ""  # of which file or folder; its people keep one time
     rest_pelvis: np.ndarray | None = None  # (3,) m, set by read_people
+    raw: Person | None = None  # every row of the file, for another reading; set by read_people
     R_zup_from_world: np.ndarray | None = (
         None  # (3, 3) as the layouts give it; read_people turns the track and drops it
     )

@@ -14,6 +14,7 @@ import gzip
 import io
 import lzma
 import pickle
+import re
 import zipfile
 import zlib
 from contextlib import nullcontext
@@ -43,7 +44,9 @@ class _Wrapper:
     """Stand-in for joblib's NumpyArrayWrapper: an array's bytes follow it in the stream."""
 
     def __setstate__(self, state):
-        self.shape, self.order, self.dtype = state["shape"], state["order"], np.dtype(state["dtype"])
+        self.shape, self.order, self.dtype = state["shape"], state["order"], state["dtype"]
+        if not isinstance(self.dtype, np.dtype):
+            raise pickle.UnpicklingError("numbers of an unknown kind")
         self.aligned = state.get("numpy_array_alignment_bytes") is not None
 
     def read(self, file, again):
@@ -60,10 +63,12 @@ class _Wrapper:
 def _exactly(file, size):
     if not 0 <= size <= MOST_BYTES:
         raise pickle.UnpicklingError("an array of a size that cannot be right")
-    data = file.read(size)
-    if len(data) != size:
+    here = file.tell()
+    left = file.seek(0, io.SEEK_END) - here
+    file.seek(here)
+    if left < size:  # known before room is made for it
         raise EOFError("the file ends too early")
-    return data
+    return file.read(size)
 
 
 def _tensor(storage, offset, size, stride, *_):
@@ -96,6 +101,41 @@ def _from_buffer(buffer, dtype, shape, order="C"):
     return np.frombuffer(bytes(buffer), dtype).reshape(shape, order=order)
 
 
+def _empty_array(*_):
+    """numpy's _reconstruct: an array whose shape and numbers come with BUILD. What a file asks for here is not made."""
+    return np.ndarray(0, "b")
+
+
+def _dtype(code, *_):
+    """A dtype of numbers, text or objects that belongs to this file alone: BUILD changes it, and numpy's own are shared by everybody."""
+    if not isinstance(code, str) or not re.fullmatch(r"[<>|=]?([biufc]\d{1,2}|[SU]\d{1,6}|O\d?)", code):
+        raise pickle.UnpicklingError("numbers of an unknown kind")
+    return np.dtype(code, copy=True)
+
+
+def _is_state_of(dtype, state) -> bool:
+    """Whether a dtype's BUILD says its byte order and nothing that would make numpy read what is not there."""
+    if not isinstance(state, tuple) or len(state) != 8 or state[0] != 3 or state[2:5] != (None, None, None):
+        return False
+    size, alignment, flags = state[5:]
+    if state[1] not in ("<", ">", "|", "="):
+        return False
+    if dtype.kind in "SU":
+        return (size, flags) == (dtype.itemsize, 8 if dtype.kind == "U" else 0) and alignment == dtype.alignment
+    return (size, alignment, flags) == (-1, -1, 63 if dtype.kind == "O" else 0)
+
+
+def _octets(kind):
+    """bytes or bytearray of what is there; a number would ask for so many zeros."""
+
+    def make(data=b"", *encoding):
+        if not isinstance(data, (bytes, bytearray, str, list, tuple)):
+            raise pickle.UnpicklingError("bytes that are not in the file")
+        return kind(data, *encoding)
+
+    return make
+
+
 def _encode(text, encoding):
     if encoding != "latin1":
         raise pickle.UnpicklingError("an unexpected encoding")
@@ -112,7 +152,7 @@ def _path(*parts):
 
 def _names() -> dict:
     names = {
-        ("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _encode,
+        ("numpy", "ndarray"): _empty_array, ("numpy", "dtype"): _dtype, ("_codecs", "encode"): _encode,
         ("collections", "OrderedDict"): dict, ("collections", "defaultdict"): lambda *_: {},
         ("joblib.numpy_pickle", "NumpyArrayWrapper"): _Wrapper,
         ("torch._utils", "_rebuild_tensor_v2"): _tensor, ("torch._utils", "_rebuild_tensor"): _tensor,
@@ -123,12 +163,14 @@ def _names() -> dict:
         ("torch.storage", "UntypedStorage"): _StorageType("<u1"),
     }  # fmt: skip
     for core in ("numpy.core", "numpy._core"):
-        names[core + ".multiarray", "_reconstruct"] = np.ndarray(0).__reduce__()[0]
+        names[core + ".multiarray", "_reconstruct"] = _empty_array
         names[core + ".multiarray", "scalar"] = np.float64(0).__reduce__()[0]
         names[core + ".numeric", "_frombuffer"] = _from_buffer
     for module in ("builtins", "__builtin__"):
-        for kind in (set, frozenset, list, dict, tuple, bytes, bytearray, str, int, float, complex, bool, slice):
+        for kind in (set, frozenset, list, dict, tuple, str, int, float, complex, bool, slice):
             names[module, kind.__name__] = kind
+        for kind in (bytes, bytearray):
+            names[module, kind.__name__] = _octets(kind)
     for name, dtype in _TYPES.items():
         names["torch", name] = _StorageType(dtype)
     for kind in ("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"):
@@ -161,11 +203,18 @@ class _Unpickler(pickle._Unpickler):
     def load_build(self):
         if not isinstance(self.stack[-2], (np.ndarray, np.dtype, _Wrapper)):  # nothing else here has a state to set
             raise pickle.UnpicklingError("it changes something that is not data")
+        if isinstance(self.stack[-2], np.dtype) and not _is_state_of(self.stack[-2], self.stack[-1]):
+            raise pickle.UnpicklingError("numbers of an unknown kind")
         super().load_build()
         if isinstance(self.stack[-1], _Wrapper):
             self.stack[-1] = self.stack[-1].read(self.stream, lambda file: _Unpickler(file).load())
 
     dispatch[pickle.BUILD[0]] = load_build
+
+    def load_bytearray8(self):
+        self.append(bytearray(_exactly(self.stream, int.from_bytes(self.read(8), "little"))))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 
 def _read_zip(file):
@@ -252,10 +301,13 @@ def _unpacked(file) -> io.BytesIO:
             raise EOFError("the file ends too early, or is far too large")
         return io.BytesIO(data)
     with opener(file) if opener else nullcontext(file) as stream:
-        data = stream.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise pickle.UnpicklingError("a file that unpacks to more than it should")
-    return io.BytesIO(data)
+        out = io.BytesIO()
+        while piece := stream.read(1 << 20):  # a whole read would first make room for the most
+            out.write(piece)
+            if out.tell() > MOST_BYTES:
+                raise pickle.UnpicklingError("a file that unpacks to more than it should")
+    out.seek(0)
+    return out
 
 
 def _read(path: Path):
@@ -265,24 +317,52 @@ def _read(path: Path):
         if head[:4] == b"PK\x03\x04":
             return _read_zip(file)
         if head[:6] == b"\x93NUMPY":
-            return _read_npy(file)
+            return _read_npy(_unpacked(file))
         if head == _MAGIC[: len(head)]:
             return _read_stream(_unpacked(file))
         return _Unpickler(_unpacked(file)).load()
 
 
-def _read_npy(file):
+def _npy_header(file):
+    """shape, whether in Fortran's order, and dtype of an .npy; the file then stands at its numbers."""
     version = np.lib.format.read_magic(file)
     header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if header is None:
-        raise ValueError("an unknown version of .npy")
-    start = file.tell()
-    _, _, dtype = header(file)
+        raise pickle.UnpicklingError("an unknown version of .npy")
+    return header(file)
+
+
+def _npy_numbers(file, shape, fortran, dtype):
+    """The array behind a header; what the header asks for beyond the file is not made."""
+    data = _exactly(file, int(np.prod(shape, dtype=object)) * dtype.itemsize)
+    array = np.frombuffer(data, dtype) if dtype.itemsize else np.zeros(0, dtype)
+    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
+
+
+def _read_npy(file):
+    shape, fortran, dtype = _npy_header(file)
     if dtype.hasobject:
         value = _Unpickler(file).load()
         return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
-    file.seek(start - 8)
-    return np.load(file, allow_pickle=False)
+    return _npy_numbers(file, shape, fortran, dtype)
+
+
+def read_npz(path: Path) -> dict:
+    """The arrays of an npz, by name; those of objects are left out. Raises what a damaged file makes it raise: callers tell it."""
+    out, total = {}, 0
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if not entry.filename.endswith(".npy"):
+                continue
+            total += entry.file_size
+            if total > MOST_BYTES:
+                raise pickle.UnpicklingError("a file that unpacks to more than it should")
+            with archive.open(entry) as file:
+                data = io.BytesIO(file.read())
+            shape, fortran, dtype = _npy_header(data)
+            if not dtype.hasobject:
+                out[entry.filename[:-4]] = _npy_numbers(data, shape, fortran, dtype)
+    return out
 
 
 def read_pickled(path: Path, fix: str = "Export the tracks as AMASS npz files and choose those."):
@@ -293,4 +373,7 @@ def read_pickled(path: Path, fix: str = "Export the tracks as AMASS npz files an
     except OSError as error:
         raise ShotError(f"{path.name} cannot be read ({error.strerror or error}).", "Choose the file again.") from error
     except Exception as error:  # a damaged or hostile file fails in any way it likes
-        raise ShotError(f"{path.name} holds something that Reshoot does not read ({error}).", fix) from error
+        said = isinstance(error, (pickle.UnpicklingError, EOFError)) and " ".join(str(error).split())[:120]
+        raise ShotError(
+            f"{path.name} holds something that Reshoot does not read ({said or 'it is damaged'}).", fix
+        ) from error

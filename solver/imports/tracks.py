@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ..frames import project
-from ..protocol import ShotError
+from ..protocol import Reporter, ShotError
 from ..records import Tracks
 from ..take import read_mask, write_mask
 
@@ -34,6 +34,7 @@ def tracks_from_imports(shot, frames, take_dir, masks=None, joints=None, report=
     folder = Path(take_dir) / "masks"
     folder.mkdir(parents=True, exist_ok=True)
     T, size = shot.frames, (shot.width, shot.height)
+    masks, joints, facts = _against_film(shot, frames, masks, joints, backend, report or Reporter())
     if masks is not None and joints is not None:
         joints = joints_of_masks(masks, joints, T, report)
     P = len(masks.ids) if masks is not None else len(joints)
@@ -91,12 +92,25 @@ def tracks_from_imports(shot, frames, take_dir, masks=None, joints=None, report=
     provenance = {
         "masks": "imported" if masks is not None else "looked up",
         "joints": "imported" if joints is not None else "looked up",
+        "given": facts,
     }
     if not kept.all():
         _keep_only(folder, ids, T)
     return Tracks(
         ids, boxes[kept], score[kept], two[kept], three[kept], source[kept], backend.provenance() | provenance
     )
+
+
+def _against_film(shot, frames, masks, joints, backend, report):
+    """Masks and joints as the film shows them, and what was found."""
+    from . import evidence
+
+    found, facts = evidence.found_people(shot, frames, backend), {}
+    if joints is not None:
+        joints, facts["joints"] = evidence.joints_against_film(joints, found, shot, report)
+    if masks is not None:
+        masks, facts["masks"] = evidence.masks_against_film(masks, found, shot, report)
+    return masks, joints, facts
 
 
 def _keep_only(folder, ids, frames):

@@ -116,6 +116,7 @@ def _numbers(take_dir, shot, tracks, slam, film, world, before, after, state, ma
         "plate": _plate(take_dir, shot, masks),
         "stages": {name: stage.get("seconds", 0.0) for name, stage in state.get("stages", {}).items() if stage.get("seconds")},
         "warnings": list(state.get("warnings", [])),
+        "given": state.get("given", {}),  # files that were held against the film (imports.against_film)
     }
     per_frame = {name: measure.weighted_mean(e, axis=(0, 2)) for name, e in errors.items()}
     return numbers, per_frame

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from solver import frames
-from solver.chan import read_chan
+from solver.chan import poses_from_chan, read_chan
 from solver.skeleton import SMPL_JOINTS
 from tests.blender.synthetic_take import FRAMES, HEIGHT, WIDTH
 from tests.blender.test_bake_camera import pixels_through
@@ -141,6 +141,34 @@ def test_alembic(loaded, take, tmp_path):
     assert_camera(bpy, truth, **lens_on_import(bpy.app.version >= (5, 2)))
 
 
+@pytest.mark.parametrize(
+    "kind,ending,lens", [("FBX", ".fbx", True), ("USD", ".usdc", True), ("ABC", ".abc", False), ("GLTF", ".glb", False)]
+)
+def test_a_camera_in_a_scene_file_becomes_one_that_extract_shot_takes(loaded, take, tmp_path, kind, ending, lens):
+    """FBX, USD, Alembic and glTF by way of Blender, the solver reads the JSON: the same pose on every frame."""
+    from reshoot.scene import camera_to_json
+    from solver.imports import read_camera
+    from tests.imports_cases import shot
+
+    bpy, _, truth = loaded
+    option = {"USD": "usd", "ABC": "alembic"}.get(kind)
+    if option and not getattr(bpy.app.build_options, option):
+        pytest.skip(f"this Blender was built without {option}")
+    exported(loaded, tmp_path, kind, ending)
+    fresh_scene(bpy, take)
+    camera_to_json.main([str(tmp_path / f"walk{ending}"), str(tmp_path / "camera.json")])
+    known = read_camera(tmp_path / "camera.json", shot(FRAMES, width=WIDTH, height=HEIGHT))
+    ours, true = known.camera.T_world_from_cam, truth["T"]
+    step = [np.linalg.inv(T[:1]) @ T for T in (ours, true)]
+    # Blender's FBX importer counts 24 frames a second (FBX_READER): a thousandth of a frame more with every frame
+    assert np.abs(step[0] - step[1]).max() < {"FBX": 4e-3, "GLTF": 2e-3}.get(kind, 1e-4)
+    assert known.camera.K[0, 0, 0] == pytest.approx(truth["K"][0, 0, 0], rel=1e-3)
+    if lens:
+        assert np.allclose(known.camera.K[:, 0, 0], truth["K"][:, 0, 0], rtol=1e-3)
+    with pytest.raises(SystemExit, match="no FBX"):
+        camera_to_json.main([str(tmp_path / "walk.obj")])
+
+
 def test_bvh_stands_upright_in_blenders_importer(loaded, take, tmp_path):
     bpy, _, truth = loaded
     assert exported(loaded, tmp_path, "BVH", ".bvh") == ["walk_person_01.bvh", "walk_person_02.bvh"]
@@ -167,7 +195,8 @@ def test_bvh_read_by_another_reader(loaded, tmp_path):
 def test_chan(loaded, tmp_path, capfd):
     _, _, truth = loaded
     assert exported(loaded, tmp_path, "CHAN", ".chan") == ["walk.chan"]
-    numbers, T, vfov = read_chan(tmp_path / "walk.chan")
+    numbers, place, degrees, vfov = read_chan(tmp_path / "walk.chan")
+    T = poses_from_chan(place, degrees)
     assert list(numbers) == list(range(1, FRAMES + 1))
     for got, want in zip(T, truth["T"]):
         assert turn_degrees(got[:3, :3], want[:3, :3]) < 0.01 and np.linalg.norm(got[:3, 3] - want[:3, 3]) < 1e-3
@@ -199,7 +228,7 @@ def test_files_show_the_take_where_it_stands_in_the_scene(loaded, take, tmp_path
     exported(loaded, tmp_path, kind, ending)
     fresh_scene(bpy, take)
     if kind == "CHAN":
-        _, T, _ = read_chan(tmp_path / "walk.chan")
+        T = poses_from_chan(*read_chan(tmp_path / "walk.chan")[1:3])
         assert np.abs(T - moved["T"]).max() < 1e-4
     elif kind == "BVH":
         for number in (1, 2):

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from solver.chan import matrix_from_zxy, read_chan, write_chan, zxy_from_matrix
+from solver.chan import matrix_from_angles, read_chan, write_chan, zxy_from_matrix
 from solver.frames import blender_from_camera, compose, intrinsics, invert, project
 from solver.imports import read_camera, slam_from_camera
+from solver.imports.evidence import tell_missing
 from solver.options import Options
 from solver.protocol import Reporter, ShotError
 from tests.imports_cases import FRAMES, HEIGHT, WIDTH, camera_path, shot
@@ -37,7 +38,7 @@ def close(camera, T, K):
 def test_chan_round_trip(tmp_path, first):
     T, K = camera_path(), lenses()
     write_chan(tmp_path / "cam.chan", T, K, HEIGHT, first)
-    frame, _, _ = read_chan(tmp_path / "cam.chan")
+    frame, *_ = read_chan(tmp_path / "cam.chan")
     assert frame.tolist() == list(range(first, first + FRAMES))
     known = read_camera(tmp_path / "cam.chan", shot())
     close(known.camera, T, K)
@@ -60,14 +61,14 @@ def test_chan_of_a_camera_written_by_hand(tmp_path):
 def test_zxy_angles_and_matrices(degrees):
     x, y, z = np.deg2rad(degrees)
     expected = (Rotation.from_euler("y", y) * Rotation.from_euler("x", x) * Rotation.from_euler("z", z)).as_matrix()
-    R = matrix_from_zxy(degrees)
+    R = matrix_from_angles(degrees)
     assert np.allclose(R, expected, atol=1e-12)
-    assert np.allclose(matrix_from_zxy(zxy_from_matrix(R[None])[0]), R, atol=1e-6)
+    assert np.allclose(matrix_from_angles(zxy_from_matrix(R[None])[0]), R, atol=1e-6)
 
 
 def test_angles_do_not_jump_by_a_turn():
     degrees = np.stack([np.zeros(50), np.linspace(150, 400, 50), np.zeros(50)], -1)
-    assert np.abs(np.diff(zxy_from_matrix(matrix_from_zxy(degrees)), axis=0)).max() < 6
+    assert np.abs(np.diff(zxy_from_matrix(matrix_from_angles(degrees)), axis=0)).max() < 6
 
 
 def test_chan_without_lens_takes_the_given_one(tmp_path):
@@ -91,7 +92,8 @@ def test_missing_frames_are_bridged_and_marked(tmp_path):
     (tmp_path / "cam.chan").write_text("\n".join(lines[:2] + lines[3:]))
     report = Reporter()
     known = read_camera(tmp_path / "cam.chan", shot(), report=report)
-    assert known.measured.tolist() == [True, True, False, True, True, True] and report.warnings
+    tell_missing(known, report)
+    assert known.measured.tolist() == [True, True, False, True, True, True] and "1 frame between" in report.warnings[0]
     assert np.allclose(known.camera.T_world_from_cam[2, :3, 3], T[[1, 3], :3, 3].mean(0), atol=MM)
     (tmp_path / "cam.chan").write_text("\n".join(lines[:2]))
     with pytest.raises(ShotError, match="2 of the shot's 6"):
@@ -211,7 +213,7 @@ def test_colmap_refusals(tmp_path):
     with pytest.raises(ShotError, match="FISHEYE"):
         read_camera(tmp_path / "m", shot())
     (tmp_path / "m" / "cameras.txt").unlink()
-    with pytest.raises(ShotError, match="cameras.txt"):
+    with pytest.raises(ShotError, match="cameras and images are missing"):
         read_camera(tmp_path / "m", shot())
 
 
@@ -297,3 +299,88 @@ def test_wrong_files(tmp_path):
         with pytest.raises(ShotError) as caught:
             read_camera(path, shot())
         assert "\n" not in caught.value.message and caught.value.fix
+
+
+# -- COLMAP's own files
+
+
+def colmap_itself(T, K, points, folder):
+    """A model as pycolmap writes it, binary and text."""
+    pycolmap = pytest.importorskip("pycolmap")
+    model = pycolmap.Reconstruction()
+    camera = pycolmap.Camera(
+        model="PINHOLE",
+        width=WIDTH,
+        height=HEIGHT,
+        params=[K[0, 0, 0], K[0, 1, 1], K[0, 0, 2], K[0, 1, 2]],
+        camera_id=7,
+    )
+    model.add_camera_with_trivial_rig(camera)
+    cam = invert(T)
+    idents = [model.add_point3D(p, pycolmap.Track(), np.array([9, 20, 30], np.uint8)) for p in points]
+    for i in range(len(T)):
+        image = pycolmap.Image(name=f"img/shot_{i + 1:04d}.jpg", image_id=i + 3, camera_id=7)
+        image.points2D = pycolmap.Point2DList([pycolmap.Point2D(xy) for xy in project(points, cam[i], K[i])])
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(pycolmap.Rotation3d(cam[i, :3, :3]), cam[i, :3, 3]))
+        for j, ident in enumerate(idents):
+            model.add_observation(ident, pycolmap.TrackElement(i + 3, j))
+    for name, write in (("bin", model.write_binary), ("txt", model.write_text)):
+        (folder / name).mkdir(parents=True)
+        write(str(folder / name))
+
+
+def test_colmaps_own_binary_and_text(tmp_path):
+    T, K = camera_path(), lenses(700)
+    points = np.random.default_rng(0).uniform([-3, 4, 0], [3, 8, 3], (20, 3))
+    colmap_itself(T, K, points, tmp_path)
+    for name in ("bin", "txt"):
+        known = read_camera(tmp_path / name, shot())
+        close(known.camera, T, K)
+        assert np.allclose(known.points_world, points) and (known.colours == [9, 20, 30]).all()
+        again = project(known.points_world[None], invert(known.camera.T_world_from_cam), known.camera.K)
+        assert len(known.obs_xy) == 20 * FRAMES
+        assert np.abs(again[known.obs_frame, known.obs_point] - known.obs_xy).max() < 1e-3
+    close(read_camera(tmp_path / "bin" / "images.bin", shot()).camera, T, K)
+    (tmp_path / "bin" / "images.bin").write_bytes((tmp_path / "bin" / "images.bin").read_bytes()[:300])
+    with pytest.raises(ShotError, match="ends too early"):
+        read_camera(tmp_path / "bin", shot())
+
+
+@pytest.mark.parametrize("place", ["sparse/0", "sparse", "0", "."])
+def test_colmap_workspaces(tmp_path, place):
+    T, K = camera_path(), lenses(700)
+    (tmp_path / "ws" / place).mkdir(parents=True, exist_ok=True)
+    write_colmap(tmp_path / "ws" / place, T, K, WIDTH, HEIGHT)
+    if place in ("sparse/0", "0"):  # a piece that COLMAP could not join: the larger one is the shot's
+        (tmp_path / "ws" / place).with_name("1").mkdir()
+        write_colmap((tmp_path / "ws" / place).with_name("1"), camera_path(seed=9), K, WIDTH, HEIGHT, skip=(0, 1, 2, 3))
+    (tmp_path / "ws" / "images").mkdir()
+    close(read_camera(tmp_path / "ws", shot()).camera, T, K)
+
+
+@pytest.mark.parametrize("name", ["cam.fbx", "cam.abc", "cam.usdc", "cam.nk"])
+def test_scene_files_say_how_they_become_a_camera(tmp_path, name):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ShotError, match="Import it in Blender"):
+        read_camera(tmp_path / name, shot())
+
+
+def test_numbers_that_no_camera_has(tmp_path):
+    for name, text in (
+        ("a", "1 0 0 nan 0 0 0 40\n"),
+        ("b", "1 0 0 1e300 0 0 0 40\n"),
+        ("c", "1 0 0 0 0 0 0 190\n"),
+        ("d", "1 0 0 0 0 0 0 -3\n"),
+    ):
+        (tmp_path / f"{name}.chan").write_text(text)
+        with pytest.raises(ShotError):
+            read_camera(tmp_path / f"{name}.chan", shot())
+    np.savez(
+        tmp_path / "e.npz",
+        T_world_from_cam=np.tile(np.eye(4), (FRAMES, 1, 1)),
+        K=np.zeros((FRAMES, 3, 3)),
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    with pytest.raises(ShotError, match="focal length"):
+        read_camera(tmp_path / "e.npz", shot())

@@ -434,3 +434,44 @@ def test_wrong_files_end_in_one_clear_line(tmp_path):
         with pytest.raises(ShotError) as caught:
             read_people([path], shot())
         assert "\n" not in caught.value.message and caught.value.fix and path.name in caught.value.message
+
+
+@pytest.mark.parametrize("state", [
+    (3, "<", None, None, None, -1, -1, 63), (3, "<", None, None, None, 1 << 40, -1, 0), (3, "<", (np.dtype("O"), (2,)), None, None, -1, -1, 0),
+    (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 8, 63),
+])  # fmt: skip
+def test_a_dtype_that_lies_is_refused_and_numpys_own_stays_whole(tmp_path, state):
+    """A state with the flags of objects on numbers made numpy follow pointers that the file wrote, and spoilt float32 for the whole process."""
+
+    class Lie:
+        def __reduce__(self):
+            return np.dtype, ("f4", False, False), state
+
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps([Lie(), np.ones(3, np.float32)]))
+    with pytest.raises(ShotError, match="unknown kind"):
+        read_people([tmp_path / "a.pkl"], shot())
+    assert np.dtype("f4").itemsize == 4 and not np.dtype("f4").hasobject and np.zeros(2, np.float32).sum() == 0
+
+
+def test_an_empty_or_broken_track_costs_only_itself(tmp_path):
+    tracks, poses, trans = wham_tracks()
+    good = tracks[0]
+    broken = {k: v[:3] if k == "trans" else v for k, v in good.items()}
+    empty = {k: np.asarray(v)[:0] for k, v in good.items()}
+    nowhere = good | {"trans": np.full((FRAMES, 3), np.nan)}
+    lacking = {"pose": good["pose"], "frame_ids": good["frame_ids"]}
+    (tmp_path / "wham_output.pkl").write_bytes(pickle.dumps({3: empty, 5: broken, 7: good, 8: nowhere, 9: lacking}))
+    report = Reporter()
+    [person] = read_people([tmp_path / "wham_output.pkl"], shot(), report=report)
+    check(person, poses, trans)
+    told = " ".join(report.warnings)
+    assert "track 3, track 5, track 9" in told and "track 8" in told and "track 7" not in told
+    (tmp_path / "b.pkl").write_bytes(pickle.dumps({3: empty, 5: broken}))
+    with pytest.raises(ShotError, match="b.pkl"):
+        read_people([tmp_path / "b.pkl"], shot())
+
+
+def test_gem_x_is_named(tmp_path):
+    (tmp_path / "hpe_results.pt").write_bytes(pickle.dumps({"body_params_incam": {}, "K_fullimg": np.eye(3)[None]}))
+    with pytest.raises(ShotError, match="SOMA"):
+        read_people([tmp_path / "hpe_results.pt"], shot())

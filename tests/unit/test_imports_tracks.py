@@ -10,6 +10,7 @@ from PIL import Image
 from solver.body.model import BodyModel
 from solver.frames import intrinsics, project
 from solver.imports import add_people, read_joints, read_masks, tracks_from_imports
+from solver.imports.evidence import joints_against_film, masks_against_film
 from solver.imports.person import REST_PELVIS, Person
 from solver.imports.tracks import joints_of_masks
 from solver.protocol import Reporter, ShotError
@@ -189,6 +190,52 @@ def test_openpose_folder(tmp_path):
     same_joints(got[np.argsort(got[:, 0, 0, 0])], want, [n for n in order if n])
 
 
+@pytest.mark.parametrize("kept", ["list", "names", "folder"])
+def test_sam_3d_body(tmp_path, kept):
+    """What process_one_image returns, saved in the ways that people save it. 70 joints in the order of its mhr70.py."""
+    import pickle
+
+    order = {
+        62: "left_wrist",
+        41: "right_wrist",
+        9: "left_hip",
+        14: "right_ankle",
+        15: "left_big_toe",
+        20: "right_heel",
+        49: "left_index_knuckle",
+    }
+    order |= dict(enumerate(KEYPOINTS[:9]))
+    want = skeletons()
+    pictures = []
+    for f in range(FRAMES):
+        people = []
+        for p in range(2):
+            two = np.full((70, 2), 5.0)
+            for i, name in order.items():
+                two[i] = want[p, f, KEYPOINTS.index(name), :2] * 2  # of the film's own 1280 x 720
+            people.append(
+                {"bbox": np.zeros(4), "pred_keypoints_2d": two, "pred_vertices": np.zeros((3, 3)), "mask": None}
+            )
+        pictures.append(people)
+    path = tmp_path / "out.pkl"
+    if kept == "folder":
+        path = tmp_path / "out"
+        path.mkdir()
+        for f, people in enumerate(pictures):
+            (path / f"frame_{f + 1:05d}.pkl").write_bytes(pickle.dumps(people))
+    else:
+        path.write_bytes(pickle.dumps(pictures if kept == "list" else {f"{f}.jpg": p for f, p in enumerate(pictures)}))
+    got = read_joints(path, shot())
+    for name in order.values():
+        k = KEYPOINTS.index(name)
+        assert np.allclose(got[:, :, k, :2], want[:, :, k, :2], atol=1e-6) and (got[:, :, k, 2] > 0).all()
+    from solver.imports import read_people
+
+    if kept != "folder":
+        with pytest.raises(ShotError, match="SAM 3D Body"):
+            read_people([path], shot())
+
+
 def test_wrong_joints(tmp_path):
     (tmp_path / "a.json").write_text("[]")
     (tmp_path / "b.json").write_text('[{"image_id": 0}]')
@@ -215,6 +262,9 @@ class Eye:
 
     def provenance(self):
         return {"name": self.name}
+
+    def detect(self, rgb):
+        return np.zeros((0, 4)), np.zeros(0)
 
     def pose(self, rgb, box, turns=(0.0,)):
         self.asked.append(np.asarray(box))
@@ -246,7 +296,7 @@ def test_tracks_from_masks_look_up_joints(tmp_path):
         write_mask(tmp_path / "in" / f"{f}.png", mask)
     eye = Eye()
     tracks = tracks_from_imports(shot(), Film(), tmp_path, masks=read_masks(tmp_path / "in", shot()), backend=eye)
-    assert tracks.ids.tolist() == [1, 2]
+    assert tracks.ids.tolist() == [1, 2] and tracks.provenance["given"]["masks"]["compared"] == 0
     assert tracks.visible[1].tolist() == [True, True, True, True, False, True]
     assert np.allclose(tracks.boxes[0, 2], BOXES[0] + [10, 0, 10, 0])
     assert len(eye.asked) == 2 * FRAMES - 1
@@ -330,3 +380,81 @@ def test_imported_bodies_find_their_tracks_or_get_one(tmp_path):
     assert (
         set(np.unique(mask)) == {0, 5} and (mask == 5)[:, WIDTH // 2 :].sum() > 1000 and not mask[:, : WIDTH // 2].any()
     )
+
+
+# -- against the film
+
+
+def walker(times):
+    """Joints (N, 25, 3) of somebody who walks through the picture, with swinging arms, at any times in frames."""
+    times = np.asarray(times, float)[:, None]
+    rng = np.random.default_rng(5)
+    rest = rng.uniform([-25, -90], [25, 90], (25, 2))
+    x = 80 + 14 * times + 20 * np.sin(times / 5) + rest[:, 0] + 12 * np.sin(times / 2 + rest[:, 1])
+    y = 190 + 4 * np.sin(times) + rest[:, 1] + 0 * x
+    return np.stack([x, y, np.full_like(x, 0.9)], -1)
+
+
+LONG = shot(frames=24)
+FOUND = {f: [walker([f])[0, :17] + [1.5, -1.0, 0]] for f in (0, 5, 9, 14, 18, 23)}
+
+
+@pytest.mark.parametrize("scale,times,words", [
+    (1.0, np.arange(24), ""),
+    (0.5, np.arange(24), "pictures 0.5 times as large"),
+    (2.0, np.arange(24), "pictures 2 times as large"),
+    (1.0, np.arange(0, 24, 2), "a pose every 2 frames"),
+    (1.0, np.arange(0, 24, 3), "a pose every 3 frames"),
+    (1.0, np.arange(5, 24), "from frame 5"),
+    (0.5, np.arange(0, 24, 2), "pictures 0.5 times as large, a pose every 2 frames"),
+])  # fmt: skip
+def test_joints_against_the_film(scale, times, words):
+    given = np.zeros((1, 24, 25, 3))
+    given[0, : len(times)] = walker(times) * [scale, scale, 1]
+    report = Reporter()
+    joints, fact = joints_against_film(given, FOUND, LONG, report)
+    assert bool(report.warnings) == bool(words) and all(words in w for w in report.warnings)
+    assert fact["share"] > 0.8 and fact["px"] < 8
+    there = (joints[0, :, :, 2] > 0).all(1)
+    assert (
+        there.sum() >= int(times[-1] - times[0]) and np.abs(joints[0, there] - walker(np.flatnonzero(there))).max() < 12
+    )
+    if not words:
+        assert joints is given
+
+
+def test_joints_of_another_clip_are_told_and_kept():
+    given = np.zeros((1, 24, 25, 3))
+    given[0] = walker(np.arange(24)) * [-1, 1, 1] + [600, 120, 0]
+    report = Reporter()
+    joints, fact = joints_against_film(given, FOUND, LONG, report)
+    assert joints is given and fact["share"] < 0.5 and "do not lie on the people" in report.warnings[0]
+    joints, fact = joints_against_film(given, {0: []}, LONG, report)
+    assert joints is given and fact["px"] is None and "could not be compared" in report.warnings[1]
+
+
+@pytest.mark.parametrize(
+    "times,words", [(np.arange(24), ""), (np.arange(0, 24, 2), "a mask every 2"), (np.arange(4, 24), "from frame 4")]
+)
+def test_masks_against_the_film(tmp_path, times, words):
+    for k, joints in enumerate(walker(times)):
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        (x0, y0), (x1, y1) = joints[:, :2].min(0).astype(int), joints[:, :2].max(0).astype(int)
+        mask[max(y0, 0) : y1, max(x0, 0) : x1] = 1
+        write_mask(tmp_path / f"mask_{k + 1:04d}.png", mask)
+    report = Reporter()
+    masks, fact = masks_against_film(read_masks(tmp_path, LONG), FOUND, LONG, report)
+    assert bool(report.warnings) == bool(words) and all(words in w for w in report.warnings)
+    for f, k in ((int(times[3]), 3), (int(times[-1]), len(times) - 1)):
+        assert np.array_equal(masks.read(f), read_mask(tmp_path / f"mask_{k + 1:04d}.png"))
+    assert fact["share"] > 0.6  # one of the six frames has none where they begin late
+
+
+def test_masks_that_hold_nobody_are_told(tmp_path):
+    for k in range(24):
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        mask[:40, :40] = 1
+        write_mask(tmp_path / f"{k}.png", mask)
+    report = Reporter()
+    _, fact = masks_against_film(read_masks(tmp_path, LONG), FOUND, LONG, report)
+    assert fact["share"] < 0.1 and "hold only" in report.warnings[0]
