@@ -35,10 +35,10 @@ NOTHING = Fit(float("nan"), 0.0, 1.0, 0)  # where nothing could be compared
 def place(camera: Camera, obs, size, points: int, travels: bool):
     """Points seen by a camera: the slam stage's Model with directions and inverse distances, and the px error of each observation.
 
-    obs: slam.bundle.Observations. travels: False leaves the points at infinity.
+    obs: bundle.cameras.Observations. travels: False leaves the points at infinity.
     """
+    from ..bundle.cameras import Model
     from ..slam import structure
-    from ..slam.bundle import Model
     from ..slam.turning import rays
 
     K = camera.K
@@ -62,7 +62,7 @@ class Background:
     """What was followed of a shot's background, to hold cameras against."""
 
     def __init__(self, obs, size, frames: int):
-        """obs: slam.bundle.Observations of tracks that were seen three times or more, sorted by point."""
+        """obs: bundle.cameras.Observations of tracks that were seen three times or more, sorted by point."""
         length = np.bincount(obs.point)
         order = np.random.default_rng(0).permutation(len(length))
         chosen = order[: max(1, int(np.searchsorted(np.cumsum(length[order]), MOST)))]

@@ -170,7 +170,6 @@ def slam_from_camera(known: Known, shot, frames=None, masks=None, report=None) -
 
 
 def _add_points(slam, shot, frames, masks, report):
-    from ..bundle.cameras import Model
     from ..protocol import Reporter
     from ..slam import _output, features, structure, thin
 

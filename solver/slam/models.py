@@ -21,6 +21,7 @@ A model whose parameters alone cost more than the best sum so far is not tried.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -91,11 +92,14 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report, 
 
     if kind == "rotation" or worth(3, 2):
         tick = partial(report.progress, 0, 3, "Trying a camera that turns")
-        fit = rotation_model(obs, frames, points, size, prior, focals, False, free_focal, tick)
-        found.append(candidate("rotation", fit, 3, 2, 1))
-        if not focal_given and (kind == "rotation" or worth(4, 2)):
-            fit = rotation_model(obs, frames, points, size, prior, [np.exp(focal_prior(size))], True, True, tick)
-            found.append(candidate("rotation+zoom", fit, 4, 2))
+        turning = partial(rotation_model, obs, frames, points, size, prior)
+        with ThreadPoolExecutor(2) as pool:  # both cores: with one lens and with a zoom
+            plain = pool.submit(turning, focals, False, free_focal, tick)
+            zooms = not focal_given and (kind == "rotation" or worth(4, 2))
+            zoom = pool.submit(turning, [np.exp(focal_prior(size))], True, True, tick) if zooms else None
+            found.append(candidate("rotation", plain.result(), 3, 2, 1))
+            if zoom and (kind == "rotation" or worth(4, 2)):
+                found.append(candidate("rotation+zoom", zoom.result(), 4, 2))
     best = judge()
     kappa = repeat(best.fit, obs, size)
     # Where what is left is no more than a tracked point's own wander, a path would only be fitted to that.

@@ -123,7 +123,7 @@ def test_every_kind_of_camera(film, tmp_path, monkeypatch, kind, stride):
     """Points before cameras that stand, turn, zoom or travel, with noise: their own camera fits, one of every second frame is found where
     the picture moves, and points are placed under it."""
     from solver.imports.background import Background
-    from solver.slam.bundle import Observations
+    from solver.bundle.cameras import Observations
 
     shot, rng, every = film[0], np.random.default_rng(0), np.arange(T)
     poses = np.tile(np.eye(4), (T, 1, 1))
