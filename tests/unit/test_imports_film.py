@@ -122,8 +122,8 @@ def test_a_camera_that_fits_is_used_as_it_is(film, truth, tmp_path, monkeypatch)
 def test_every_kind_of_camera(film, tmp_path, monkeypatch, kind, stride):
     """Points before cameras that stand, turn, zoom or travel, with noise: their own camera fits, one of every second frame is found where
     the picture moves, and points are placed under it."""
-    from solver.imports.background import Background
     from solver.bundle.cameras import Observations
+    from solver.imports.background import Background
 
     shot, rng, every = film[0], np.random.default_rng(0), np.arange(T)
     poses = np.tile(np.eye(4), (T, 1, 1))
