@@ -28,10 +28,28 @@ class Shot:
     height: int
     original_width: int  # after rotation metadata only
     original_height: int
-    start_frame: int  # index of the first frame in presentation order
+    start_frame: int  # number of the first frame, from the first of the source
     frames: int
     pieces: list  # every piece between cuts, [[start, end), ...]
-    time_s: np.ndarray  # (T,) presentation time of each frame, seconds from the start of the source
+    time_s: np.ndarray  # (T,) s from the start of the source: when each frame was taken; regular, 1/fps apart
+    picture: np.ndarray = None  # (T,) int: which picture of the source, as decoded, each frame shows
+    fresh: np.ndarray = None  # (T,) bool; False: a hole or a repeat, where the picture before is shown and nothing can be measured
+    shown_s: np.ndarray = None  # (T,) presentation time of that picture in the file
+    source_fps: str = ""  # of the source's grid; differs from fps where a pulldown was taken out
+    first_number: int = 0  # what the artist calls the first frame: number of its picture, or timecode in frames
+    timecode: str = ""  # of the first frame of the source
+    interlaced: bool = False  # whether only the first field is used
+    conformed: bool = False  # whether the frames are not the source's own one after the other, so that the take holds a `film.mp4`
+
+    def __post_init__(self):
+        """A plain shot: every frame has its own picture."""
+        if self.picture is None:
+            self.picture = self.start_frame + np.arange(self.frames)
+        if self.fresh is None:
+            self.fresh = np.ones(self.frames, bool)
+        if self.shown_s is None:
+            self.shown_s = self.time_s
+        self.source_fps = self.source_fps or self.fps
 
 
 @dataclass
@@ -180,6 +198,6 @@ def _build(cls, prefix, arrays, meta):
             values[f.name] = _build(nested, name + ".", arrays, meta)
         elif name in arrays:
             values[f.name] = arrays[name]
-        elif name in meta or f.default_factory is dataclasses.MISSING:
+        elif name in meta or f.default is f.default_factory is dataclasses.MISSING:
             values[f.name] = meta[name]  # a field with a default may be younger than the file
     return cls(**values)
