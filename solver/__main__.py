@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--out", type=Path, required=True, metavar="TAKE", help="folder to write; an unfinished take goes on")
     extract.add_argument("--cut", type=int, metavar="N", help="solve piece N between hard cuts, from 0 (default: the longest)")
     extract.add_argument("--range", type=_range, metavar="A-B", help="solve frames A to B of the clip, from 0, both included")
+    extract.add_argument("--cuts", type=_cuts, default="auto", metavar="none|auto|FRAMES", help="where the clip is cut: found, nowhere, or before these frames, as in 24,80")
     extract.add_argument("--max-height", type=_at_least(64), metavar="PX", help="solve at no more than this height")
     extract.add_argument("--fps", type=float, help="frame rate of an image sequence (default 24)")
     lens = extract.add_mutually_exclusive_group()
@@ -59,6 +60,15 @@ def _range(text: str) -> tuple[int, int]:
     if not 0 <= first <= last:
         raise argparse.ArgumentTypeError("the first frame must not come after the last")
     return first, last
+
+
+def _cuts(text: str):
+    if text in ("none", "auto"):
+        return text
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError("give none, auto, or frame numbers with commas, for instance 24,80") from None
 
 
 def _at_least(low: int):

@@ -109,6 +109,11 @@ class Run:
                 "original_height": fresh.original_height,
                 "start_frame": fresh.start_frame,
                 "frames": fresh.frames,
+                "unmeasured": np.flatnonzero(~fresh.fresh).tolist(),
+                "source_fps": fresh.source_fps,
+                "first_number": fresh.first_number,
+                "timecode": fresh.timecode,
+                "conformed": fresh.conformed,
             },
             quality=o.quality,
             options=self.asked,
@@ -116,7 +121,16 @@ class Run:
         self.state.setdefault("verdict", "")
         self.state.setdefault("people", [])
         self.state.setdefault("stages", {})
-        self.keys["shot"] = self._key("shot", (), fresh.sha256, fresh.start_frame, fresh.frames, fresh.width, fresh.height, fresh.fps)
+        parts = fresh.sha256, fresh.start_frame, fresh.frames, fresh.width, fresh.height, fresh.fps
+        # What a plain film does not have.
+        parts += (fresh.picture.tolist(), fresh.fresh.tolist()) if fresh.conformed or not fresh.fresh.all() else ()
+        parts += ("interlaced",) * fresh.interlaced + (fresh.transfer,) * bool(fresh.transfer)
+        known = self.state["stages"].get("shot", {}).get("inputs_sha")
+        self.keys["shot"] = self._key("shot", (), *parts)
+        if fresh.conformed and not (known == self.keys["shot"] and self.take.film.exists()):
+            stage.write_film(fresh, self.take.film, self.report)
+        elif not fresh.conformed:
+            self.take.film.unlink(missing_ok=True)
         save_record(self.take.stage("shot"), fresh)
         self._done("shot", time.monotonic() - begun)
         return fresh
@@ -194,13 +208,18 @@ class Run:
     def _plate(self, shot, frames, tracks, slam, world) -> dict:
         from . import plate
 
+        # A frame without a picture of its own shows the one before, so it gets the plate of that one.
+        shown = np.maximum.accumulate(np.where(shot.fresh, np.arange(shot.frames), 0))
+        camera = records.Camera(world.camera.T_world_from_cam[shown], world.camera.K[shown])
+
         def masks(index):
             """The video's mask, and the solved bodies of those who have none while they pass behind others."""
+            index = int(shown[index])
             mask, solved = self.mask(index), self.solved(index)
             passing = world.people.ids[world.people.visible[:, index] & ~tracks.visible[:, index]]
             return np.where((mask == 0) & np.isin(solved, passing), solved, mask)
 
-        return plate.run(shot, frames, masks, world.camera, slam, self.take.folder, self.options, self.report)
+        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.options, self.report)
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
         from . import report
@@ -222,7 +241,7 @@ class Run:
         joints, _, vertices = posed(world.people, model)
         start_camera = start_in_world(start, world)
         self.state["people"] = write_results(
-            self.take, world, tracks, start_camera, model.name, _fps(shot), joints, slam.colours
+            self.take, world, tracks, start_camera, model.name, shot, joints, slam.colours
         )
         (self.take.folder / "solved").mkdir(exist_ok=True)
         faces = model.faces.numpy()

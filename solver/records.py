@@ -38,6 +38,7 @@ class Shot:
     source_fps: str = ""  # of the source's grid; differs from fps where a pulldown was taken out
     first_number: int = 0  # what the artist calls the first frame: number of its picture, or timecode in frames
     timecode: str = ""  # of the first frame of the source
+    transfer: str = ""  # what the pictures were coded in, where they are shown as a screen would
     interlaced: bool = False  # whether only the first field is used
     conformed: bool = False  # whether the frames are not the source's own one after the other, so that the take holds a `film.mp4`
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from .frames import invert, project
 from .protocol import ShotError
-from .records import Camera, Tracks, World, save_npz, save_text
+from .records import Camera, Shot, Tracks, World, save_npz, save_text
 from .skeleton import COLOURS, KEYPOINT_OF_SMPL_JOINT, colour_of
 
 SCHEMA_VERSION = 1
@@ -72,6 +73,11 @@ class Take:
     def stages(self) -> Path:
         return self.folder / "stages"
 
+    @property
+    def film(self) -> Path:
+        """The shot frame for frame, where the source is not: holes filled, repeats taken out."""
+        return self.folder / "film.mp4"
+
     def stage(self, name: str) -> Path:
         return self.stages / f"{name}.npz"
 
@@ -102,10 +108,11 @@ class Take:
         save_text(self.shot_json, json.dumps(data, indent=1))
 
 
-def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_name: str, fps: float, joints_world, colours) -> list:
+def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_name: str, shot: Shot, joints_world, colours) -> list:
     """Write camera.npz, people/NN.npz and points.npz; returns shot.json's `people`.
 
     start:         the start camera, brought into the final world.
+    shot:          gives the rate, when each frame was taken, and which show a picture of their own.
     joints_world:  (P, T, 24, 3) m.
     colours:       (N, 3) uint8 of world.points_world.
     """
@@ -115,12 +122,14 @@ def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_
         K=world.camera.K.astype(np.float64),
         start_T_world_from_cam=start.T_world_from_cam.astype(np.float64),
         start_K=start.K.astype(np.float64),
+        time_s=shot.time_s,
+        measured=shot.fresh,
     )
     points = world.points_world.astype(np.float32)
     save_npz(take.folder / "points.npz", points_world=points, colours=colours)
     people = world.people
     (take.folder / "people").mkdir(exist_ok=True)
-    listing = []
+    fps, listing = float(Fraction(shot.fps)), []
     for p, person_id in enumerate(people.ids):
         seen = np.flatnonzero(people.visible[p])
         frames = np.arange(seen[0], seen[-1] + 1)
@@ -133,6 +142,7 @@ def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_
             mocap_framerate=np.array(fps),
             mocap_frame_rate=np.array(fps),
             frame=frames,
+            time_s=shot.time_s[frames],
             visible=people.visible[p, frames],
             joints_world=joints_world[p, frames],
             joints_2d=_smpl_joints_2d(joints_world[p, frames], tracks.keypoints_2d[p, frames], world.camera, frames),

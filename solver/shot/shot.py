@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..movie import MovieWriter
 from ..protocol import ShotError
 from ..records import Shot
 from . import repeats, screen, times
@@ -73,9 +74,19 @@ def run(path, options, report) -> Shot:
         source_fps=str_rate(grid.rate),
         first_number=first + start,
         timecode=source.timecode,
+        transfer=scan.transfer,
         interlaced=scan.interlaced,
         conformed=not whole and (isinstance(source, Movie) or frames.rate != grid.rate),
     )
+
+
+def write_film(shot: Shot, path: Path, report) -> None:
+    """The frames of a shot as a movie in the size of the film, for where the source cannot be laid behind the camera frame for frame."""
+    whole = replace(shot, width=shot.original_width, height=shot.original_height)
+    with MovieWriter(path, shot.fps, crf=14) as movie:
+        for index, rgb in enumerate(Frames(whole)):
+            report.progress(index, shot.frames, "Laying the film on its frames")
+            movie.write(rgb)
 
 
 def str_rate(rate: Fraction) -> str:
@@ -91,6 +102,7 @@ class Scan:
     changes: np.ndarray  # (N,) grey levels from the picture before
     cuts: list  # as CutFinder gives them
     size: tuple  # displayed width and height
+    transfer: str  # see Shot
     interlaced: bool
 
 
@@ -223,9 +235,9 @@ def _scan(source, report) -> Scan:
         here = source.size_of(frame)
         if size is None:
             size = here
-            transfer = source.transfer(frame)
+            transfer = screen.WORDS.get(source.transfer(frame), "")
             if transfer:
-                report.warn(f"The pictures are coded in {screen.WORDS[transfer]}; they are solved as a screen would show them, in 8 bits.")
+                report.warn(f"The pictures are coded in {transfer}; they are solved as a screen would show them, in 8 bits.")
         elif here != size:
             if isinstance(source, Sequence):
                 raise ShotError(
@@ -252,7 +264,7 @@ def _scan(source, report) -> Scan:
     interlaced = combed > (FLAGGED_SHARE if flagged > len(seen) / 2 else COMBED_SHARE) * len(seen)
     if interlaced:
         report.warn("The film is interlaced: only the first field of each picture is used. A film made progressive beforehand is sharper.")
-    return Scan(np.array(seen), np.array(changes), finder.finish(), size, interlaced)
+    return Scan(np.array(seen), np.array(changes), finder.finish(), size, transfer, interlaced)
 
 
 def _combed(luma) -> bool:

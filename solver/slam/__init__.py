@@ -35,9 +35,21 @@ def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.nda
     """
     size, count = (shot.width, shot.height), shot.frames
     given = focal_given(options, size)
-    followed = follow(frames, count, size, masks, report)
+    own = np.flatnonzero(shot.fresh)  # the others show the picture before: following would find that nothing moved
+    followed = follow(Own(frames, own), len(own), size, masks and (lambda index: masks(int(own[index]))), report)
+    obs = Observations(own[followed.obs.frame], followed.obs.point, followed.obs.xy)
     kind = VERDICT_OF_KIND.get(options.camera_kind)
-    return solve(followed.obs, followed.colours, count, size, given, report, followed.noise, kind)
+    return solve(obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh)
+
+
+class Own:
+    """The frames of a shot that have a picture of their own, one after the other."""
+
+    def __init__(self, frames, own):
+        self._frames, self._own = frames, own
+
+    def read(self, index):
+        return self._frames.read(int(self._own[index]))
 
 
 def focal_given(options, size) -> float | None:
@@ -49,13 +61,14 @@ def focal_given(options, size) -> float | None:
     return None
 
 
-def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kind=None) -> Slam:
+def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kind=None, own=True) -> Slam:
     """The start camera from tracks.
 
     colours:  (N, 3) uint8.
     given:    focal length in px, or None.
     noise:    px by which one step of a track strays, where it was measured.
     kind:     the verdict, where the artist gave it; or None.
+    own:      (T,) bool, False for frames without a picture of their own, of which the artist knows already.
     """
     points = len(colours)
     used, chosen = thin(obs, points, count, size)
@@ -65,7 +78,7 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
                 "The background shows too little to follow, so the camera is taken as locked off. "
                 "A shot with more texture behind the people, or masks that leave more of it, would help."
             )
-        return _plain(obs, colours, points, count, size, given)
+        return _plain(obs, colours, points, count, size, given, own)
     best, scores, kappa = models.choose(used, count, len(chosen), size, given, noise, report, kind)
     fit, verdict = best.fit, best.verdict
     limit = max(3.5 * fit.sigma, 0.8 * size[0] / 640)
@@ -73,9 +86,9 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     measured = np.bincount(used.frame[inlier], minlength=count) >= 12
     if verdict == "static":
         measured[:] = True
-    if not measured.all():
-        missing = int((~measured).sum())
+    if missing := int((~measured & own).sum()):
         report.warn(f"In {missing} of {count} frames the background could not be followed; the camera is bridged there.")
+    measured &= own
     spread = models.focal_spread(fit, kappa)
     if given:
         source, spread = "given", 0.0
@@ -98,12 +111,12 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     return _answer(model, world, verdict, scores, source, spread, measured, used.only(inlier), colours[chosen], size)
 
 
-def _plain(obs, colours, points, count, size, given) -> Slam:
+def _plain(obs, colours, points, count, size, given, own) -> Slam:
     """A camera that does not move, whatever the tracks say."""
     model = static_model(obs, count, points, size, np.log(given) if given else focal_prior(size))
     source, spread = ("given", 0.0) if given else ("prior", FOCAL_SPREAD)
     scores = {"chosen": "static", "criterion": "too few tracks to compare models"}
-    return _answer(model, model.d * SPHERE, "static", scores, source, spread, np.ones(count, bool), obs, colours, size)
+    return _answer(model, model.d * SPHERE, "static", scores, source, spread, np.ones(count, bool) & own, obs, colours, size)
 
 
 def _answer(model: Model, world, verdict, scores, source, spread, measured, obs, colours, size) -> Slam:

@@ -9,9 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from solver.protocol import Reporter
+from solver.options import Options
+from solver.pipeline import extract
+from solver.protocol import Reporter, Stopped
+from solver.records import Shot, load_record
 from solver.shot import repeats, times
 from solver.shot.shot import Frames, run
+from solver.take import Take, write_results
+from tests.unit.test_report import make_take
 from tests.unit.test_shot import bar, movie, options, picture
 
 
@@ -195,3 +200,31 @@ def test_edit_list_and_timecode(tmp_path):
 )
 def test_timecode_in_frames(text, rate, frames):
     assert times.timecode_frames(text, Fraction(rate)) == frames
+
+
+def test_a_take_holds_its_times_and_a_film_on_its_frames(tmp_path):
+    """From the command line on: numbers of holes in shot.json, and a film.mp4 that can lie behind the camera frame for frame."""
+    number = [0, 1, 3, 4, 5, 9, 10, 11, 12]
+    path = movie(tmp_path / "a.mkv", [picture(k, 96, 64) for k in number], times=[round(n * 1000 / 24) for n in number])
+    with pytest.raises(Stopped):
+        extract(Options(path, tmp_path / "take", until="shot", max_height=64), Reporter())
+    source = Take(tmp_path / "take").read()["source"]
+    assert source["unmeasured"] == [2, 6, 7, 8] and source["frames"] == 13 and source["conformed"]
+    shot = load_record(tmp_path / "take" / "stages" / "shot.npz", Shot)
+    assert np.allclose(shot.time_s, np.arange(13) / 24) and shot.fresh.sum() == 9
+    with av.open(str(tmp_path / "take" / "film.mp4")) as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+        assert film.streams.video[0].average_rate == 24
+    assert [bar(f) for f in frames] == pytest.approx([bar(f) for f in Frames(shot)], abs=1)
+
+
+def test_people_and_camera_of_a_take_say_when(tmp_path):
+    take = make_take(tmp_path, people=1)
+    take.shot.time_s = 2 + np.arange(take.shot.frames) / 24
+    take.shot.fresh[2] = False
+    joints = np.zeros((1, take.shot.frames, 24, 3))
+    write_results(Take(tmp_path), take.world, take.tracks, take.start.camera, "reshoot", take.shot, joints, np.zeros((50, 3), np.uint8))
+    with np.load(tmp_path / "camera.npz") as camera, np.load(tmp_path / "people" / "01.npz") as person:
+        assert np.array_equal(camera["time_s"], take.shot.time_s) and np.flatnonzero(~camera["measured"]).tolist() == [2]
+        assert np.array_equal(person["time_s"], take.shot.time_s[person["frame"]])
+        assert person["mocap_frame_rate"] == 24
