@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import frames as fr
 from ..records import Camera, Shot, Slam, Tracks
-from . import models
+from . import models, overlay
 from .bundle import FOCAL_SPREAD, Model, Observations, focal_prior, rescale
 from .features import follow
 from .turning import static_model
@@ -23,6 +23,7 @@ BUDGET = 45_000  # ... and observations altogether
 OUT_POINTS, OUT_OBSERVATIONS = 4000, 60_000
 DISTANCE = 5.0  # median distance of the points, in units of the answer
 VERDICT_OF_KIND = {"travels": "full", "turns": "rotation", "locked": "static"}
+LEAST_PAINTED = 3  # tracks on what is painted on the screen before it is believed
 SPHERE = 10.0  # distance of directions without depth
 
 
@@ -36,10 +37,22 @@ def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.nda
     size, count = (shot.width, shot.height), shot.frames
     given = focal_given(options, size)
     own = np.flatnonzero(shot.fresh)  # the others show the picture before: following would find that nothing moved
-    followed = follow(Own(frames, own), len(own), size, masks and (lambda index: masks(int(own[index]))), report)
+    followed = _follow_background(Own(frames, own), own, size, masks, report)
     obs = Observations(own[followed.obs.frame], followed.obs.point, followed.obs.xy)
     kind = VERDICT_OF_KIND.get(options.camera_kind)
     return solve(obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh)
+
+
+def _follow_background(frames, own, size, masks, report):
+    """Tracks of the background; what is painted on the screen is found by its tracks and left out in a second walk."""
+    people = masks and (lambda index: masks(int(own[index])))
+    followed = follow(frames, len(own), size, people, report)
+    still = overlay.painted(followed.obs, size, followed.noise)
+    if still.sum() < LEAST_PAINTED:
+        return followed
+    report.warn("A title, time code or logo stands still on the screen while the picture moves; it is left out of the background.")
+    screen = overlay.area(followed.obs, still, size)
+    return follow(frames, len(own), size, lambda index: screen if people is None else screen | (people(index) > 0), report)
 
 
 class Own:
