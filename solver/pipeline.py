@@ -167,7 +167,7 @@ class Run:
 
         if self.known is not None:
             return imports.slam_from_camera(self.known, shot, frames, self.mask, self.report)
-        return slam.run(shot, frames, tracks, self.mask, self.options, self.report)
+        return slam.run(shot, frames, tracks, self._no_background, self.options, self.report)
 
     def _body(self, shot, tracks, slam, model, raw, labels) -> People:
         from . import imports
@@ -257,6 +257,11 @@ class Run:
     def mask(self, index: int) -> np.ndarray:
         """Instance mask (H, W) of the video."""
         return read_mask(self.take.mask(index))
+
+    def _no_background(self, index: int) -> np.ndarray:
+        """Mask (H, W) of the video in which people, and what the artist's masks ignore, are not 0."""
+        mask = self.mask(index)
+        return mask if self.masks is None else np.where(self.masks.ignored(index), 255, mask)
 
     def solved(self, index: int) -> np.ndarray:
         """Instance mask (H, W) of the solved people through the solved camera."""

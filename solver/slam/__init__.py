@@ -8,6 +8,7 @@ The first camera is the origin; the unit is such that the median background poin
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,22 +38,30 @@ def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.nda
     size, count = (shot.width, shot.height), shot.frames
     given = focal_given(options, size)
     own = np.flatnonzero(shot.fresh)  # the others show the picture before: following would find that nothing moved
-    followed = _follow_background(Own(frames, own), own, size, masks, report)
+    followed = follow_background(Own(frames, own), own, size, masks, report)
     obs = Observations(own[followed.obs.frame], followed.obs.point, followed.obs.xy)
     kind = VERDICT_OF_KIND.get(options.camera_kind)
     return solve(obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh)
 
 
-def _follow_background(frames, own, size, masks, report):
+def follow_background(frames, own, size, masks, report):
     """Tracks of the background; what is painted on the screen is found by its tracks and left out in a second walk."""
     people = masks and (lambda index: masks(int(own[index])))
     followed = follow(frames, len(own), size, people, report)
     still = overlay.painted(followed.obs, size, followed.noise)
-    if still.sum() < LEAST_PAINTED:
-        return followed
-    report.warn("A title, time code or logo stands still on the screen while the picture moves; it is left out of the background.")
-    screen = overlay.area(followed.obs, still, size)
-    return follow(frames, len(own), size, lambda index: screen if people is None else screen | (people(index) > 0), report)
+    if still.sum() >= LEAST_PAINTED:
+        report.warn("A title, time code or logo stands still on the screen while the picture moves; it is left out of the background.")
+        screen = overlay.area(followed.obs, still, size)
+        followed = follow(frames, len(own), size, lambda index: screen if people is None else screen | (people(index) > 0), report)
+        still = overlay.painted(followed.obs, size, followed.noise)  # its outermost rim
+        followed = replace(followed, obs=followed.obs.only(~still[followed.obs.point]))
+    if seam := overlay.seam(followed.obs, size):
+        where = f"{'left and right' if seam[0] == 'x' else 'above and below'} of {round(100 * seam[1] / size[seam[0] == 'y'])}%"
+        report.warn(
+            f"The picture moves in two ways, {where} of its {'width' if seam[0] == 'x' else 'height'}: a split screen or a mirror. "
+            "Mark the part that is not the film's with 255 in masks, or crop it away."
+        )
+    return followed
 
 
 class Own:

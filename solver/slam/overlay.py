@@ -13,12 +13,14 @@ from scipy.spatial import cKDTree
 from .bundle import Observations
 
 LIFE = 8  # frames in which a point is seen before its stillness means anything
-STILL = 0.6  # px at 640 px width: what a still point's track spans at most; more where the tracker strays more
+STILL = 0.8  # px, and at 640 px width: what a still point's track spans at most; more where the tracker strays more
 AMID = 6.0  # what is painted is left behind by the picture by so many times that
 MOST = 0.6  # of the screen must move
 CELLS = (16, 9)
 REACH = 20  # px at 640 px width: letters whose points stand so near to each other are one text
 BORDER = 8  # tracks next to it that are asked
+STRIP = 0.1  # of the screen, on either side of a seam
+SPLIT, OVER = 0.6, 0.01  # of the frames in which the sides part; of the steps that may cross
 
 
 def painted(obs: Observations, size, noise: float) -> np.ndarray:
@@ -36,7 +38,7 @@ def painted(obs: Observations, size, noise: float) -> np.ndarray:
     first, last = np.full(points, np.iinfo(int).max), np.full(points, -1)
     np.minimum.at(first, obs.point, obs.frame)
     np.maximum.at(last, obs.point, obs.frame)
-    limit = max(STILL * size[0] / 640, 4 * noise)
+    limit = max(STILL, STILL * size[0] / 640, 4 * noise)
     long = life >= LIFE
     still = long & (span < limit)
     if not still.any():
@@ -48,8 +50,11 @@ def painted(obs: Observations, size, noise: float) -> np.ndarray:
     movers = np.flatnonzero(long & (span > 2 * limit))
     if not still.any() or len(movers) < BORDER:
         return np.zeros(points, bool)
-    middle = (low + high) / 2
-    if len(_cells(obs.xy[np.isin(obs.point, movers)], size)) < MOST * len(_cells(obs.xy[long[obs.point]], size)):
+    with np.errstate(invalid="ignore"):  # points without observations
+        middle = (low + high) / 2
+    cell = _cells(middle[long], size)
+    all_of, moving = np.bincount(cell), np.bincount(cell, span[long] > 2 * limit)
+    if np.mean(moving[all_of > 0] > all_of[all_of > 0] / 2) < MOST:
         return np.zeros(points, bool)
     # The nearest that move, at their speed a frame, for as long as the still one was there.
     speed = span[movers] / np.maximum(last[movers] - first[movers], 1)
@@ -84,6 +89,48 @@ def _travel(obs, still, noise):
 
 
 def _cells(xy, size):
-    """Cells of the screen in which these points lie."""
+    """The cell of the screen in which each point lies."""
     cell = np.clip(xy / np.asarray(size) * CELLS, 0, np.array(CELLS) - 1).astype(int)
-    return np.unique(cell[:, 1] * CELLS[0] + cell[:, 0])
+    return cell[:, 1] * CELLS[0] + cell[:, 0]
+
+
+def seam(obs: Observations, size) -> tuple[str, float] | None:
+    """Where the screen is split in two pictures that move each in its own way: ("x" or "y", px), or None.
+
+    On the two sides of a seam the picture moves differently in most frames, each side by itself alike, and no track passes over it.
+    """
+    order = np.lexsort((obs.frame, obs.point))
+    frame, point, xy = obs.frame[order], obs.point[order], obs.xy[order]
+    step = np.flatnonzero((np.diff(point) == 0) & (np.diff(frame) == 1))
+    before, after, when = xy[step], xy[step + 1], frame[step + 1]
+    best = None
+    for axis in (0, 1):
+        for at in np.arange(0.15, 0.86, 1 / 48) * size[axis]:
+            off = before[:, axis] - at
+            near = np.abs(off) < STRIP * size[axis]
+            over = (off < 0) != (after[:, axis] < at)
+            if near.sum() < 50 or over[near].mean() > OVER:
+                continue
+            apart = _apart(before[near], after[near] - before[near], off[near] < 0, when[near], 2 * STRIP * size[axis], size[0] / 640)
+            if apart is not None and apart > SPLIT and (best is None or apart > best[0]):
+                best = apart, "xy"[axis], float(at)
+    return best[1:] if best else None
+
+
+def _apart(at, way, left, when, reach, unit):
+    """Share of the frames in which steps (n, 2) px on the left differ clearly from those that begin (n, 2) px beside them on the right;
+    None where few can tell."""
+    told = []
+    for f in np.unique(when):
+        sides = [np.flatnonzero((when == f) & side) for side in (left, ~left)]
+        if min(map(len, sides)) < BORDER:
+            continue
+        trees = [cKDTree(at[side]) for side in sides]
+        far, across = trees[1].query(at[sides[0]])
+        close = far < reach
+        if close.sum() < BORDER:
+            continue
+        _, own = trees[0].query(at[sides[0]], 2)
+        over, along = (np.linalg.norm(way[sides[0]] - other, axis=1)[close] for other in (way[sides[1]][across], way[sides[0]][own[:, 1]]))
+        told.append(np.median(over) > max(unit, 3 * np.median(along)))
+    return float(np.mean(told)) if len(told) >= LIFE else None
