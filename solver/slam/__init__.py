@@ -24,6 +24,7 @@ BUDGET = 45_000  # ... and observations altogether
 OUT_POINTS, OUT_OBSERVATIONS = 4000, 60_000
 DISTANCE = 5.0  # median distance of the points, in units of the answer
 VERDICT_OF_KIND = {"travels": "full", "turns": "rotation", "locked": "static"}
+BELIEVED_MM = 9.0, 300.0  # lenses that people are filmed with, 36 mm wide sensor
 LEAST_PAINTED = 3  # tracks on what is painted on the screen before it is believed
 SPHERE = 10.0  # distance of directions without depth
 
@@ -102,6 +103,14 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
             )
         return _plain(obs, colours, points, count, size, given, own)
     best, scores, kappa = models.choose(used, count, len(chosen), size, given, noise, report, kind)
+    assumed = None
+    if given is None and not BELIEVED_MM[0] < (mm := _lens_mm(best.fit, size)) < BELIEVED_MM[1]:
+        assumed = float(np.exp(focal_prior(size)))
+        report.warn(
+            f"The background moves as through a lens of {mm:.0f} mm, which is hard to believe: is it a painted, projected or running "
+            "background? A 35 mm lens is assumed. Enter the focal length if you know it."
+        )
+        best, scores, kappa = models.choose(used, count, len(chosen), size, assumed, noise, report, kind)
     fit, verdict = best.fit, best.verdict
     limit = max(3.5 * fit.sigma, 0.8 * size[0] / 640)
     inlier = fit.error < limit
@@ -114,6 +123,8 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     spread = models.focal_spread(fit, kappa)
     if given:
         source, spread = "given", 0.0
+    elif assumed:
+        source, spread = "prior", FOCAL_SPREAD
     elif verdict == "static" or spread >= FOCAL_SPREAD:
         source = "prior"
         if best.name.endswith("zoom"):
@@ -131,6 +142,11 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     else:
         world = model.d * SPHERE
     return _answer(model, world, verdict, scores, source, spread, measured, used.only(inlier), colours[chosen], size)
+
+
+def _lens_mm(fit, size) -> float:
+    """The middle focal length of a fit on a sensor 36 mm wide."""
+    return float(fr.focal_mm_from_px(np.median(fit.model.focal), *size))
 
 
 def _plain(obs, colours, points, count, size, given, own) -> Slam:

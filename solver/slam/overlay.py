@@ -20,7 +20,8 @@ CELLS = (16, 9)
 REACH = 20  # px at 640 px width: letters whose points stand so near to each other are one text
 BORDER = 8  # tracks next to it that are asked
 STRIP = 0.1  # of the screen, on either side of a seam
-SPLIT, OVER = 0.6, 0.01  # of the frames in which the sides part; of the steps that may cross
+SPLIT, OVER = 0.8, 0.01  # of the frames in which the sides part (splits 0.92 and more, film 0.67 and less); of the steps that may cross
+PARTS = 8.0  # a step across the seam differs so many times more than one along it
 
 
 def painted(obs: Observations, size, noise: float) -> np.ndarray:
@@ -132,5 +133,5 @@ def _apart(at, way, left, when, reach, unit):
             continue
         _, own = trees[0].query(at[sides[0]], 2)
         over, along = (np.linalg.norm(way[sides[0]] - other, axis=1)[close] for other in (way[sides[1]][across], way[sides[0]][own[:, 1]]))
-        told.append(np.median(over) > max(unit, 3 * np.median(along)))
+        told.append(np.median(over) > max(unit, PARTS * np.median(along)))
     return float(np.mean(told)) if len(told) >= LIFE else None

@@ -136,7 +136,7 @@ def test_what_stands_still_in_the_world_is_background(kind):
     assert not overlay.painted(tracks(points, compose(R, c)), (640, 360), 0.1).any()
 
 
-def test_a_split_screen_is_told():
+def test_a_split_screen_and_a_mirror_are_told():
     """Two moving pictures beside or above each other, the edge anywhere."""
     scene = Scene()
 
@@ -150,9 +150,14 @@ def test_a_split_screen_is_told():
 
         return paint
 
-    for axis, at in (("x", 160), ("x", 107), ("y", 90)):
-        _, warnings = follow(Scene(beside(at, axis)))
-        assert any("moves in two ways" in w and ("width" if axis == "x" else "height") in w for w in warnings), (axis, at)
+    def mirrored(picture, index):
+        picture = picture.copy()
+        picture[:, 200:] = picture[:, 80:200][:, ::-1]
+        return picture
+
+    for axis, paint in (("x", beside(160, "x")), ("x", beside(107, "x")), ("y", beside(90, "y")), ("x", mirrored)):
+        _, warnings = follow(Scene(paint))
+        assert any("moves in two ways" in w and ("width" if axis == "x" else "height") in w for w in warnings), paint
 
 
 def test_masks_can_say_nobody_and_nothing(tmp_path):
