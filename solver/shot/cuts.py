@@ -11,9 +11,10 @@ TINY = (32, 18)  # pictures in which dissolves are looked for
 WINDOWS = ((0, 0), (0.4, 0), (0, 0.3), (0.4, 0.3), (0.2, 0.15))  # parts of a picture, 0.6 x 0.7 of it, looked for in the next
 FOUND = 0.5  # correlation at which a part is found again; parts of other scenes reach 0.43 (156 pairs of film and renders)
 DISSOLVE = (6, 10, 16, 24, 36, 48)  # lengths, pictures
-OTHER = 0.5  # correlation below which two pictures show different things
+OTHER, SAME = 0.5, 0.8  # correlation below which two pictures show different things, and above which they show the same
 LEVELS = 12.0  # RMS difference of different things, grey levels
-MIX = 0.12  # of that difference: how far a dissolve's pictures may be from mixtures of its ends
+MIX = 0.3  # of that difference: how far a dissolve's pictures may be from mixtures of its ends; a pan's are 0.87 off
+EVEN = 0.12  # how far the share of the mixture may be from growing evenly
 PLAIN = 4.0  # grey levels; a picture that varies less is black, white or empty
 
 
@@ -82,9 +83,17 @@ class CutFinder:
         jump = _overlap(near[cut - 1], near[cut])
         back = [_overlap(near[cut - 1], near[cut + k]) for k in range(1, self._FLASH) if cut + k in near]
         back += [_overlap(near[cut], near[cut - 1 - k]) for k in range(1, self._FLASH) if cut - 1 - k in near]
+        if self._fades(cut - first):
+            return
         other = jump < self._SAME and max(back, default=0.0) < jump + 0.3
         if other and not goes_on(self._pictures[cut - 1 - first], self._pictures[cut - first]):
             self._cuts.append(cut)
+
+    def _fades(self, cut):
+        """Whether the picture is on its way to or from plain black or white there."""
+        contrast = np.array([picture.std() for picture in self._pictures])
+        before, after = contrast[max(0, cut - self._FLASH) : cut], contrast[cut : cut + self._FLASH]
+        return (before[-1] < PLAIN and after[0] < 0.6 * after.max()) or (after[0] < PLAIN and before[-1] < 0.6 * before.max())
 
 
 def goes_on(before, after) -> bool:
@@ -92,10 +101,14 @@ def goes_on(before, after) -> bool:
     a, b = _evened(before), _evened(after)
     height, width = a.shape
     for x, y in WINDOWS:
-        part = np.s_[round(y * height) : round((y + 0.7) * height), round(x * width) : round((x + 0.6) * width)]
+        top, left = round(y * height), round(x * width)
+        part = np.s_[top : round((y + 0.7) * height), left : round((x + 0.6) * width)]
         for one, other in ((a, b), (b, a)):
-            if min(one[part].std(), other.std()) > 0.5 and cv2.matchTemplate(other, one[part], cv2.TM_CCOEFF_NORMED).max() > FOUND:
-                return True
+            if min(one[part].std(), other.std()) > 0.5:
+                score = cv2.matchTemplate(other, one[part], cv2.TM_CCOEFF_NORMED)
+                score[max(0, top - 2) : top + 3, max(0, left - 2) : left + 3] = 0  # a title stays where it is over any cut
+                if score.max() > FOUND:
+                    return True
     return False
 
 
@@ -123,14 +136,12 @@ def dissolves(tiny) -> list[tuple[int, int]]:
             held = max(_rms(A - X[at - quarter]), _rms(B - X[at + n + quarter]))
             if held > 0.5 * apart:
                 continue
-            shares = []
             for k in (n // 4, n // 2, n - n // 4):
                 M = X[at + k].astype(np.float32)
                 share = float((M - A) @ (B - A) / ((B - A) @ (B - A)))
-                if _rms(M - A - share * (B - A)) > MIX * apart:
+                if abs(share - k / n) > EVEN or _rms(M - A - share * (B - A)) > MIX * apart:
                     break
-                shares.append(share)
-            if len(shares) == 3 and 0.05 < shares[0] < shares[1] < shares[2] < 0.95:
+            else:
                 found.append((at + 1, at + n))
     found += _through_plain(X)
     merged = []
@@ -148,15 +159,16 @@ def _through_plain(X):
     edges = np.flatnonzero(np.diff(np.r_[False, plain, False]))
     found = []
     for a, b in edges.reshape(-1, 2):
-        # The last and the first picture that are whole again lie some way off: a fade takes time.
-        before, after = (_strongest(X, span) for span in (range(max(0, a - DISSOLVE[-1]), a), range(b, min(len(X), b + DISSOLVE[-1]))))
-        if before is not None and after is not None and _correlation(before, after) < OTHER:
+        before, after = _whole(X[max(0, a - DISSOLVE[-1]) : a][::-1]), _whole(X[b : b + DISSOLVE[-1]])
+        if before is not None and after is not None and _correlation(before, after) < SAME:
             found.append((int(a), int(b)))
     return found
 
 
-def _strongest(X, span):
-    return max((X[k].astype(np.float32) for k in span), key=np.std, default=None)
+def _whole(pictures):
+    """The first of some pictures that a fade has left nearly all of its contrast; None where there is none."""
+    contrast = pictures.std(1)
+    return pictures[np.argmax(contrast > 0.9 * contrast.max())].astype(np.float32) if len(pictures) else None
 
 
 def _rms(v) -> float:
