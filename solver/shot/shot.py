@@ -249,12 +249,12 @@ def _scan(source, report) -> Scan:
         if seen and (time is None or time <= seen[-1]):
             time = seen[-1] + step
         seen.append(time or 0.0)
-        small = source.thumbnail(frame)
-        finder.add(small)
-        grey = cv2.resize(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), SMALL, interpolation=cv2.INTER_AREA)
+        finder.add(source.thumbnail(frame))
+        luma = source.luma(frame)
+        grey = cv2.resize(luma[::2], SMALL, interpolation=cv2.INTER_AREA)  # the first field: telecine repeats fields
         changes.append(0.0 if before is None else repeats.change(before, grey))
         before = grey
-        combed += _combed(source.luma(frame))
+        combed += _combed(luma)
         flagged += bool(getattr(frame, "interlaced_frame", False))
         report.progress(len(seen), max(total, len(seen)), "Looking for cuts")
     if not seen:

@@ -177,6 +177,7 @@ class Sequence:
         self.files = sorted(files, key=_natural)
         # The folder names the sequence, unless it holds several.
         self.path = folder if files is largest else self.files[0]
+        self._transfer = None  # of the picture read last
         numbers = [_number(file) for file in self.files]
         if None in numbers or len(set(numbers)) < len(numbers):
             numbers = list(range(len(numbers)))
@@ -187,7 +188,8 @@ class Sequence:
         """Yield (time_s, picture) with picture (H, W, 3) BGR uint8 as a screen shows it. Numbers that are missing take their time."""
         start = 0 if seek_s is None else int(np.searchsorted(self.times, seek_s - 1e-6))
         for time, file in zip(self.times[start:], self.files[start:]):
-            yield time, _read_picture(file)
+            image, self._transfer = _read_picture(file)
+            yield time, image
 
     def size_of(self, image) -> tuple[int, int]:
         return image.shape[1], image.shape[0]
@@ -197,7 +199,7 @@ class Sequence:
         return _resize(_first_field(image) if self.fields else image, width, height)
 
     def transfer(self, image) -> int | None:
-        return screen.LINEAR if self.files[0].suffix.lower() == ".exr" else None
+        return self._transfer
 
     def thumbnail(self, image, width: int = 256) -> np.ndarray:
         height = max(2, round(image.shape[0] * width / image.shape[1]))
@@ -207,8 +209,8 @@ class Sequence:
         return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
 
-def _read_picture(file: Path) -> np.ndarray:
-    """(H, W, 3) BGR uint8. What is transparent is black."""
+def _read_picture(file: Path) -> tuple[np.ndarray, int | None]:
+    """(H, W, 3) BGR uint8 as a screen shows it, and the transfer function that was undone for that. What is transparent is black."""
     try:
         if file.suffix.lower() == ".dpx":
             return _read_dpx(file)
@@ -224,18 +226,19 @@ def _read_picture(file: Path) -> np.ndarray:
     if image is None:
         raise ShotError(f"The picture {file.name} cannot be read.", "Render or export this picture again.")
     if image.dtype == np.uint16:
-        return (image // 257).astype(np.uint8)
+        return (image // 257).astype(np.uint8), None
     if image.dtype != np.uint8:
-        return screen.shown(np.nan_to_num(image[..., ::-1], posinf=0, neginf=0), screen.LINEAR)[..., ::-1]
-    return image
+        return screen.shown(np.nan_to_num(image[..., ::-1], posinf=0, neginf=0), screen.LINEAR)[..., ::-1], screen.LINEAR
+    return image, None
 
 
-def _read_dpx(file: Path) -> np.ndarray:
+def _read_dpx(file: Path) -> tuple[np.ndarray, int | None]:
     with open(file, "rb") as data, av.open(data, format="dpx_pipe") as container:
         frame = next(container.decode(video=0))
     if frame.color_trc in screen.TO_LIGHT:
-        return screen.shown(frame.to_ndarray(format="rgb48le").astype(np.float32) / 65535, frame.color_trc)[..., ::-1]
-    return frame.to_ndarray(format="bgr24")
+        coded = frame.to_ndarray(format="rgb48le").astype(np.float32) / 65535
+        return screen.shown(coded, frame.color_trc)[..., ::-1], frame.color_trc
+    return frame.to_ndarray(format="bgr24"), None
 
 
 def _display_matrix(frame) -> tuple[bool, bool, bool]:
