@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import tempfile
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ from .frames import invert
 from .options import Options
 from .protocol import Reporter, ShotError, Stopped
 from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_record
-from .take import SCHEMA_VERSION, Take, read_mask, write_mask, write_results
+from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 5, "body": 9, "world_start": 17, "film": 4, "world": 17, "plate": 2, "report": 2}
@@ -41,15 +42,21 @@ class Run:
         """Run what is not done yet. Raises ShotError, Stopped. Returns the take folder."""
         self._check_folder()
         from .body.model import BodyModel
-        from .imports import digest
-        from .shot.shot import Frames
 
         corrected = self.corrections = corrections.load(self.options.take)
         if corrected.focal_mm and not (self.options.focal_mm or self.options.fov):
             self.options = replace(self.options, focal_mm=corrected.focal_mm)
         o = self.options
         model = BodyModel.load(o.smpl)
-        shot = self._open_shot(model)
+        with ExitStack() as stack:
+            return self._solve(self._open_shot(model, stack), model)
+
+    def _solve(self, shot, model) -> Path:
+        """What follows the stage *shot*."""
+        from .imports import digest
+        from .shot.shot import Frames
+
+        o, corrected = self.options, self.corrections
         frames = self.frames = Frames(shot)
         files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera),) if key]
         try:
@@ -79,15 +86,18 @@ class Run:
             self._stage(
                 "report", dict, ("world",), lambda: self._report(shot, frames, tracks, slam, start, film, world, model), o.plate
             )
-        finally:
-            self._save_state()
+        except BaseException:
+            with suppress(OSError):  # where the disk is full or gone, that was said by what ended the run
+                self._save_state()
+            raise
+        self._save_state()
         self.report.result(str(self.take.folder))
         return self.take.folder
 
     # -- stages
 
-    def _open_shot(self, model) -> Shot:
-        """The shot is read before anything is written, so that bad input leaves nothing behind."""
+    def _open_shot(self, model, stack) -> Shot:
+        """The shot is read before anything is written, so that bad input leaves nothing behind. The take is held from then on."""
         from .shot import shot as stage
 
         o = self.options
@@ -96,6 +106,7 @@ class Run:
         fresh = stage.run(o.source, o, self.report)
         self._read_imports(fresh, model)
         self.take.stages.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(held(self.take.stages))
         self.state = {} if o.restart or not self.take.shot_json.exists() else self.take.read()
         self.state.update(
             schema_version=SCHEMA_VERSION,
@@ -319,8 +330,11 @@ class Run:
         parent = folder if folder.is_dir() else folder.parent
         while not parent.exists():
             parent = parent.parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise ShotError(f"Nothing can be written in {parent}.", "Choose a folder that you may write to.")
+        try:
+            with tempfile.TemporaryFile(dir=parent):  # asked by doing it: rights do not tell all
+                pass
+        except OSError as error:
+            raise ShotError(f"Nothing can be written in {parent}.", "Choose a folder that you may write to.") from error
 
 
 def _fps(shot: Shot) -> float:

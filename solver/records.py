@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -162,19 +163,28 @@ def save_record(path: Path, record) -> None:
 
 def save_npz(path: Path, **arrays) -> None:
     """np.savez_compressed through a temporary neighbour and a rename."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".part")
-    with open(beside, "wb") as file:
+    with beside(path) as part, open(part, "wb") as file:
         np.savez_compressed(file, **arrays)
-    os.replace(beside, path)
 
 
 def save_text(path: Path, text: str) -> None:
     """A text file through a temporary neighbour and a rename."""
+    with beside(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def beside(path: Path, name: str = "{}.part"):
+    """A neighbour to write into, which then takes the place of `path`; where the writing fails nothing is left of it."""
     path = Path(path)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    part = path.with_name(name.format(path.name))
+    try:
+        yield part
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def load_record(path: Path, cls):

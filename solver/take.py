@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from .frames import invert, project
 from .protocol import ShotError
-from .records import Camera, Shot, Tracks, World, save_npz, save_text
+from .records import Camera, Shot, Tracks, World, beside, save_npz, save_text
 from .skeleton import COLOURS, KEYPOINT_OF_SMPL_JOINT, colour_of
 
 SCHEMA_VERSION = 1
@@ -30,9 +32,8 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
 
     image = Image.fromarray(np.ascontiguousarray(mask, np.uint8), "P")
     image.putpalette(_palette())
-    beside = Path(path).with_name(Path(path).name + ".part")
-    image.save(beside, "PNG")
-    os.replace(beside, path)
+    with beside(path) as part:
+        image.save(part, "PNG")
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -52,11 +53,29 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
     """Write an RGB or grey uint8 picture; the format follows the extension."""
     import cv2
 
-    beside = Path(path).with_name(".part-" + Path(path).name)
     data = rgb if rgb.ndim == 2 else rgb[..., ::-1]
-    if not cv2.imwrite(str(beside), data):
-        raise ShotError(f"The picture {path} cannot be written.", "Check the free space and the rights of the take folder.")
-    os.replace(beside, path)
+    with beside(path, ".part-{}") as part:
+        if not cv2.imwrite(str(part), data):
+            raise ShotError(f"The picture {path} cannot be written.", "Check the free space and the rights of the take folder.")
+
+
+@contextmanager
+def held(folder: Path):
+    """Hold a take folder for one run. The system lets go of it when the run ends, however it ends. Raises ShotError where another holds it."""
+    with open(folder / "run.lock", "a+b") as file:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):  # else the disk knows no locks
+                raise ShotError("Another run is at work on this take.", "Wait until it ends, or choose another take folder.") from error
+        yield
 
 
 class Take:

@@ -269,7 +269,7 @@ def _scan(source, report) -> Scan:
 
 def _combed(luma) -> bool:
     """Whether every other line of a picture (H, W) uint8 was taken at another time."""
-    lines = luma[: len(luma) // 2 * 2, ::4].astype(np.float32)
+    lines = luma[: len(luma) // 2 * 2, :: max(4, luma.shape[1] // 480)].astype(np.float32)
     if len(lines) < 16:
         return False
     near = np.abs(lines[1:-1] - (lines[:-2] + lines[2:]) / 2)[1:-1]

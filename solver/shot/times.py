@@ -73,7 +73,7 @@ def _rate(times, nominal, resolution_s) -> tuple[Fraction, float]:
     for rate in (*named, *RATES):
         if abs(total * (float(1 / rate) - step)) <= slack:
             return rate, share
-    return max(Fraction(1 / step).limit_denominator(1001), Fraction(1, 1001)), share
+    return min(max(Fraction(1 / step).limit_denominator(1001), Fraction(1, 1001)), Fraction(1000)), share
 
 
 def _too_long(step_s, usual_s):

@@ -20,6 +20,8 @@ from . import screen
 from .times import RATES
 
 os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # off by default; OpenCV asks at the first picture
+MOST_PIXELS = 1 << 27  # of a picture, 16K x 8K; a damaged header asks for more
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 cv2.setLogLevel(1)  # a damaged picture is told once, in our words
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".dpx")
 CHOOSE = "Choose a movie file such as MP4 or MOV, or the folder of an image sequence."
@@ -63,6 +65,8 @@ class Movie:
         try:
             container = av.open(str(self.path))
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            if not self.path.exists():
+                raise ShotError(f"{self.path} is no longer there.", "Bring the film back and run Extract Shot again.") from error
             raise ShotError(
                 f"{self.path.name} cannot be read as a movie.",
                 "If it plays elsewhere, export it again as MP4 (H.264); otherwise the file is damaged or no movie at all.",
@@ -75,6 +79,7 @@ class Movie:
             raise ShotError(f"{self.path.name} has sound, but no picture.", CHOOSE)
         stream = max(streams, key=lambda s: s.width * s.height)
         stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         return container, stream
 
     def decode(self, seek_s: float | None = None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import cv2
@@ -142,7 +143,7 @@ def test_who_walks_before_a_still_camera_is_seen_to_repeat():
         x = 10 + 2 * (k * 4 // 5)
         grey[40:52, x : x + 6] = 200
         pictures.append(grey)
-    changes = [0.0] + [repeats.change(a, b) for a, b in zip(pictures, pictures[1:])]
+    changes = [0.0] + [repeats.change(a, b) for a, b in pairwise(pictures)]
     again, told = repeats.repeated(changes)
     assert repeats.beat(again, told).sum() == 1 and len(repeats.beat(again, told)) == 5
 
