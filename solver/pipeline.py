@@ -134,7 +134,8 @@ class Run:
         self.state.setdefault("stages", {})
         parts = fresh.sha256, fresh.start_frame, fresh.frames, fresh.width, fresh.height, fresh.fps
         # What a plain film does not have.
-        parts += (fresh.picture.tolist(), fresh.fresh.tolist()) if fresh.conformed or not fresh.fresh.all() else ()
+        plain = fresh.fresh.all() and np.array_equal(fresh.picture, fresh.start_frame + np.arange(fresh.frames))
+        parts += () if plain else (fresh.picture.tolist(), fresh.fresh.tolist())
         parts += ("interlaced",) * fresh.interlaced + (fresh.transfer,) * bool(fresh.transfer)
         known = self.state["stages"].get("shot", {}).get("inputs_sha")
         self.keys["shot"] = self._key("shot", (), *parts)

@@ -41,7 +41,7 @@ class Shot:
     timecode: str = ""  # of the first frame of the source
     transfer: str = ""  # what the pictures were coded in, where they are shown as a screen would
     interlaced: bool = False  # whether only the first field is used
-    conformed: bool = False  # whether the frames are not the source's own one after the other, so that the take holds a `film.mp4`
+    conformed: bool = False  # whether other programs would not show the source as it is solved, so that the take holds a `film.mp4`
 
     def __post_init__(self):
         """A plain shot: every frame has its own picture."""

@@ -19,7 +19,7 @@ def to_shot(numbers, total: int | None, shot, name: str) -> np.ndarray:
     numbers = np.asarray(numbers, int)
     last = int(numbers.max(initial=-1)) + 1 if total is None else int(total)
     own = frames_of_pictures(shot)
-    if len(set(picture - frame for picture, frame in own.items())) > 1 and last != shot.frames:
+    if len({picture - frame for picture, frame in own.items()}) > 1 and last != shot.frames:
         # Holes or repeats: other programs count pictures, of the source or of this shot.
         pictures = list(own) if last > max(own) else range(len(own))
         frame = dict(zip(pictures, own.values()))

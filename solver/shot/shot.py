@@ -36,9 +36,10 @@ def run(path, options, report) -> Shot:
     """
     source = open_source(Path(path), getattr(options, "fps", None))
     scan = _scan(source, report)
-    grid = times.lay_out(scan.times, source.rates, source.resolution_s)
     if isinstance(source, Sequence):
-        grid.rate = source.rate
+        grid = times.of_numbers(source.numbers, source.rate)
+    else:
+        grid = times.lay_out(scan.times, source.rates, source.resolution_s)
     _warn_about(source, scan, report)
     pieces = _pieces(grid, _cuts(scan, grid, getattr(options, "cuts", "auto")))
     asked = getattr(options, "range", None)
@@ -55,7 +56,8 @@ def run(path, options, report) -> Shot:
     if source.timecode:
         first = times.timecode_frames(source.timecode, grid.rate) or 0
     _warn_of_holes(source, grid, frames, start, report)
-    whole = frames.rate == grid.rate and frames.fresh.all() and np.array_equal(frames.picture, grid.number[frames.picture])
+    whole = frames.rate == grid.rate and np.array_equal(frames.picture, start + np.arange(frames.count))
+    by_number = isinstance(source, Sequence) and frames.rate == grid.rate  # other programs leave the same holes
     return Shot(
         path=str(source.path.resolve()),
         sha256=_sha256(source),
@@ -72,11 +74,11 @@ def run(path, options, report) -> Shot:
         fresh=frames.fresh,
         shown_s=scan.times[frames.picture],
         source_fps=str_rate(grid.rate),
-        first_number=first + start,
+        first_number=first + start * source.step,
         timecode=source.timecode,
         transfer=scan.transfer,
         interlaced=scan.interlaced,
-        conformed=not whole and (isinstance(source, Movie) or frames.rate != grid.rate),
+        conformed=not (scan.laid_behind and (whole or by_number)) or scan.interlaced,
     )
 
 
@@ -104,6 +106,7 @@ class Scan:
     size: tuple  # displayed width and height
     transfer: str  # see Shot
     interlaced: bool
+    laid_behind: bool  # whether other programs show the pictures as they are solved
 
 
 @dataclass
@@ -235,6 +238,7 @@ def _scan(source, report) -> Scan:
         here = source.size_of(frame)
         if size is None:
             size = here
+            laid_behind = source.laid_behind(frame)
             transfer = screen.WORDS.get(source.transfer(frame), "")
             if transfer:
                 report.warn(f"The pictures are coded in {transfer}; they are solved as a screen would show them, in 8 bits.")
@@ -264,7 +268,7 @@ def _scan(source, report) -> Scan:
     interlaced = combed > (FLAGGED_SHARE if flagged > len(seen) / 2 else COMBED_SHARE) * len(seen)
     if interlaced:
         report.warn("The film is interlaced: only the first field of each picture is used. A film made progressive beforehand is sharper.")
-    return Scan(np.array(seen), np.array(changes), finder.finish(), size, transfer, interlaced)
+    return Scan(np.array(seen), np.array(changes), finder.finish(), size, transfer, interlaced, laid_behind)
 
 
 def _combed(luma) -> bool:
@@ -347,7 +351,7 @@ def _warn_of_holes(source, grid, frames, start, report):
     if frames.rate == grid.rate and len(used) < frames.count:
         holes = np.setdiff1d(np.arange(start, start + frames.count), used)
         if isinstance(source, Sequence):
-            what = f"{len(holes)} pictures are missing from the numbered sequence ({times.listed(source.first_number + holes)})"
+            what = f"{len(holes)} pictures are missing from the numbered sequence ({times.listed(source.first_number + source.step * holes)})"
         else:
             what = (
                 f"The frame rate varies: at {float(grid.rate):.5g} frames a second {len(holes)} of {frames.count} frames have no picture "

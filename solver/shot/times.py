@@ -47,6 +47,12 @@ def lay_out(times, nominal=(), resolution_s: float = 0.0) -> Grid:
     return Grid(rate, number, breaks, regular)
 
 
+def of_numbers(numbers, rate: Fraction) -> Grid:
+    """The grid of pictures that have numbers of their own, (N,) int rising from 0."""
+    breaks = np.flatnonzero(_too_long(np.diff(numbers) / float(rate), float(1 / rate))) + 1
+    return Grid(rate, np.asarray(numbers), breaks.tolist(), 1.0)
+
+
 def _rate(times, nominal, resolution_s) -> tuple[Fraction, float]:
     """The common step as a rate, and the share of steps that keep it."""
     named = [Fraction(r) for r in nominal if r and 0 < r <= 1000]

@@ -9,6 +9,8 @@ import os
 import re
 import struct
 from fractions import Fraction
+from itertools import pairwise
+from math import gcd
 from pathlib import Path
 
 import av
@@ -56,7 +58,7 @@ class Movie:
             self.timecode = next((code for code in codes if code), "")
         if not Fraction(1, 4) <= self.aspect <= 4:
             self.aspect = Fraction(1)
-        self.first_number = 0
+        self.first_number, self.step = 0, 1
         self.errors = 0
         self.fields = False  # whether a picture holds two fields of which only the first is to be shown
         self._first = None
@@ -142,6 +144,10 @@ class Movie:
             image = image.transpose(1, 0, 2)
         return np.ascontiguousarray(image[:: -1 if mirror_y else 1, :: -1 if mirror_x else 1])
 
+    def laid_behind(self, frame) -> bool:
+        """Whether other programs show the pictures as they are solved: upright, in ordinary video."""
+        return not any(_display_matrix(frame)) and not self.transfer(frame)
+
     def transfer(self, frame) -> int | None:
         """The code of a transfer function that a screen has to undo; None for ordinary video."""
         return frame.color_trc if frame.color_trc in screen.TO_LIGHT else None
@@ -187,14 +193,16 @@ class Sequence:
         if None in numbers or len(set(numbers)) < len(numbers):
             numbers = list(range(len(numbers)))
         self.first_number = numbers[0]
-        self.times = [float((n - numbers[0]) / self.rate) for n in numbers]
+        self.step = gcd(*(b - a for a, b in pairwise(numbers))) or 1  # where every tenth was rendered nothing is missing
+        self.numbers = np.array([(n - numbers[0]) // self.step for n in numbers])  # of frames
+        self.times = self.numbers / float(self.rate)
 
     def decode(self, seek_s: float | None = None):
         """Yield (time_s, picture) with picture (H, W, 3) BGR uint8 as a screen shows it. Numbers that are missing take their time."""
         start = 0 if seek_s is None else int(np.searchsorted(self.times, seek_s - 1e-6))
         for time, file in zip(self.times[start:], self.files[start:]):
             image, self._transfer = _read_picture(file)
-            yield time, image
+            yield float(time), image
 
     def size_of(self, image) -> tuple[int, int]:
         return image.shape[1], image.shape[0]
@@ -202,6 +210,9 @@ class Sequence:
     def rgb(self, image, width: int, height: int) -> np.ndarray:
         image = np.ascontiguousarray(image[..., ::-1])
         return _resize(_first_field(image) if self.fields else image, width, height)
+
+    def laid_behind(self, image) -> bool:
+        return self.step == 1
 
     def transfer(self, image) -> int | None:
         return self._transfer

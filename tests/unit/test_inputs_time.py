@@ -163,6 +163,18 @@ def test_numbered_pictures_keep_their_numbers(tmp_path, extension):
     assert bar(Frames(part).read(5)) == pytest.approx(bar(picture(8)), abs=1)
 
 
+def test_every_tenth_number_is_a_plain_sequence_and_a_long_hole_a_cut(tmp_path):
+    for k in range(6):
+        cv2.imwrite(str(tmp_path / f"a_{100 + 10 * k}.png"), picture(k))
+        cv2.imwrite(str(tmp_path / f"b.{1 + k + (60 if k > 3 else 0):04d}.png"), picture(k))
+    tens = run(tmp_path / "a_120.png", options(range=(2, 5)), Reporter())
+    assert (tens.frames, tens.first_number, tens.conformed) == (4, 120, True) and tens.fresh.all()
+    report = Reporter()
+    parts = run(tmp_path / "b.0001.png", options(), report)
+    assert parts.pieces == [[0, 4], [64, 66]] and parts.frames == 4 and not parts.conformed
+    assert run(tmp_path / "b.0001.png", options(cut=1), Reporter()).first_number == 65
+
+
 def test_edit_list_and_timecode(tmp_path):
     """What an edit list hides is no part of the film; a start timecode is kept."""
     path = tmp_path / "a.mov"
