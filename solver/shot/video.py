@@ -22,7 +22,7 @@ from . import screen
 from .times import RATES
 
 os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # off by default; OpenCV asks at the first picture
-MOST_PIXELS = 1 << 27  # of a picture, 16K x 8K; a damaged header asks for more
+MOST_PIXELS = 1 << 26  # of a picture, 8K x 8K; a damaged header asks for more
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 cv2.setLogLevel(1)  # a damaged picture is told once, in our words
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".dpx")
@@ -80,6 +80,9 @@ class Movie:
             container.close()
             raise ShotError(f"{self.path.name} has sound, but no picture.", CHOOSE)
         stream = max(streams, key=lambda s: s.width * s.height)
+        if stream.width * stream.height > MOST_PIXELS:
+            container.close()
+            raise ShotError(f"{self.path.name} is {stream.width} x {stream.height}, more than can be read.", "Scale it to 8K or less.")
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         return container, stream
