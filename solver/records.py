@@ -6,6 +6,7 @@ T frames, P people, K = 25 keypoints (`skeleton.KEYPOINTS`). Pixels are those of
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 from contextlib import contextmanager, suppress
@@ -163,8 +164,10 @@ def save_record(path: Path, record) -> None:
 
 def save_npz(path: Path, **arrays) -> None:
     """np.savez_compressed through a temporary neighbour and a rename."""
-    with beside(path) as part, open(part, "wb") as file:
-        np.savez_compressed(file, **arrays)
+    packed = io.BytesIO()  # a zip file whose disk is full says so again when it is forgotten, past every handler
+    np.savez_compressed(packed, **arrays)
+    with beside(path) as part:
+        part.write_bytes(packed.getbuffer())
 
 
 def save_text(path: Path, text: str) -> None:

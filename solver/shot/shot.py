@@ -55,6 +55,9 @@ def run(path, options, report) -> Shot:
     first = source.first_number
     if source.timecode:
         first = times.timecode_frames(source.timecode, grid.rate) or 0
+    first += start * source.step
+    if frames.rate != grid.rate:  # at the rate of the take
+        first = round(first * frames.rate / grid.rate)
     _warn_of_holes(source, grid, frames, start, report)
     whole = frames.rate == grid.rate and np.array_equal(frames.picture, start + np.arange(frames.count))
     by_number = isinstance(source, Sequence) and frames.rate == grid.rate  # other programs leave the same holes
@@ -74,7 +77,7 @@ def run(path, options, report) -> Shot:
         fresh=frames.fresh,
         shown_s=scan.times[frames.picture],
         source_fps=str_rate(grid.rate),
-        first_number=first + start * source.step,
+        first_number=first,
         timecode=source.timecode,
         transfer=scan.transfer,
         interlaced=scan.interlaced,

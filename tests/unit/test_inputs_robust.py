@@ -14,7 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -30,7 +29,7 @@ from solver.shot.shot import Frames, run
 from solver.take import Take, held
 from tests.unit.test_shot import movie, options, picture
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 150))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
 
 
 def said(capsys):
@@ -58,6 +57,22 @@ def test_a_full_disk(tmp_path, capsys, clip, file):
     assert "no space left" in line and "finished stages are kept" in line
     assert json.loads((take / "shot.json").read_text())["schema_version"] == 1
     assert not list(take.rglob("*.part"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("what", ["movie", "npz"])
+def test_a_disk_that_fills_up_while_it_is_written(tmp_path, what):
+    """In a process of its own: FFmpeg that is asked to go on brings the process down, a zip file that is forgotten speaks on stderr."""
+    (tmp_path / (".part-a.mp4" if what == "movie" else "a.npz.part")).symlink_to("/dev/full")
+    code = (
+        "import sys, errno, numpy as np\nfrom pathlib import Path\nfrom solver.movie import write_movie\nfrom solver.records import save_npz\n"
+        "folder = Path(sys.argv[1]); noise = np.random.default_rng(0).integers(0, 255, (80, 120, 160, 3), np.uint8)\n"
+        "try:\n    write_movie(folder / 'a.mp4', noise, 24) if sys.argv[2] == 'movie' else save_npz(folder / 'a.npz', noise=noise)\n"
+        "except OSError as error:\n    print(error.errno == errno.ENOSPC)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), what], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "True", "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_fails_while_it_is_written_leaves_the_old_one(tmp_path):
