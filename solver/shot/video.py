@@ -235,7 +235,8 @@ def _read_picture(file: Path) -> tuple[np.ndarray, int | None]:
             return _read_dpx(file)
         # Not cv2.imread: it fails on paths with letters outside the code page on Windows.
         data = np.fromfile(file, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
+        readable = len(data) and _lengths_fit(data)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if readable else None
         if image is not None and image.dtype == np.uint8:
             clear = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if file.suffix.lower() in (".png", ".webp") else image
             if clear.ndim == 3 and clear.shape[2] == 4 and clear.shape[:2] == image.shape[:2]:
@@ -249,6 +250,18 @@ def _read_picture(file: Path) -> tuple[np.ndarray, int | None]:
     if image.dtype != np.uint8:
         return screen.shown(np.nan_to_num(image[..., ::-1], posinf=0, neginf=0), screen.LINEAR)[..., ::-1], screen.LINEAR
     return image, None
+
+
+def _lengths_fit(data) -> bool:
+    """Whether no chunk of a PNG, (n,) uint8, says to be longer than the file: OpenCV would ask for that much memory."""
+    at = 8
+    if data[:4].tobytes() == b"\x89PNG":
+        while at + 8 <= len(data):
+            length = int.from_bytes(data[at : at + 4].tobytes(), "big")
+            if length > len(data):
+                return False
+            at += 12 + length
+    return True
 
 
 def _read_dpx(file: Path) -> tuple[np.ndarray, int | None]:
