@@ -137,7 +137,7 @@ class Movie:
         """(height, width, 3) uint8, upright, as a screen shows it."""
         turned, mirror_x, mirror_y = _display_matrix(frame)
         transfer = self.transfer(frame)
-        image = frame.to_ndarray(format="rgb48le" if transfer else "rgb24")
+        image = self._converted(frame, "rgb48le" if transfer else "rgb24")
         if self.fields:
             image = _first_field(image)
         image = _resize(image, *((height, width) if turned else (width, height)))
@@ -158,11 +158,17 @@ class Movie:
     def thumbnail(self, frame, width: int = 256) -> np.ndarray:
         """Small BGR picture for finding cuts; neither turned nor squared."""
         height = max(2, round(frame.height * width / frame.width))
-        return frame.reformat(width=width, height=height, format="bgr24").to_ndarray()
+        return self._converted(frame, "bgr24", width=width, height=height)
 
     def luma(self, frame) -> np.ndarray:
         """(H, W) uint8, as stored, with every line."""
-        return frame.to_ndarray(format="gray")
+        return self._converted(frame, "gray")
+
+    def _converted(self, frame, layout, **size) -> np.ndarray:
+        try:
+            return frame.reformat(format=layout, **size).to_ndarray()
+        except (av.error.FFmpegError, ValueError) as error:  # a damaged header asks for colours that there are not
+            raise ShotError(f"The pictures of {self.path.name} cannot be shown.", "Export it again as MP4 (H.264).") from error
 
 
 class Sequence:

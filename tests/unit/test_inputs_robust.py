@@ -216,3 +216,17 @@ def test_fuzz_the_decoder(tmp_path_factory, name, changes, cut, at):
         shutil.rmtree(folder)
     assert time.monotonic() - begun < 20  # a hang, not a speed: all of these take tens of milliseconds
     assert _peak_mb() - free < 2000
+
+
+def test_a_stream_whose_colours_cannot_be_shown_is_one_line(tmp_path):
+    """Found by the fuzzer: the header of a transport stream asks for a conversion that FFmpeg does not have."""
+    path = tmp_path / "a.ts"
+    changes = [
+        (0.6647209367003548, True, 43), (0.9331702408987826, False, 47), (0.43253732150717905, False, 120),
+        (0.790173491287508, True, 193), (0.06418371315331217, False, 125), (0.3509443963531166, True, 3),
+        (0.44628914589215807, False, 158), (0.03005652491137112, True, 124), (0.20110694935897266, True, 91),
+        (0.8357860009534348, True, 103),
+    ]  # fmt: skip
+    path.write_bytes(_mutated(CORPUS["a.ts"], changes, 0, 0.735259553493753))
+    with pytest.raises(ShotError, match="cannot be shown"):
+        run(path, options(), Reporter())
