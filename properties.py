@@ -106,6 +106,10 @@ class ReshootSettings(bpy.types.PropertyGroup):
     use_cut: BoolProperty(
         name="Choose Piece", description="Choose which piece between hard cuts is solved, instead of the longest"
     )
+    cuts: StringProperty(
+        name="Cuts",
+        description="Say where the clip is cut: none, or the frames that begin a piece, as in 24, 80. Empty: they are found",
+    )
     plate: BoolProperty(name="Clean Plate", description="Build the background without people", default=True)
     match_scene: BoolProperty(
         name="Match Scene to Shot", description="Give this scene the size, frame rate and range of the shot"

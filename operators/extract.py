@@ -47,6 +47,7 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
         min=0,
         options={"SKIP_SAVE"},
     )
+    cuts: text_once("Cuts", "Say where the clip is cut: none, or the frames that begin a piece, as in 24, 80. Not given: found")
     frame_range: text_once("Range", "Solve only these frames of the clip, as in 0-71")
     people: path_once("People", "Take the people from files of other programs. Several are parted by semicolons")
     masks: path_once("Masks", "Take the people's masks from this folder", "DIR_PATH")
@@ -79,6 +80,7 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
             "quality": self.quality,
             "camera_kind": None if self.camera_kind == "found" else self.camera_kind,
             **{name: self._if_given(name) for name in ("max_height", "focal_mm", "cut")},
+            "cuts": self.cuts.replace(" ", "") or None,
             "range": self.frame_range or None,
             "people": absolute_list(self.people, "people file") or None,
             "masks": _given(self.masks, "folder of masks"),

@@ -19,6 +19,11 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
     frame_start: bpy.props.IntProperty(
         name="First Frame", description="Put the first frame of the shot here", default=1
     )
+    film_numbers: bpy.props.BoolProperty(
+        name="Film's Numbers",
+        description="Begin at the number of the film's first picture, or at its timecode, instead of at First Frame",
+        default=False,
+    )
     match_scene: bpy.props.BoolProperty(
         name="Match Scene to Shot",
         description="Give this scene the size, frame rate and range of the shot",
@@ -41,7 +46,11 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
     def run(self, context):
         folder = absolute(self.directory, "take")
         loaded = scene_take.load(
-            context.scene, folder, self.frame_start, self.match_scene, preferences.smpl_folder(context)
+            context.scene,
+            folder,
+            None if self.film_numbers else self.frame_start,
+            self.match_scene,
+            preferences.smpl_folder(context),
         )
         context.scene.reshoot.take = loaded.collection
         return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings

@@ -69,7 +69,7 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
 def _hand_over(settings, extract):
     """Give the button of Extract Shot what the panel holds; what is not known is not given."""
     extract.filepath, extract.take_dir = settings.filepath, settings.take_dir
-    for name in ("quality", "camera_kind", "plate", "match_scene"):
+    for name in ("quality", "camera_kind", "plate", "match_scene", "cuts"):
         setattr(extract, name, getattr(settings, name))
     if settings.use_max_height:
         extract.max_height = settings.max_height
@@ -126,6 +126,7 @@ class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
             value = row.row()
             value.active = getattr(settings, f"use_{name}")
             value.prop(settings, name, text="")
+        layout.prop(settings, "cuts")
         layout.prop(settings, "plate")
         layout.prop(settings, "match_scene")
 

@@ -20,7 +20,10 @@ def find_film(path, take_folder) -> Path | None:
 
 
 def source_file(take: TakeData) -> Path | None:
-    """The movie, or the first picture of the sequence, that a take was made from; None where it is gone."""
+    """The movie, or the first picture of the sequence, that lies behind the camera frame for frame; None where it is gone."""
+    own = Path(take.folder) / "film.mp4"
+    if take.conformed and own.is_file():
+        return own
     path = find_film(take.source_path, take.folder)
     if path is None:
         return None
@@ -40,7 +43,7 @@ def load_clip(take: TakeData, frame_start: int):
     except RuntimeError:
         return None
     clip.filepath = paths.kept(path)
-    clip.frame_start = frame_start - take.source_start
+    clip.frame_start = frame_start - (0 if take.conformed else take.source_start)
     return clip
 
 

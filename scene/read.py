@@ -76,6 +76,16 @@ class TakeData:
     def source_start(self) -> int:
         return int(self.shot["source"].get("start_frame", 0))
 
+    @property
+    def conformed(self) -> bool:
+        """Whether the take holds a film.mp4, as the source's pictures are not its frames one after the other."""
+        return bool(self.shot["source"].get("conformed", False))
+
+    @property
+    def first_number(self) -> int:
+        """What the film calls the first frame: the number of its picture, or its timecode in frames."""
+        return int(self.shot["source"].get("first_number", self.source_start))
+
     def person(self, person_id: int) -> PersonTrack:
         """Raises ShotError where the take has no such person."""
         for person in self.people:
@@ -108,7 +118,7 @@ def read_take(folder) -> TakeData:
             warnings.append("The take has no background points.")
         data = TakeData(take.folder, shot, T, K, people, points["points_world"], points["colours"], warnings)
         # Everything that is read later is read once here, so that a damaged take is refused as a whole.
-        _ = data.width, data.height, data.fps, data.source_path, data.source_start, data.render_size
+        _ = data.width, data.height, data.fps, data.source_path, data.source_start, data.render_size, data.first_number
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ShotError(f"The shot.json of this take is damaged ({error!r}).", _AGAIN) from error
     return data

@@ -36,12 +36,14 @@ class Loaded:
     warnings: list = field(default_factory=list)
 
 
-def load(scene, folder, frame_start: int = 1, match_scene: bool = False, smpl_folder=None) -> Loaded:
+def load(scene, folder, frame_start: int | None = 1, match_scene: bool = False, smpl_folder=None) -> Loaded:
     """Read a take folder into a new collection of a scene. Raises ShotError before anything is made.
 
+    frame_start: where the first frame goes; None: where the film counts it, by the number of its picture or its timecode.
     smpl_folder: where the artist's own SMPL file is, for takes that were solved with it.
     """
     take = read_take(folder)
+    frame_start = take.first_number if frame_start is None else frame_start
     warnings = list(take.warnings)
     bodies = _bodies(take, smpl_folder)
     name = Path(take.folder).resolve().name or "Take"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import stat
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from . import __version__
@@ -26,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--out", type=Path, required=True, metavar="TAKE", help="folder to write; an unfinished take goes on")
     extract.add_argument("--cut", type=int, metavar="N", help="solve piece N between hard cuts, from 0 (default: the longest)")
     extract.add_argument("--range", type=_range, metavar="A-B", help="solve frames A to B of the clip, from 0, both included")
+    extract.add_argument("--cuts", type=_cuts, default="auto", metavar="none|auto|FRAMES", help="where the clip is cut: found, nowhere, or before these frames, as in 24,80")
     extract.add_argument("--max-height", type=_at_least(64), metavar="PX", help="solve at no more than this height")
     extract.add_argument("--fps", type=float, help="frame rate of an image sequence (default 24)")
     lens = extract.add_mutually_exclusive_group()
@@ -59,6 +62,15 @@ def _range(text: str) -> tuple[int, int]:
     if not 0 <= first <= last:
         raise argparse.ArgumentTypeError("the first frame must not come after the last")
     return first, last
+
+
+def _cuts(text: str):
+    if text in ("none", "auto"):
+        return text
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError("give none, auto, or frame numbers with commas, for instance 24,80") from None
 
 
 def _at_least(low: int):
@@ -107,7 +119,18 @@ def main(argv: list[str] | None = None) -> int:
         _log_traceback(arguments.out)
         report.error(f"A package of the solver cannot be loaded: {error}".replace("\n", " "), "Check Solver says more.")
         return 1
-    except (Exception, MemoryError) as error:
+    except OSError as error:
+        if arguments.debug:
+            raise
+        _log_traceback(arguments.out)
+        report.error(*_of_the_disk(error, arguments.out))
+        return 1
+    except MemoryError:
+        if arguments.debug:
+            raise
+        report.error("The memory of this computer does not suffice for the shot.", "Solve it smaller with Max Height, or fewer frames at a time.")
+        return 1
+    except Exception as error:
         if arguments.debug:
             raise
         _log_traceback(arguments.out)
@@ -139,11 +162,24 @@ def _leave_when_stopped(report) -> None:
     os._exit(3)
 
 
+def _of_the_disk(error: OSError, take: Path) -> tuple[str, str]:
+    """What happened and what to do where reading or writing failed."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"There is no space left for the take in {take}.", "Free some space and run Extract Shot again: finished stages are kept."
+    if not take.is_dir():
+        return f"The take folder {take} has gone.", "Bring its disk back, or run Extract Shot again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{error.filename or take} may not be written.", "Choose a take folder that you may write to."
+    what = f"{error.filename or take} cannot be read or written ({error.strerror or error})".replace("\n", " ")
+    return f"{what}.", "Check its disk and run Extract Shot again: finished stages are kept."
+
+
 def _log_traceback(take: Path) -> None:
     import traceback
 
-    if (take / "stages").is_dir():
-        (take / "stages" / "error.log").write_text(traceback.format_exc(), encoding="utf-8")
+    with suppress(OSError):  # the disk may be what failed
+        if (take / "stages").is_dir():
+            (take / "stages" / "error.log").write_text(traceback.format_exc(), encoding="utf-8")
 
 
 if __name__ == "__main__":

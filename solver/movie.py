@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -50,13 +51,15 @@ class MovieWriter:
         return stream
 
     def __exit__(self, kind, *_):
-        if self._stream is not None:
-            self._container.mux(self._stream.encode())
-        self._container.close()
-        if kind is None and self._stream is not None:
-            os.replace(self._beside, self._path)
-        else:
-            self._beside.unlink(missing_ok=True)
+        try:
+            if kind is None and self._stream is not None:  # after a failed write (a full disk) FFmpeg may not be asked to go on
+                self._container.mux(self._stream.encode())
+                self._container.close()
+                os.replace(self._beside, self._path)
+        finally:
+            self._container = self._stream = None
+            with suppress(OSError):
+                self._beside.unlink(missing_ok=True)
 
 
 def write_movie(path: Path, frames, fps) -> None:

@@ -13,6 +13,7 @@ class Options:
     take: Path  # folder to write
     cut: int | None = None  # which piece between hard cuts, from 0; None = the longest
     range: tuple[int, int] | None = None  # first and last frame of the source, both included
+    cuts: str | tuple[int, ...] = "auto"  # "auto", "none", or the frames that begin a piece
     max_height: int | None = None  # solve at no more than this many pixels of height
     focal_mm: float | None = None  # known lens on a 36 mm wide sensor
     fov: float | None = None  # known horizontal field of view, degrees
@@ -35,6 +36,8 @@ class Options:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("take", "restart", "until")}
         if self.range:
             given["range"] = "{}-{}".format(*self.range)
+        if not isinstance(self.cuts, str):
+            given["cuts"] = ",".join(map(str, self.cuts))
         return {name: _plain(value) for name, value in given.items() if value is not None and value != ()}
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import tempfile
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ from .frames import invert
 from .options import Options
 from .protocol import Reporter, ShotError, Stopped
 from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_record
-from .take import SCHEMA_VERSION, Take, read_mask, write_mask, write_results
+from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 5, "body": 9, "world_start": 17, "film": 5, "world": 17, "plate": 2, "report": 2}
@@ -41,15 +42,21 @@ class Run:
         """Run what is not done yet. Raises ShotError, Stopped. Returns the take folder."""
         self._check_folder()
         from .body.model import BodyModel
-        from .imports import digest
-        from .shot.shot import Frames
 
         corrected = self.corrections = corrections.load(self.options.take)
         if corrected.focal_mm and not (self.options.focal_mm or self.options.fov):
             self.options = replace(self.options, focal_mm=corrected.focal_mm)
         o = self.options
         model = BodyModel.load(o.smpl)
-        shot = self._open_shot(model)
+        with ExitStack() as stack:
+            return self._solve(self._open_shot(model, stack), model)
+
+    def _solve(self, shot, model) -> Path:
+        """What follows the stage *shot*."""
+        from .imports import digest
+        from .shot.shot import Frames
+
+        o, corrected = self.options, self.corrections
         frames = self.frames = Frames(shot)
         files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera),) if key]
         try:
@@ -80,15 +87,18 @@ class Run:
             self._stage(
                 "report", dict, ("world",), lambda: self._report(shot, frames, tracks, slam, start, film, world, model), o.plate
             )
-        finally:
-            self._save_state()
+        except BaseException:
+            with suppress(OSError):  # where the disk is full or gone, that was said by what ended the run
+                self._save_state()
+            raise
+        self._save_state()
         self.report.result(str(self.take.folder))
         return self.take.folder
 
     # -- stages
 
-    def _open_shot(self, model) -> Shot:
-        """The shot is read before anything is written, so that bad input leaves nothing behind."""
+    def _open_shot(self, model, stack) -> Shot:
+        """The shot is read before anything is written, so that bad input leaves nothing behind. The take is held from then on."""
         from .shot import shot as stage
 
         o = self.options
@@ -97,6 +107,7 @@ class Run:
         fresh = stage.run(o.source, o, self.report)
         self._read_imports(fresh, model)
         self.take.stages.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(held(self.take.stages))
         self.state = {} if o.restart or not self.take.shot_json.exists() else self.take.read()
         self.state.update(
             schema_version=SCHEMA_VERSION,
@@ -110,6 +121,11 @@ class Run:
                 "original_height": fresh.original_height,
                 "start_frame": fresh.start_frame,
                 "frames": fresh.frames,
+                "unmeasured": np.flatnonzero(~fresh.fresh).tolist(),
+                "source_fps": fresh.source_fps,
+                "first_number": fresh.first_number,
+                "timecode": fresh.timecode,
+                "conformed": fresh.conformed,
             },
             quality=o.quality,
             options=self.asked,
@@ -117,7 +133,17 @@ class Run:
         self.state.setdefault("verdict", "")
         self.state.setdefault("people", [])
         self.state.setdefault("stages", {})
-        self.keys["shot"] = self._key("shot", (), fresh.sha256, fresh.start_frame, fresh.frames, fresh.width, fresh.height, fresh.fps)
+        parts = fresh.sha256, fresh.start_frame, fresh.frames, fresh.width, fresh.height, fresh.fps
+        # What a plain film does not have.
+        plain = fresh.fresh.all() and np.array_equal(fresh.picture, fresh.start_frame + np.arange(fresh.frames))
+        parts += () if plain else (fresh.picture.tolist(), fresh.fresh.tolist())
+        parts += ("interlaced",) * fresh.interlaced + (fresh.transfer,) * bool(fresh.transfer)
+        known = self.state["stages"].get("shot", {}).get("inputs_sha")
+        self.keys["shot"] = self._key("shot", (), *parts)
+        if fresh.conformed and not (known == self.keys["shot"] and self.take.film.exists()):
+            stage.write_film(fresh, self.take.film, self.report)
+        elif not fresh.conformed:
+            self.take.film.unlink(missing_ok=True)
         save_record(self.take.stage("shot"), fresh)
         self._done("shot", time.monotonic() - begun)
         return fresh
@@ -167,7 +193,7 @@ class Run:
 
         if self.known is not None:
             return imports.slam_from_camera(self.known, shot, frames, self.mask, self.report)
-        return slam.run(shot, frames, tracks, self.mask, self.options, self.report)
+        return slam.run(shot, frames, tracks, self._no_background, self.options, self.report)
 
     def _body(self, shot, tracks, slam, model, raw, labels) -> People:
         from . import imports
@@ -208,13 +234,18 @@ class Run:
     def _plate(self, shot, frames, tracks, slam, world) -> dict:
         from . import plate
 
+        # A frame without a picture of its own shows the one before, so it gets the plate of that one.
+        shown = np.maximum.accumulate(np.where(shot.fresh, np.arange(shot.frames), 0))
+        camera = records.Camera(world.camera.T_world_from_cam[shown], world.camera.K[shown])
+
         def masks(index):
             """The video's mask, and the solved bodies of those who have none while they pass behind others."""
+            index = int(shown[index])
             mask, solved = self.mask(index), self.solved(index)
             passing = world.people.ids[world.people.visible[:, index] & ~tracks.visible[:, index]]
             return np.where((mask == 0) & np.isin(solved, passing), solved, mask)
 
-        return plate.run(shot, frames, masks, world.camera, slam, self.take.folder, self.options, self.report)
+        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.options, self.report)
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
         from . import report
@@ -236,7 +267,7 @@ class Run:
         joints, _, vertices = posed(world.people, model)
         start_camera = start_in_world(start, world)
         self.state["people"] = write_results(
-            self.take, world, tracks, start_camera, model.name, _fps(shot), joints, slam.colours
+            self.take, world, tracks, start_camera, model.name, shot, joints, slam.colours
         )
         (self.take.folder / "solved").mkdir(exist_ok=True)
         faces = model.faces.numpy()
@@ -252,6 +283,11 @@ class Run:
     def mask(self, index: int) -> np.ndarray:
         """Instance mask (H, W) of the video."""
         return read_mask(self.take.mask(index))
+
+    def _no_background(self, index: int) -> np.ndarray:
+        """Mask (H, W) of the video in which people, and what the artist's masks ignore, are not 0."""
+        mask = self.mask(index)
+        return mask if self.masks is None else np.where(self.masks.ignored(index), 255, mask)
 
     def solved(self, index: int) -> np.ndarray:
         """Instance mask (H, W) of the solved people through the solved camera."""
@@ -309,8 +345,11 @@ class Run:
         parent = folder if folder.is_dir() else folder.parent
         while not parent.exists():
             parent = parent.parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise ShotError(f"Nothing can be written in {parent}.", "Choose a folder that you may write to.")
+        try:
+            with tempfile.TemporaryFile(dir=parent):  # asked by doing it: rights do not tell all
+                pass
+        except OSError as error:
+            raise ShotError(f"Nothing can be written in {parent}.", "Choose a folder that you may write to.") from error
 
 
 def _fps(shot: Shot) -> float:

@@ -6,8 +6,10 @@ T frames, P people, K = 25 keypoints (`skeleton.KEYPOINTS`). Pixels are those of
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -28,10 +30,29 @@ class Shot:
     height: int
     original_width: int  # after rotation metadata only
     original_height: int
-    start_frame: int  # index of the first frame in presentation order
+    start_frame: int  # number of the first frame, from the first of the source
     frames: int
     pieces: list  # every piece between cuts, [[start, end), ...]
-    time_s: np.ndarray  # (T,) presentation time of each frame, seconds from the start of the source
+    time_s: np.ndarray  # (T,) s from the start of the source: when each frame was taken; regular, 1/fps apart
+    picture: np.ndarray = None  # (T,) int: which picture of the source, as decoded, each frame shows
+    fresh: np.ndarray = None  # (T,) bool; False: a hole or a repeat, where the picture before is shown and nothing can be measured
+    shown_s: np.ndarray = None  # (T,) presentation time of that picture in the file
+    source_fps: str = ""  # of the source's grid; differs from fps where a pulldown was taken out
+    first_number: int = 0  # what the artist calls the first frame: number of its picture, or timecode in frames
+    timecode: str = ""  # of the first frame of the source
+    transfer: str = ""  # what the pictures were coded in, where they are shown as a screen would
+    interlaced: bool = False  # whether only the first field is used
+    conformed: bool = False  # whether other programs would not show the source as it is solved, so that the take holds a `film.mp4`
+
+    def __post_init__(self):
+        """A plain shot: every frame has its own picture."""
+        if self.picture is None:
+            self.picture = self.start_frame + np.arange(self.frames)
+        if self.fresh is None:
+            self.fresh = np.ones(self.frames, bool)
+        if self.shown_s is None:
+            self.shown_s = self.time_s
+        self.source_fps = self.source_fps or self.fps
 
 
 @dataclass
@@ -143,19 +164,30 @@ def save_record(path: Path, record) -> None:
 
 def save_npz(path: Path, **arrays) -> None:
     """np.savez_compressed through a temporary neighbour and a rename."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".part")
-    with open(beside, "wb") as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(beside, path)
+    packed = io.BytesIO()  # a zip file whose disk is full says so again when it is forgotten, past every handler
+    np.savez_compressed(packed, **arrays)
+    with beside(path) as part:
+        part.write_bytes(packed.getbuffer())
 
 
 def save_text(path: Path, text: str) -> None:
     """A text file through a temporary neighbour and a rename."""
+    with beside(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def beside(path: Path, name: str = "{}.part"):
+    """A neighbour to write into, which then takes the place of `path`; where the writing fails nothing is left of it."""
     path = Path(path)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    part = path.with_name(name.format(path.name))
+    try:
+        yield part
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def load_record(path: Path, cls):
@@ -180,6 +212,6 @@ def _build(cls, prefix, arrays, meta):
             values[f.name] = _build(nested, name + ".", arrays, meta)
         elif name in arrays:
             values[f.name] = arrays[name]
-        elif name in meta or f.default_factory is dataclasses.MISSING:
+        elif name in meta or f.default is f.default_factory is dataclasses.MISSING:
             values[f.name] = meta[name]  # a field with a default may be younger than the file
     return cls(**values)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from .frames import invert, project
 from .protocol import ShotError
-from .records import Camera, Tracks, World, save_npz, save_text
+from .records import Camera, Shot, Tracks, World, beside, save_npz, save_text
 from .skeleton import COLOURS, KEYPOINT_OF_SMPL_JOINT, colour_of
 
 SCHEMA_VERSION = 1
@@ -29,9 +32,8 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
 
     image = Image.fromarray(np.ascontiguousarray(mask, np.uint8), "P")
     image.putpalette(_palette())
-    beside = Path(path).with_name(Path(path).name + ".part")
-    image.save(beside, "PNG")
-    os.replace(beside, path)
+    with beside(path) as part:
+        image.save(part, "PNG")
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -51,11 +53,29 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
     """Write an RGB or grey uint8 picture; the format follows the extension."""
     import cv2
 
-    beside = Path(path).with_name(".part-" + Path(path).name)
     data = rgb if rgb.ndim == 2 else rgb[..., ::-1]
-    if not cv2.imwrite(str(beside), data):
-        raise ShotError(f"The picture {path} cannot be written.", "Check the free space and the rights of the take folder.")
-    os.replace(beside, path)
+    with beside(path, ".part-{}") as part:
+        if not cv2.imwrite(str(part), data):
+            raise ShotError(f"The picture {path} cannot be written.", "Check the free space and the rights of the take folder.")
+
+
+@contextmanager
+def held(folder: Path):
+    """Hold a take folder for one run. The system lets go of it when the run ends, however it ends. Raises ShotError where another holds it."""
+    with open(folder / "run.lock", "a+b") as file:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):  # else the disk knows no locks
+                raise ShotError("Another run is at work on this take.", "Wait until it ends, or choose another take folder.") from error
+        yield
 
 
 class Take:
@@ -71,6 +91,11 @@ class Take:
     @property
     def stages(self) -> Path:
         return self.folder / "stages"
+
+    @property
+    def film(self) -> Path:
+        """The shot frame for frame, where the source is not: holes filled, repeats taken out."""
+        return self.folder / "film.mp4"
 
     def stage(self, name: str) -> Path:
         return self.stages / f"{name}.npz"
@@ -102,10 +127,11 @@ class Take:
         save_text(self.shot_json, json.dumps(data, indent=1))
 
 
-def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_name: str, fps: float, joints_world, colours) -> list:
+def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_name: str, shot: Shot, joints_world, colours) -> list:
     """Write camera.npz, people/NN.npz and points.npz; returns shot.json's `people`.
 
     start:         the start camera, brought into the final world.
+    shot:          gives the rate, when each frame was taken, and which show a picture of their own.
     joints_world:  (P, T, 24, 3) m.
     colours:       (N, 3) uint8 of world.points_world.
     """
@@ -115,12 +141,14 @@ def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_
         K=world.camera.K.astype(np.float64),
         start_T_world_from_cam=start.T_world_from_cam.astype(np.float64),
         start_K=start.K.astype(np.float64),
+        time_s=shot.time_s,
+        measured=shot.fresh,
     )
     points = world.points_world.astype(np.float32)
     save_npz(take.folder / "points.npz", points_world=points, colours=colours)
     people = world.people
     (take.folder / "people").mkdir(exist_ok=True)
-    listing = []
+    fps, listing = float(Fraction(shot.fps)), []
     for p, person_id in enumerate(people.ids):
         seen = np.flatnonzero(people.visible[p])
         frames = np.arange(seen[0], seen[-1] + 1)
@@ -133,6 +161,7 @@ def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_
             mocap_framerate=np.array(fps),
             mocap_frame_rate=np.array(fps),
             frame=frames,
+            time_s=shot.time_s[frames],
             visible=people.visible[p, frames],
             joints_world=joints_world[p, frames],
             joints_2d=_smpl_joints_2d(joints_world[p, frames], tracks.keypoints_2d[p, frames], world.camera, frames),

@@ -29,7 +29,7 @@ class Masks:
         if not folder.is_dir():
             raise ShotError(f"{folder} is no folder of masks.", _FIX)
         subfolders = sorted(d for d in folder.iterdir() if d.is_dir() and _pictures(d))
-        self._single = _pictures(folder)
+        self._single, self._ignores = _pictures(folder), False
         if self._single:
             self._frames = [files_of_frames(self._single, shot, folder.name)]
             self._values = self._find_values()
@@ -88,6 +88,12 @@ class Masks:
                 out[values > (127 if values.max() > 127 else 0)] = ident
         return out
 
+    def ignored(self, index: int) -> np.ndarray:
+        """(H, W) bool: marked with 255 beside people's values, nobody and nothing (a title, a logo, a mirror). No background either."""
+        if not self._ignores or index not in self._frames[0]:
+            return np.zeros((self.shot.height, self.shot.width), bool)
+        return self._sized(_labels(self._frames[0][index]), self._frames[0][index]) == 255
+
     def _find_values(self):
         found, most = set(), 0
         for file in self._frames[0].values():
@@ -98,8 +104,9 @@ class Masks:
         self._soft = most > _SOFT and max(found) <= 255
         if self._soft:
             return [255]
-        if len(found) > 1:
+        if len(found) > 1 and 255 in found:
             found.discard(255)  # DAVIS and VOC mark what nobody labelled with it
+            self._ignores = True
         return sorted(found)
 
     def _sized(self, labels):

@@ -18,7 +18,13 @@ def to_shot(numbers, total: int | None, shot, name: str) -> np.ndarray:
     """
     numbers = np.asarray(numbers, int)
     last = int(numbers.max(initial=-1)) + 1 if total is None else int(total)
-    if last > shot.frames and last > shot.start_frame:
+    own = frames_of_pictures(shot)
+    if len({picture - frame for picture, frame in own.items()}) > 1 and last != shot.frames:
+        # Holes or repeats: other programs count pictures, of the source or of this shot.
+        pictures = list(own) if last > max(own) else range(len(own))
+        frame = dict(zip(pictures, own.values()))
+        numbers, last = np.array([frame.get(int(n), -1) for n in numbers], int), shot.frames
+    elif last > shot.frames and last > shot.start_frame:
         numbers = numbers - shot.start_frame
     elif total is not None and shot.start_frame and last < shot.frames:
         raise ShotError(
@@ -29,6 +35,11 @@ def to_shot(numbers, total: int | None, shot, name: str) -> np.ndarray:
     if not (out >= 0).any():
         raise ShotError(f"{name} has nothing in the frames of this shot.", "Choose results of the same clip.")
     return out
+
+
+def frames_of_pictures(shot) -> dict[int, int]:
+    """The frame of the shot that shows each picture of the source, for those that are its own."""
+    return {int(shot.picture[i]): int(i) for i in np.flatnonzero(shot.fresh)}
 
 
 def count_from(numbers, shot) -> np.ndarray:
@@ -63,8 +74,8 @@ def files_of_frames(files, shot, name: str) -> dict[int, Path]:
     source = Path(shot.path)
     if source.is_dir():
         stems = {p.stem: i for i, p in enumerate(sorted(source.iterdir(), key=lambda f: (number_of(f) or 0, f.name)))}
-        matched = {stems[Path(f).stem] - shot.start_frame: f for f in files if Path(f).stem in stems}
-        matched = {i: f for i, f in matched.items() if 0 <= i < shot.frames}
+        frame = frames_of_pictures(shot)
+        matched = {frame[stems[Path(f).stem]]: f for f in files if stems.get(Path(f).stem) in frame}
         if len(matched) >= 0.5 * min(len(files), shot.frames):
             return matched
     numbers = [number_of(f) for f in files]

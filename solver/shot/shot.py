@@ -1,56 +1,132 @@
-"""Stage *shot*: what the source holds, where it is cut, and which piece will be solved; and its frames, on demand."""
+"""Stage *shot*: what the source holds, where it is cut, and which piece will be solved; and its frames, on demand.
+
+*Pictures* are what the file holds, counted from 0 as they are shown. *Frames* lie on a regular grid of time (`times`). Numbers of frames
+count from the first of the source, holes included.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..movie import MovieWriter
 from ..protocol import ShotError
 from ..records import Shot
+from . import repeats, screen, times
+from .cuts import CutFinder
 from .video import Movie, Sequence, open_source
+
+SMALL = (160, 90)  # grey pictures in which repeats are looked for
+COMBED = 1.1  # a line further from its neighbours than from the lines beyond them, by this factor, is of another time
+COMBED_SHARE, FLAGGED_SHARE = 0.15, 0.03  # of the pictures, from which on the film is interlaced; the second where the file says so
+IRREGULAR = 0.7  # less of the steps alike, and the film has no rate
 
 
 def run(path, options, report) -> Shot:
-    """Decode the source once, find hard cuts, choose the piece to solve.
+    """Decode the source once, find cuts, holes and repeats, choose the piece to solve.
 
     Without `options.range` and `options.cut` the longest piece is chosen; the others stay listed in `Shot.pieces`.
     Raises ShotError for anything that is no shot.
     """
     source = open_source(Path(path), getattr(options, "fps", None))
-    times, cuts, size = _scan(source, report)
-    count = len(times)
-    _warn_about(source, times, report)
-    pieces = [list(piece) for piece in zip([0, *cuts], [*cuts, count])]
-    start, end = _choose(pieces, count, getattr(options, "cut", None), getattr(options, "range", None), report)
-    if end - start == 1:
+    scan = _scan(source, report)
+    if isinstance(source, Sequence):
+        grid = times.of_numbers(source.numbers, source.rate)
+    else:
+        grid = times.lay_out(scan.times, source.rates, source.resolution_s)
+    _warn_about(source, scan, report)
+    pieces = _pieces(grid, _cuts(scan, grid, getattr(options, "cuts", "auto")))
+    asked = getattr(options, "range", None)
+    start, end = _choose(pieces, getattr(options, "cut", None), asked, report)
+    frames = _frames(scan, grid, start, end, report)
+    if frames.count == 1:
         report.warn("The shot is one frame long: there is a camera and a pose, but no movement.")
-    width, height = size
+    start = int(grid.number[frames.picture[0]])
+    size = width, height = scan.size
     limit = getattr(options, "max_height", None)
     if limit and height > limit:
         width, height = max(1, round(width * limit / height)), int(limit)
-    fps = _rate(source, times)
+    first = source.first_number
+    if source.timecode:
+        first = times.timecode_frames(source.timecode, grid.rate) or 0
+    first += start * source.step
+    if frames.rate != grid.rate:  # at the rate of the take
+        first = round(first * frames.rate / grid.rate)
+    _warn_of_holes(source, grid, frames, start, report)
+    whole = frames.rate == grid.rate and np.array_equal(frames.picture, start + np.arange(frames.count))
+    by_number = isinstance(source, Sequence) and frames.rate == grid.rate  # other programs leave the same holes
     return Shot(
         path=str(source.path.resolve()),
         sha256=_sha256(source),
-        fps=f"{fps.numerator}/{fps.denominator}",
+        fps=str_rate(frames.rate),
         width=width,
         height=height,
         original_width=size[0],
         original_height=size[1],
         start_frame=start,
-        frames=end - start,
+        frames=frames.count,
         pieces=pieces,
-        time_s=times[start:end],
+        time_s=start / float(grid.rate) + np.arange(frames.count) / float(frames.rate),
+        picture=frames.picture,
+        fresh=frames.fresh,
+        shown_s=scan.times[frames.picture],
+        source_fps=str_rate(grid.rate),
+        first_number=first,
+        timecode=source.timecode,
+        transfer=scan.transfer,
+        interlaced=scan.interlaced,
+        conformed=not (scan.laid_behind and (whole or by_number)) or scan.interlaced,
     )
 
 
+def write_film(shot: Shot, path: Path, report) -> None:
+    """The frames of a shot as a movie in the size of the film, for where the source cannot be laid behind the camera frame for frame."""
+    whole = replace(shot, width=shot.original_width, height=shot.original_height)
+    with MovieWriter(path, shot.fps, crf=14) as movie:
+        for index, rgb in enumerate(Frames(whole)):
+            report.progress(index, shot.frames, "Laying the film on its frames")
+            movie.write(rgb)
+
+
+def str_rate(rate: Fraction) -> str:
+    """A rate as files of a take have it."""
+    return f"{rate.numerator}/{rate.denominator}"
+
+
+@dataclass
+class Scan:
+    """What one pass over the N pictures of a source found."""
+
+    times: np.ndarray  # (N,) s from the first
+    changes: np.ndarray  # (N,) grey levels from the picture before
+    cuts: list  # as CutFinder gives them
+    size: tuple  # displayed width and height
+    transfer: str  # see Shot
+    interlaced: bool
+    laid_behind: bool  # whether other programs show the pictures as they are solved
+
+
+@dataclass
+class Chosen:
+    """The frames of a shot."""
+
+    rate: Fraction
+    picture: np.ndarray  # (T,) which picture each shows
+    fresh: np.ndarray  # (T,) bool; False: it has none of its own and shows the one before
+
+    @property
+    def count(self):
+        return len(self.picture)
+
+
 class Frames:
-    """RGB uint8 pictures (height, width, 3) of a shot, decoded on demand.
+    """RGB uint8 pictures (height, width, 3) of a shot, decoded on demand. A frame without a picture of its own shows the one before.
 
     Walking forward is one decoding pass; `read(i)` jumps by presentation time and gives the very picture that iteration
     gives. At most `cache_bytes` of pictures are kept.
@@ -58,11 +134,15 @@ class Frames:
 
     def __init__(self, shot: Shot, cache_bytes: int = 200_000_000):
         self.shot = shot
-        self._source = open_source(Path(shot.path), float(Fraction(shot.fps)))
+        self._source = open_source(Path(shot.path), float(Fraction(shot.source_fps)))
+        self._source.fields = shot.interlaced
+        # The pictures that are shown, rising: their numbers in the source and their times. Below, `position` counts these.
+        self._pictures, first, self._position = np.unique(shot.picture, return_index=True, return_inverse=True)
+        self._times = shot.shown_s[first]
         self._capacity = int(np.clip(cache_bytes // max(1, shot.width * shot.height * 3), 1, 48))
         self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._cursor = None  # iterator of (index in the shot, undecoded-to-RGB frame)
-        self._next = 0  # index of the frame that the cursor gives next
+        self._cursor = None  # iterator of (position, undecoded-to-RGB frame)
+        self._next = 0  # position that the cursor gives next
         self._seekable = True
 
     def __len__(self) -> int:
@@ -80,30 +160,31 @@ class Frames:
         """Frame `index` of the shot, from 0. The array is shared with the cache and read-only."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        if index not in self._cache:
-            self._decode_to(index)
-        self._cache.move_to_end(index)
-        return self._cache[index]
+        position = int(self._position[index])
+        if position not in self._cache:
+            self._decode_to(position)
+        self._cache.move_to_end(position)
+        return self._cache[position]
 
-    def _decode_to(self, index):
+    def _decode_to(self, wanted):
         # A step back is likely to be followed by another: keep what lies before it too.
-        keep = self._capacity // 2 if index < self._next else 0
-        ahead = index - self._next
+        keep = self._capacity // 2 if wanted < self._next else 0
+        ahead = wanted - self._next
         if self._cursor is None or not 0 <= ahead <= 48:
-            self._cursor = self._walk_from(index)
+            self._cursor = self._walk_from(wanted)
         for position, frame in self._cursor:
             self._next = position + 1
-            if position >= index - keep:
+            if position >= wanted - keep:
                 self._store(position, frame)
-            if position == index:
+            if position == wanted:
                 return
         if self._seekable:  # the jump lost its place; count from the start instead
             self._seekable = False
             self._cursor, self._next = None, 0
-            return self._decode_to(index)
+            return self._decode_to(wanted)
         raise ShotError(
-            f"Frame {self.shot.start_frame + index} of {Path(self.shot.path).name} can no longer be read.",
-            "The file has changed since it was analysed: run Extract Shot again with Restart.",
+            f"Picture {self._pictures[wanted]} of {Path(self.shot.path).name} can no longer be read.",
+            "The file has changed or gone since it was analysed: bring it back, or run Extract Shot again with Restart.",
         )
 
     def _store(self, position, frame):
@@ -113,171 +194,185 @@ class Frames:
         while len(self._cache) > self._capacity:
             self._cache.popitem(last=False)
 
-    def _walk_from(self, index):
-        """Yield (index in the shot, frame), starting at or before `index`."""
-        times = self.shot.time_s
-        if self._seekable and self.shot.start_frame + index > 48:
+    def _walk_from(self, wanted):
+        """Yield (position, frame), starting at or before `wanted`."""
+        if self._seekable and self._pictures[wanted] > 48:
             # Seeking may overshoot where pictures are stored out of order: then ask for an earlier keyframe.
             for early in (0.0, 1.0, 4.0):
-                if times[index] <= early:
+                if self._times[wanted] <= early:
                     break
-                walk = self._timed(self._source.decode(times[index] - early))
+                walk = self._timed(self._source.decode(self._times[wanted] - early))
                 first = next(walk, None)
-                if first is not None and first[0] <= index:
+                if first is not None and first[0] <= wanted:
                     yield first
                     yield from walk
                     return
-        for position, (_, frame) in enumerate(self._source.decode()):
-            position -= self.shot.start_frame
-            if position >= len(times):
+        position = 0
+        for number, (_, frame) in enumerate(self._source.decode()):
+            if position == len(self._pictures):
                 return
-            if position >= 0:
+            if number == self._pictures[position]:
                 yield position, frame
+                position += 1
 
     def _timed(self, decoded):
-        """Indices by presentation time; stops at a frame whose time is not in the shot's list."""
-        times, expected = self.shot.time_s, None
+        """Positions by presentation time; stops where a picture of the shot does not come at its time."""
+        position = None
         for time, frame in decoded:
             if time is None:
                 return
-            if expected is None:
-                if time < times[0] - 1e-6:
+            if position is None:
+                if time < self._times[0] - 1e-6:
                     continue
-                expected = int(np.searchsorted(times, time - 1e-6))
-            if expected >= len(times) or abs(times[expected] - time) > 1e-6:
+                position = int(np.searchsorted(self._times, time - 1e-6))
+            if position >= len(self._times) or time > self._times[position] + 1e-6:
                 return
-            yield expected, frame
-            expected += 1
+            if time > self._times[position] - 1e-6:  # else a picture that the shot leaves out
+                yield position, frame
+                position += 1
 
 
-def _scan(source, report):
-    """Presentation times (N,), indices of frames that start a piece, and the displayed size."""
-    finder, times, size = CutFinder(), [], None
-    step = float(1 / source.rate)
+def _scan(source, report) -> Scan:
+    finder, seen, changes, size, before = CutFinder(), [], [], None, None
+    combed = flagged = 0
+    step = float(1 / source.rates[0])
     total = source.header_frames or len(getattr(source, "files", ()))
     for time, frame in source.decode():
         here = source.size_of(frame)
         if size is None:
             size = here
+            laid_behind = source.laid_behind(frame)
+            transfer = screen.WORDS.get(source.transfer(frame), "")
+            if transfer:
+                report.warn(f"The pictures are coded in {transfer}; they are solved as a screen would show them, in 8 bits.")
         elif here != size:
             if isinstance(source, Sequence):
                 raise ShotError(
-                    f"{source.files[len(times)].name} is {here[0]} x {here[1]}, the pictures before it {size[0]} x {size[1]}.",
+                    f"{source.files[len(seen)].name} is {here[0]} x {here[1]}, the pictures before it {size[0]} x {size[1]}.",
                     "Put pictures of one size only into the folder.",
                 )
             report.warn("The picture size changes within the movie; later frames are scaled to the first.")
         # Missing, repeated or backward times are made up from the frame rate.
-        if times and (time is None or time <= times[-1]):
-            time = times[-1] + step
-        times.append(time or 0.0)
+        if seen and (time is None or time <= seen[-1]):
+            time = seen[-1] + step
+        seen.append(time or 0.0)
         finder.add(source.thumbnail(frame))
-        report.progress(len(times), max(total, len(times)), "Looking for cuts")
-    if not times:
+        luma = source.luma(frame)
+        grey = cv2.resize(luma[::2], SMALL, interpolation=cv2.INTER_AREA)  # the first field: telecine repeats fields
+        changes.append(0.0 if before is None else repeats.change(before, grey))
+        before = grey
+        combed += _combed(luma)
+        flagged += bool(getattr(frame, "interlaced_frame", False))
+        report.progress(len(seen), max(total, len(seen)), "Looking for cuts")
+    if not seen:
         raise ShotError(
             f"{source.path.name} holds no readable frame.", "Export the shot again; this file is empty or damaged."
         )
-    return np.array(times), finder.finish(), size
+    interlaced = combed > (FLAGGED_SHARE if flagged > len(seen) / 2 else COMBED_SHARE) * len(seen)
+    if interlaced:
+        report.warn("The film is interlaced: only the first field of each picture is used. A film made progressive beforehand is sharper.")
+    return Scan(np.array(seen), np.array(changes), finder.finish(), size, transfer, interlaced, laid_behind)
 
 
-class CutFinder:
-    """Hard cuts from a stream of small BGR pictures of one size.
-
-    PySceneDetect's adaptive detector compares a change with the changes around it, so a fast pan is no cut. The first and
-    the last pictures are fed mirrored as well, because stray frames of the next shot sit just there.
-    """
-
-    _MARGIN = 4  # mirrored frames at either end
-    _FLASH = 4  # a picture that comes back within so many frames was lit, not cut
-    _SAME = 0.85  # colours that overlap more than this belong to one picture that moves
-
-    def __init__(self):
-        from scenedetect import AdaptiveDetector
-
-        self._detector = AdaptiveDetector(adaptive_threshold=1.9, min_scene_len=1)
-        self._head, self._tail = [], deque(maxlen=self._MARGIN)
-        self._histograms = deque(maxlen=4 * self._FLASH)
-        self._count = 0
-        self._pending, self._cuts = [], []
-
-    def add(self, bgr):
-        """Take the next picture, (H, W, 3) uint8."""
-        if self._count < self._MARGIN:
-            self._head.append(bgr)
-        self._tail.append(bgr)
-        self._histograms.append(_histogram(bgr))
-        self._count += 1
-        if self._count == self._MARGIN:
-            for position, image in enumerate([*self._head[:0:-1], *self._head], 1 - self._MARGIN):
-                self._feed(position, image)
-        elif self._count > self._MARGIN:
-            self._feed(self._count - 1, bgr)
-        while self._pending and self._pending[0] + self._FLASH < self._count:
-            self._judge(self._pending.pop(0))
-
-    def finish(self) -> list[int]:
-        """Indices of pictures that start a new piece."""
-        if self._count >= self._MARGIN:
-            for position, image in enumerate(list(self._tail)[-2::-1], self._count):
-                self._feed(position, image)
-        for cut in self._pending:
-            self._judge(cut)
-        return self._cuts
-
-    def _feed(self, position, bgr):
-        from scenedetect import FrameTimecode
-
-        found = self._detector.process_frame(FrameTimecode(position + self._MARGIN, 24.0), bgr)
-        cuts = [int(code.frame_num) - self._MARGIN for code in found]
-        self._pending += [cut for cut in cuts if 0 < cut < self._count]
-
-    def _judge(self, cut):
-        first = self._count - len(self._histograms)
-        near = {first + k: h for k, h in enumerate(self._histograms)}
-        jump = _overlap(near[cut - 1], near[cut])
-        back = [_overlap(near[cut - 1], near[cut + k]) for k in range(1, self._FLASH) if cut + k in near]
-        back += [_overlap(near[cut], near[cut - 1 - k]) for k in range(1, self._FLASH) if cut - 1 - k in near]
-        if jump < self._SAME and max(back, default=0.0) < jump + 0.3:
-            self._cuts.append(cut)
+def _combed(luma) -> bool:
+    """Whether every other line of a picture (H, W) uint8 was taken at another time."""
+    lines = luma[: len(luma) // 2 * 2, :: max(4, luma.shape[1] // 480)].astype(np.float32)
+    if len(lines) < 16:
+        return False
+    near = np.abs(lines[1:-1] - (lines[:-2] + lines[2:]) / 2)[1:-1]
+    far = np.abs(lines[2:-2] - (lines[:-4] + lines[4:]) / 2)
+    moves = near + far > 16  # noise and plain walls say nothing
+    return bool(moves.sum() > 0.002 * moves.size and near[moves].sum() > COMBED * far[moves].sum())
 
 
-def _histogram(bgr):
-    hsv = cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)
-    return cv2.calcHist([hsv], [0, 1, 2], None, [12, 4, 4], [0, 180, 0, 256, 0, 256]) / (bgr.shape[0] * bgr.shape[1])
+def _cuts(scan, grid, asked) -> list[tuple[int, int]]:
+    """Cuts as pictures, of those found ("auto"), "none", or the numbers of the frames that begin a piece."""
+    if asked == "auto":
+        cuts = scan.cuts
+    else:
+        numbers = () if asked == "none" else asked
+        end = int(grid.number.max())
+        wrong = [n for n in numbers if not 0 < n <= end]
+        if wrong:
+            raise ShotError(f"A cut was given before frame {wrong[0]}, but the source has frames 0 to {end}.", f"Give frames from 1 to {end}.")
+        cuts = [(int(c),) * 2 for c in sorted({int(np.argmax(grid.number >= n)) for n in numbers})]
+    return sorted([*cuts, *((k, k) for k in grid.breaks if not any(a <= k <= b for a, b in cuts))])
 
 
-def _overlap(a, b) -> float:
-    """Histogram intersection, 0..1."""
-    return float(np.minimum(a, b).sum())
+def _pieces(grid, cuts) -> list[list[int]]:
+    """[first, one past the last] frame of every piece."""
+    pieces, begin = [], 0
+    for a, b in [*cuts, (len(grid.number),) * 2]:
+        inside = grid.number[begin:a]
+        inside = inside[inside >= 0]
+        if len(inside):
+            pieces.append([int(inside[0]), int(inside[-1]) + 1])
+        begin = b
+    return pieces
 
 
-def _warn_about(source, times, report):
-    count = len(times)
+def _frames(scan, grid, start, end, report) -> Chosen:
+    """The frames from `start` to `end` of the grid: without the repeats of a steady pulldown, else with holes where they are."""
+    inside = np.flatnonzero((grid.number >= start) & (grid.number < end))
+    if not len(inside):
+        raise ShotError(f"The film has no picture in frames {start} to {end - 1}.", "Change the range.")
+    number = grid.number[inside]
+    number, count = number - number[0], int(number[-1] - number[0]) + 1
+    again, told = repeats.repeated(scan.changes[inside])
+    places = repeats.beat(again, told) if count == len(inside) else None
+    if places is not None:
+        kept = inside[~places[np.arange(count) % len(places)]]
+        rate = times.standard(grid.rate * (len(places) - int(places.sum())) / len(places))
+        report.warn(
+            f"{count - len(kept)} of {count} pictures show the one before again: this is film of {float(rate):.5g} pictures a second in "
+            f"{float(grid.rate):.5g}. The repeats are taken out, and the take runs at {float(rate):.5g}."
+        )
+        return Chosen(rate, kept, np.ones(len(kept), bool))
+    picture, fresh = np.full(count, -1), np.zeros(count, bool)
+    picture[number], fresh[number] = inside, ~again
+    if again.any():
+        report.warn(
+            f"The picture stands still in frames {times.listed(start + number[again])} while all about it moves. "
+            "The camera and the people are bridged there."
+        )
+    for a, b in repeats.still(scan.changes[inside]):
+        report.warn(f"The picture is frozen from frame {start + number[a]} to {start + number[b]}; nothing moves there.")
+    return Chosen(grid.rate, np.maximum.accumulate(picture), fresh)
+
+
+def _warn_about(source, scan, report):
     if isinstance(source, Sequence):
-        if source.gaps > 0:
-            report.warn(
-                f"{source.gaps} pictures are missing from the numbered sequence; it is read as if there were no gap."
-            )
         return
-    steps = np.diff(times)
-    step = float(np.median(steps)) if count > 1 else float(1 / source.rate)
-    if source.errors or source.header_s - times[-1] - step > max(3 * step, 0.05 * source.header_s):
+    count = len(scan.times)
+    step = float(np.median(np.diff(scan.times))) if count > 1 else float(1 / source.rates[0])
+    if source.errors or source.header_s - scan.times[-1] - step > max(3 * step, 0.05 * source.header_s):
         report.warn(f"The movie is damaged or cut short: {count} frames could be read.")
-    if count > 3 and steps.max() > 1.5 * step:
-        report.warn("The frame rate varies; each frame keeps its own time.")
 
 
-def _rate(source, times) -> Fraction:
-    """Average rate; the file's own fraction (24000/1001) where the frames agree with it."""
-    if len(times) < 2 or isinstance(source, Sequence):
-        return Fraction(source.rate)
-    measured = (len(times) - 1) / (times[-1] - times[0])
-    if abs(measured / float(source.rate) - 1) < 0.01:
-        return Fraction(source.rate)
-    return Fraction(measured).limit_denominator(1001)
+def _warn_of_holes(source, grid, frames, start, report):
+    used = np.unique(grid.number[frames.picture])
+    if frames.rate == grid.rate and len(used) < frames.count:
+        holes = np.setdiff1d(np.arange(start, start + frames.count), used)
+        if isinstance(source, Sequence):
+            what = f"{len(holes)} pictures are missing from the numbered sequence ({times.listed(source.first_number + source.step * holes)})"
+        else:
+            what = (
+                f"The frame rate varies: at {float(grid.rate):.5g} frames a second {len(holes)} of {frames.count} frames have no picture "
+                f"({times.listed(holes)})"
+            )
+        report.warn(f"{what}. They keep their place in time; the camera and the people are bridged there.")
+    if grid.regular < IRREGULAR:
+        report.warn(
+            f"The film has no steady frame rate; its pictures are laid on {float(grid.rate):.5g} frames a second and may be half a frame off."
+        )
+    lost = int((grid.number[frames.picture[0] : frames.picture[-1]] < 0).sum())
+    if lost:
+        report.warn(f"{lost} pictures that lie too close to the next in time are left out.")
 
 
-def _choose(pieces, count, cut, asked, report) -> tuple[int, int]:
+def _choose(pieces, cut, asked, report) -> tuple[int, int]:
     """First and one-past-last frame of the source to solve."""
+    count = pieces[-1][1]
     start, end = max(pieces, key=lambda piece: piece[1] - piece[0])
     if cut is not None:
         if not 0 <= cut < len(pieces):

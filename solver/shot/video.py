@@ -1,12 +1,16 @@
-"""Reading frames: movie files through PyAV, image sequences through OpenCV. RGB uint8, in presentation order.
+"""Reading pictures: movie files through PyAV, image sequences through OpenCV. RGB uint8 as a screen shows them, in presentation order.
 
-A source counts its frames itself: the frame counts in file headers are often wrong.
+A source counts its pictures itself: the frame counts in file headers are often wrong.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import struct
 from fractions import Fraction
+from itertools import pairwise
+from math import gcd
 from pathlib import Path
 
 import av
@@ -14,8 +18,14 @@ import cv2
 import numpy as np
 
 from ..protocol import ShotError
+from . import screen
+from .times import RATES
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # off by default; OpenCV asks at the first picture
+MOST_PIXELS = 1 << 26  # of a picture, 8K x 8K; a damaged header asks for more
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
+cv2.setLogLevel(1)  # a damaged picture is told once, in our words
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".dpx")
 CHOOSE = "Choose a movie file such as MP4 or MOV, or the folder of an image sequence."
 
 
@@ -24,7 +34,7 @@ def open_source(path: Path, fps: float | None = None):
     path = Path(path)
     if not path.exists():
         raise ShotError(f"There is no file {path}.", CHOOSE)
-    if path.is_dir() or path.suffix.lower() in PICTURES + (".exr",):
+    if path.is_dir() or path.suffix.lower() in PICTURES:
         return Sequence(path, fps)
     return Movie(path)
 
@@ -36,23 +46,29 @@ class Movie:
         self.path = Path(path)
         container, stream = self._open()
         with container:
-            self.rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+            rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+            self.rates = [r for r in rates if r and 0 < r < 1000] or [Fraction(24)]
+            self.resolution_s = float(stream.time_base or 0)
             self.header_frames = stream.frames
             # Matroska knows the length of the file only, which may be that of the sound.
             length = container.duration / av.time_base if container.duration and len(container.streams) == 1 else 0.0
             self.header_s = float(stream.duration * stream.time_base) if stream.duration else length
             self.aspect = stream.sample_aspect_ratio or Fraction(1)
-        if not self.rate or not 0 < self.rate < 1000:
-            self.rate = Fraction(24)
+            codes = [s.metadata.get("timecode") for s in container.streams] + [container.metadata.get("timecode")]
+            self.timecode = next((code for code in codes if code), "")
         if not Fraction(1, 4) <= self.aspect <= 4:
             self.aspect = Fraction(1)
+        self.first_number, self.step = 0, 1
         self.errors = 0
+        self.fields = False  # whether a picture holds two fields of which only the first is to be shown
         self._first = None
 
     def _open(self):
         try:
             container = av.open(str(self.path))
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            if not self.path.exists():
+                raise ShotError(f"{self.path} is no longer there.", "Bring the film back and run Extract Shot again.") from error
             raise ShotError(
                 f"{self.path.name} cannot be read as a movie.",
                 "If it plays elsewhere, export it again as MP4 (H.264); otherwise the file is damaged or no movie at all.",
@@ -64,7 +80,11 @@ class Movie:
             container.close()
             raise ShotError(f"{self.path.name} has sound, but no picture.", CHOOSE)
         stream = max(streams, key=lambda s: s.width * s.height)
+        if stream.width * stream.height > MOST_PIXELS:
+            container.close()
+            raise ShotError(f"{self.path.name} is {stream.width} x {stream.height}, more than can be read.", "Scale it to 8K or less.")
         stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         return container, stream
 
     def decode(self, seek_s: float | None = None):
@@ -105,25 +125,50 @@ class Movie:
 
     def size_of(self, frame) -> tuple[int, int]:
         """Displayed width and height of a frame, with square pixels, upright."""
-        width, height = frame.width, frame.height
+        width, height = self._stored_size(frame)
+        return (height, width) if _display_matrix(frame)[0] else (width, height)
+
+    def _stored_size(self, frame):
         if self.aspect > 1:
-            width = round(width * self.aspect)
-        else:
-            height = round(height / self.aspect)
-        return (height, width) if frame.rotation % 180 else (width, height)
+            return round(frame.width * self.aspect), frame.height
+        return frame.width, round(frame.height / self.aspect)
 
     def rgb(self, frame, width: int, height: int) -> np.ndarray:
-        """(height, width, 3) uint8, upright."""
-        turned = frame.rotation % 180 != 0
-        image = frame.to_ndarray(format="rgb24")
+        """(height, width, 3) uint8, upright, as a screen shows it."""
+        turned, mirror_x, mirror_y = _display_matrix(frame)
+        transfer = self.transfer(frame)
+        image = self._converted(frame, "rgb48le" if transfer else "rgb24")
+        if self.fields:
+            image = _first_field(image)
         image = _resize(image, *((height, width) if turned else (width, height)))
-        # The display matrix turns counterclockwise; cameras store quarter turns only.
-        return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))
+        if transfer:
+            image = screen.shown(image.astype(np.float32) / 65535, transfer, frame.color_primaries)
+        if turned:
+            image = image.transpose(1, 0, 2)
+        return np.ascontiguousarray(image[:: -1 if mirror_y else 1, :: -1 if mirror_x else 1])
+
+    def laid_behind(self, frame) -> bool:
+        """Whether other programs show the pictures as they are solved: upright, in ordinary video."""
+        return not any(_display_matrix(frame)) and not self.transfer(frame)
+
+    def transfer(self, frame) -> int | None:
+        """The code of a transfer function that a screen has to undo; None for ordinary video."""
+        return frame.color_trc if frame.color_trc in screen.TO_LIGHT else None
 
     def thumbnail(self, frame, width: int = 256) -> np.ndarray:
         """Small BGR picture for finding cuts; neither turned nor squared."""
         height = max(2, round(frame.height * width / frame.width))
-        return frame.reformat(width=width, height=height, format="bgr24").to_ndarray()
+        return self._converted(frame, "bgr24", width=width, height=height)
+
+    def luma(self, frame) -> np.ndarray:
+        """(H, W) uint8, as stored, with every line."""
+        return self._converted(frame, "gray")
+
+    def _converted(self, frame, layout, **size) -> np.ndarray:
+        try:
+            return frame.reformat(format=layout, **size).to_ndarray()
+        except (av.error.FFmpegError, ValueError) as error:  # a damaged header asks for colours that there are not
+            raise ShotError(f"The pictures of {self.path.name} cannot be shown.", "Export it again as MP4 (H.264).") from error
 
 
 class Sequence:
@@ -131,14 +176,15 @@ class Sequence:
 
     errors = 0
     header_frames = 0
+    resolution_s = 0.0
+    timecode = ""
+    fields = False
 
     def __init__(self, path: Path, fps: float | None = None):
-        self.rate = Fraction(fps or 24).limit_denominator(1001)
+        rate = Fraction(fps or 24)
+        self.rate = next((r for r in RATES if abs(r / rate - 1) < 1e-4), rate.limit_denominator(1001))  # 23.976 and its kin
+        self.rates = [self.rate]
         path = Path(path)
-        if path.suffix.lower() == ".exr":
-            raise ShotError(
-                "OpenEXR pictures are not read.", "Convert the sequence to PNG with a film look, then choose that."
-            )
         folder = path if path.is_dir() else path.parent
         groups: dict[tuple, list] = {}
         for file in folder.iterdir():
@@ -151,30 +197,106 @@ class Sequence:
         self.files = sorted(files, key=_natural)
         # The folder names the sequence, unless it holds several.
         self.path = folder if files is largest else self.files[0]
+        self._transfer = None  # of the picture read last
         numbers = [_number(file) for file in self.files]
-        self.gaps = numbers[-1] - numbers[0] + 1 - len(numbers) if None not in numbers else 0
+        if None in numbers or len(set(numbers)) < len(numbers):
+            numbers = list(range(len(numbers)))
+        self.first_number = numbers[0]
+        self.step = gcd(*(b - a for a, b in pairwise(numbers))) or 1  # where every tenth was rendered nothing is missing
+        self.numbers = np.array([(n - numbers[0]) // self.step for n in numbers])  # of frames
+        self.times = self.numbers / float(self.rate)
 
     def decode(self, seek_s: float | None = None):
-        """Yield (time_s, picture) with picture (H, W, 3) BGR uint8."""
-        start = 0 if seek_s is None else max(0, int(seek_s * self.rate))
-        for index in range(start, len(self.files)):
-            # Not cv2.imread: it fails on paths with letters outside the code page on Windows.
-            image = cv2.imdecode(np.fromfile(self.files[index], np.uint8), cv2.IMREAD_COLOR)
-            if image is None:
-                raise ShotError(
-                    f"The picture {self.files[index].name} cannot be read.", "Render or export this picture again."
-                )
-            yield float(index / self.rate), image
+        """Yield (time_s, picture) with picture (H, W, 3) BGR uint8 as a screen shows it. Numbers that are missing take their time."""
+        start = 0 if seek_s is None else int(np.searchsorted(self.times, seek_s - 1e-6))
+        for time, file in zip(self.times[start:], self.files[start:]):
+            image, self._transfer = _read_picture(file)
+            yield float(time), image
 
     def size_of(self, image) -> tuple[int, int]:
         return image.shape[1], image.shape[0]
 
     def rgb(self, image, width: int, height: int) -> np.ndarray:
-        return _resize(np.ascontiguousarray(image[..., ::-1]), width, height)
+        image = np.ascontiguousarray(image[..., ::-1])
+        return _resize(_first_field(image) if self.fields else image, width, height)
+
+    def laid_behind(self, image) -> bool:
+        return self.step == 1
+
+    def transfer(self, image) -> int | None:
+        return self._transfer
 
     def thumbnail(self, image, width: int = 256) -> np.ndarray:
         height = max(2, round(image.shape[0] * width / image.shape[1]))
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+    def luma(self, image) -> np.ndarray:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def _read_picture(file: Path) -> tuple[np.ndarray, int | None]:
+    """(H, W, 3) BGR uint8 as a screen shows it, and the transfer function that was undone for that. What is transparent is black."""
+    try:
+        if file.suffix.lower() == ".dpx":
+            return _read_dpx(file)
+        # Not cv2.imread: it fails on paths with letters outside the code page on Windows.
+        data = np.fromfile(file, np.uint8)
+        readable = len(data) and _lengths_fit(data)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if readable else None
+        if image is not None and image.dtype == np.uint8:
+            clear = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if file.suffix.lower() in (".png", ".webp") else image
+            if clear.ndim == 3 and clear.shape[2] == 4 and clear.shape[:2] == image.shape[:2]:
+                image = (image * (clear[..., 3:] / np.float32(255))).round().astype(np.uint8)
+    except (OSError, cv2.error, av.error.FFmpegError, StopIteration, ValueError):
+        image = None
+    if image is None:
+        raise ShotError(f"The picture {file.name} cannot be read.", "Render or export this picture again.")
+    if image.dtype == np.uint16:
+        return (image // 257).astype(np.uint8), None
+    if image.dtype != np.uint8:
+        return screen.shown(np.nan_to_num(image[..., ::-1], posinf=0, neginf=0), screen.LINEAR)[..., ::-1], screen.LINEAR
+    return image, None
+
+
+def _lengths_fit(data) -> bool:
+    """Whether no chunk of a PNG, (n,) uint8, says to be longer than the file: OpenCV would ask for that much memory."""
+    at = 8
+    if data[:4].tobytes() == b"\x89PNG":
+        while at + 8 <= len(data):
+            length = int.from_bytes(data[at : at + 4].tobytes(), "big")
+            if length > len(data):
+                return False
+            at += 12 + length
+    return True
+
+
+def _read_dpx(file: Path) -> tuple[np.ndarray, int | None]:
+    with open(file, "rb") as data, av.open(data, format="dpx_pipe") as container:
+        frame = next(container.decode(video=0))
+    if frame.color_trc in screen.TO_LIGHT:
+        coded = frame.to_ndarray(format="rgb48le").astype(np.float32) / 65535
+        return screen.shown(coded, frame.color_trc)[..., ::-1], frame.color_trc
+    return frame.to_ndarray(format="bgr24"), None
+
+
+def _display_matrix(frame) -> tuple[bool, bool, bool]:
+    """Whether rows and columns change places, and whether the result is then mirrored in x and in y."""
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX" and data.buffer_size >= 36:
+            a, b, _, c, d = struct.unpack("=9i", bytes(data)[:36])[:5]  # x' = a x + c y, y' = b x + d y
+            if abs(a) + abs(d) >= abs(b) + abs(c):
+                return False, a < 0, d < 0
+            return True, c < 0, b < 0
+    return False, False, False
+
+
+def _first_field(image):
+    """The even lines alone, in the height of both fields."""
+    height, width = image.shape[:2]
+    field = image[::2]
+    y = np.broadcast_to(np.clip(np.arange(height, dtype=np.float32)[:, None] / 2, 0, len(field) - 1), (height, width))
+    x = np.broadcast_to(np.arange(width, dtype=np.float32), (height, width))
+    return cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _resize(image, width, height):

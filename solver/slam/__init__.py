@@ -8,13 +8,14 @@ The first camera is the origin; the unit is such that the median background poin
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from .. import frames as fr
 from ..bundle.cameras import FOCAL_SPREAD, Model, Observations, focal_prior, rescale
 from ..records import Camera, Shot, Slam, Tracks
-from . import models
+from . import models, overlay
 from .features import follow
 from .turning import static_model
 
@@ -23,6 +24,8 @@ BUDGET = 45_000  # ... and observations altogether
 OUT_POINTS, OUT_OBSERVATIONS = 4000, 60_000
 DISTANCE = 5.0  # median distance of the points, in units of the answer
 VERDICT_OF_KIND = {"travels": "full", "turns": "rotation", "locked": "static"}
+BELIEVED_MM = 9.0, 300.0  # lenses that people are filmed with, 36 mm wide sensor
+LEAST_PAINTED = 3  # tracks on what is painted on the screen before it is believed
 SPHERE = 10.0  # distance of directions without depth
 
 
@@ -35,9 +38,41 @@ def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.nda
     """
     size, count = (shot.width, shot.height), shot.frames
     given = focal_given(options, size)
-    followed = follow(frames, count, size, masks, report)
+    own = np.flatnonzero(shot.fresh)  # the others show the picture before: following would find that nothing moved
+    followed = follow_background(Own(frames, own), own, size, masks, report)
+    obs = Observations(own[followed.obs.frame], followed.obs.point, followed.obs.xy)
     kind = VERDICT_OF_KIND.get(options.camera_kind)
-    return solve(followed.obs, followed.colours, count, size, given, report, followed.noise, kind)
+    return solve(obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh)
+
+
+def follow_background(frames, own, size, masks, report):
+    """Tracks of the background; what is painted on the screen is found by its tracks and left out in a second walk."""
+    people = masks and (lambda index: masks(int(own[index])))
+    followed = follow(frames, len(own), size, people, report)
+    still = overlay.painted(followed.obs, size, followed.noise)
+    if still.sum() >= LEAST_PAINTED:
+        report.warn("A title, time code or logo stands still on the screen while the picture moves; it is left out of the background.")
+        screen = overlay.area(followed.obs, still, size)
+        followed = follow(frames, len(own), size, lambda index: screen if people is None else screen | (people(index) > 0), report)
+        still = overlay.painted(followed.obs, size, followed.noise)  # its outermost rim
+        followed = replace(followed, obs=followed.obs.only(~still[followed.obs.point]))
+    if seam := overlay.seam(followed.obs, size):
+        where = f"{'left and right' if seam[0] == 'x' else 'above and below'} of {round(100 * seam[1] / size[seam[0] == 'y'])}%"
+        report.warn(
+            f"The picture moves in two ways, {where} of its {'width' if seam[0] == 'x' else 'height'}: a split screen or a mirror. "
+            "Mark the part that is not the film's with 255 in masks, or crop it away."
+        )
+    return followed
+
+
+class Own:
+    """The frames of a shot that have a picture of their own, one after the other."""
+
+    def __init__(self, frames, own):
+        self._frames, self._own = frames, own
+
+    def read(self, index):
+        return self._frames.read(int(self._own[index]))
 
 
 def focal_given(options, size) -> float | None:
@@ -49,13 +84,14 @@ def focal_given(options, size) -> float | None:
     return None
 
 
-def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kind=None) -> Slam:
+def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kind=None, own=True) -> Slam:
     """The start camera from tracks.
 
     colours:  (N, 3) uint8.
     given:    focal length in px, or None.
     noise:    px by which one step of a track strays, where it was measured.
     kind:     the verdict, where the artist gave it; or None.
+    own:      (T,) bool, False for frames without a picture of their own, of which the artist knows already.
     """
     points = len(colours)
     used, chosen = thin(obs, points, count, size)
@@ -65,20 +101,30 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
                 "The background shows too little to follow, so the camera is taken as locked off. "
                 "A shot with more texture behind the people, or masks that leave more of it, would help."
             )
-        return _plain(obs, colours, points, count, size, given)
+        return _plain(obs, colours, points, count, size, given, own)
     best, scores, kappa = models.choose(used, count, len(chosen), size, given, noise, report, kind)
+    assumed = None
+    if given is None and not BELIEVED_MM[0] < (mm := _lens_mm(best.fit, size)) < BELIEVED_MM[1]:
+        assumed = float(np.exp(focal_prior(size)))
+        report.warn(
+            f"The background moves as through a lens of {mm:.0f} mm, which is hard to believe: is it a painted, projected or running "
+            "background? A 35 mm lens is assumed. Enter the focal length if you know it."
+        )
+        best, scores, kappa = models.choose(used, count, len(chosen), size, assumed, noise, report, kind)
     fit, verdict = best.fit, best.verdict
     limit = max(3.5 * fit.sigma, 0.8 * size[0] / 640)
     inlier = fit.error < limit
     measured = np.bincount(used.frame[inlier], minlength=count) >= 12
     if verdict == "static":
         measured[:] = True
-    if not measured.all():
-        missing = int((~measured).sum())
+    if missing := int((~measured & own).sum()):
         report.warn(f"In {missing} of {count} frames the background could not be followed; the camera is bridged there.")
+    measured &= own
     spread = models.focal_spread(fit, kappa)
     if given:
         source, spread = "given", 0.0
+    elif assumed:
+        source, spread = "prior", FOCAL_SPREAD
     elif verdict == "static" or spread >= FOCAL_SPREAD:
         source = "prior"
         if best.name.endswith("zoom"):
@@ -98,12 +144,17 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     return _answer(model, world, verdict, scores, source, spread, measured, used.only(inlier), colours[chosen], size)
 
 
-def _plain(obs, colours, points, count, size, given) -> Slam:
+def _lens_mm(fit, size) -> float:
+    """The middle focal length of a fit on a sensor 36 mm wide."""
+    return float(fr.focal_mm_from_px(np.median(fit.model.focal), *size))
+
+
+def _plain(obs, colours, points, count, size, given, own) -> Slam:
     """A camera that does not move, whatever the tracks say."""
     model = static_model(obs, count, points, size, np.log(given) if given else focal_prior(size))
     source, spread = ("given", 0.0) if given else ("prior", FOCAL_SPREAD)
     scores = {"chosen": "static", "criterion": "too few tracks to compare models"}
-    return _answer(model, model.d * SPHERE, "static", scores, source, spread, np.ones(count, bool), obs, colours, size)
+    return _answer(model, model.d * SPHERE, "static", scores, source, spread, np.ones(count, bool) & own, obs, colours, size)
 
 
 def _answer(model: Model, world, verdict, scores, source, spread, measured, obs, colours, size) -> Slam:

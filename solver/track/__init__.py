@@ -15,7 +15,7 @@ from ..records import Tracks
 from ..take import write_mask
 from .appearance import look_of
 from .backend import SURE, Embedded, Pose
-from .between import Thinned, bridge
+from .between import STEP, Thinned, bridge
 from .keypoints import disown, join, reject_jumps, repair_sides
 from .masks import Store, compose, place
 from .motion import CameraMotion, carry, carry_box
@@ -48,16 +48,18 @@ def run(shot, frames, take_dir, options, report, backend=None) -> Tracks:
     """Find everybody, follow them, and write `masks/%06d.png` (one for every frame, empty ones too) into the take.
 
     frames: solver.shot.Frames; backend: backend.Backend, the embedded one unless given. For a preview (`options.quality`) every
-    second frame is looked at.
+    second frame is looked at; frames without a picture of their own never are.
     """
     masks_dir = Path(take_dir) / "masks"
     masks_dir.mkdir(parents=True, exist_ok=True)
     backend = backend or Embedded()
-    if getattr(options, "quality", "final") != "preview" or len(frames) < 3:
+    preview = getattr(options, "quality", "final") == "preview" and len(frames) > 2
+    if not preview and shot.fresh.all():
         return _run(shot, frames, range(len(frames)), masks_dir, backend, report)
-    thinned = Thinned(shot, frames)
+    thinned = Thinned(shot, frames, STEP if preview else 1)
     tracks = _run(thinned.shot, thinned, thinned.indices, masks_dir, backend, report)
-    report.warn("Preview quality: people were looked for in every second frame and bridged between.")
+    if preview:
+        report.warn("Preview quality: people were looked for in every second frame and bridged between.")
     return bridge(tracks, thinned.indices, masks_dir, report)
 
 

@@ -1,4 +1,5 @@
-"""Preview: the nets look at every second frame, and the frames between are bridged."""
+"""The nets look at some frames of a shot, and those between are bridged: frames without a picture of their own, and in a preview every
+second one."""
 
 from __future__ import annotations
 
@@ -18,13 +19,16 @@ STEP = 2
 
 
 class Thinned:
-    """Every second frame of a shot and its last one, as if they were the shot. `indices` (K,): which frames these are."""
+    """Some frames of a shot as if they were the shot: those that have a picture of their own, of these every `step`th and the last.
+    `indices` (K,): which frames these are."""
 
-    def __init__(self, shot, frames):
-        self.indices = np.unique([*range(0, shot.frames, STEP), shot.frames - 1])
+    def __init__(self, shot, frames, step=STEP):
+        own = np.flatnonzero(shot.fresh)
+        self.indices = np.unique([*own[::step], *own[-1:]])
         self.shot = dataclasses.replace(
-            shot, frames=len(self.indices), time_s=shot.time_s[self.indices], fps=str(Fraction(shot.fps) / STEP)
-        )
+            shot, frames=len(self.indices), fps=str(Fraction(shot.fps) / step * len(own) / shot.frames),
+            **{name: getattr(shot, name)[self.indices] for name in ("time_s", "picture", "fresh", "shown_s")},
+        )  # fmt: skip
         self._frames = frames
 
     def __len__(self):
@@ -38,7 +42,7 @@ class Thinned:
 
 
 def bridge(tracks: Tracks, indices, masks_dir, report) -> Tracks:
-    """Tracks of the frames `indices` (K,) for the whole shot: who is there before and after is there between, half-way.
+    """Tracks of the frames `indices` (K,) for the whole shot: who is there before and after is there between, on the straight way.
 
     Joints are as sure as the less sure of the two. Reads the masks of `indices`, writes those between.
     """
@@ -54,20 +58,21 @@ def bridge(tracks: Tracks, indices, masks_dir, report) -> Tracks:
     for a, b in pairwise(indices):
         for f in range(a + 1, b):
             there = (source[:, a] > 0) & (source[:, b] > 0)
-            boxes[there, f] = (boxes[there, a] + boxes[there, b]) / 2
+            share = (f - a) / (b - a)
+            boxes[there, f] = (1 - share) * boxes[there, a] + share * boxes[there, b]
             score[there, f], source[there, f] = np.minimum(score[there, a], score[there, b]), INTERPOLATED
             for joints in (two, three):
-                joints[there, f] = (joints[there, a] + joints[there, b]) / 2
+                joints[there, f] = (1 - share) * joints[there, a] + share * joints[there, b]
                 joints[there, f, :, -1] = np.minimum(joints[there, a, :, -1], joints[there, b, :, -1])
             before, after = (read_mask(masks_dir / f"{k:06d}.png") for k in (a, b))
-            moves = [_moves(two[p, a], two[p, b], boxes[p, a], boxes[p, b]) for p in np.flatnonzero(there)]
-            write_mask(masks_dir / f"{f:06d}.png", halfway(before, after, tracks.ids[there], moves))
+            moves = [_moves(two[p, a], two[p, b], boxes[p, a], boxes[p, b], share) for p in np.flatnonzero(there)]
+            write_mask(masks_dir / f"{f:06d}.png", halfway(before, after, tracks.ids[there], moves, share))
             report.progress(f + 1, total, "Masks between")
     return Tracks(tracks.ids, boxes, score, two, three, source, tracks.provenance)
 
 
-def _moves(before, after, box_before, box_after):
-    """Where somebody was half-way and how they moved, (n, 2) px each: joints that were seen both times and the middles of bones
+def _moves(before, after, box_before, box_after, share):
+    """Where somebody was after this share of the way and how they moved, (n, 2) px each: joints that were seen both times and the middles of bones
     between them, else the box."""
     both = (before[:, 2] > 0) & (after[:, 2] > 0)
     if both.sum() < 3:
@@ -75,7 +80,7 @@ def _moves(before, after, box_before, box_after):
     else:
         bones = np.array([bone for bone in BONES if both[list(bone)].all()], int).reshape(-1, 2)
         before, after = (np.concatenate([j[both, :2], j[bones, :2].mean(1)]) for j in (before, after))
-    return (before + after) / 2, after - before
+    return (1 - share) * before + share * after, after - before
 
 
 def _field(at, moves, shape, size):
@@ -88,11 +93,12 @@ def _field(at, moves, shape, size):
     return cv2.resize(field.astype(np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def halfway(before, after, ids, moves) -> np.ndarray:
-    """Mask (H, W) uint8 between two: the mean of the signed distances from each person's outline, both carried half of the way
-    towards each other. Who is deepest inside owns a pixel.
+def halfway(before, after, ids, moves, share=0.5) -> np.ndarray:
+    """Mask (H, W) uint8 between two: the mean of the signed distances from each person's outline, both carried towards each other to
+    the place in between. Who is deepest inside owns a pixel.
 
-    moves: for each of `ids`, places (n, 2) px half-way and what they moved by, (n, 2) px.
+    moves: for each of `ids`, places (n, 2) px in between and what they moved by, (n, 2) px.
+    share: of the way from `before` to `after`.
     """
     out, best = np.zeros_like(before), np.zeros(before.shape, np.float32)
     y, x = np.mgrid[: before.shape[0], : before.shape[1]].astype(np.float32)
@@ -102,11 +108,11 @@ def halfway(before, after, ids, moves) -> np.ndarray:
             continue
         field = _field(at, moved, before.shape, 0.05 * max(np.ptp(at, axis=0).max(), 1.0))
         depth = np.zeros(before.shape, np.float32)
-        for part, way in zip(inside, (-0.5, 0.5)):
+        for part, way, weight in zip(inside, (-share, 1 - share), (1 - share, share)):
             # To the outline between two pixels, so that neither side is half a pixel thicker.
             out_of, into = (cv2.distanceTransform(side, cv2.DIST_L2, 5) - 0.5 for side in (1 - part, part))
             signed = np.where(part, into, -out_of)
-            depth += cv2.remap(signed, x + way * field[..., 0], y + way * field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            depth += weight * cv2.remap(signed, x + way * field[..., 0], y + way * field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         mine = depth > best
         out[mine], best[mine] = ident, depth[mine]
     return out

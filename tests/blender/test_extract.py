@@ -142,7 +142,7 @@ def test_the_solver_understands_every_option():
     from solver.__main__ import _parser
 
     command = jobs.extract_command(
-        "python", "clip.mp4", "take", quality="preview", max_height=360, focal_mm=35.0, cut=1, range="0-9", people=["a.pkl", "b c.npz"],
+        "python", "clip.mp4", "take", quality="preview", max_height=360, focal_mm=35.0, cut=1, range="0-9", cuts="24,80", people=["a.pkl", "b c.npz"],
         masks="masks", joints="joints.json", camera="cam.chan", fps=24.0, restart=True, smpl="smpl", no_plate=True,
     )  # fmt: skip
     read = _parser().parse_args(command[3:])
@@ -151,4 +151,4 @@ def test_the_solver_understands_every_option():
         and str(read.camera) == "cam.chan"
         and str(read.source) == "clip.mp4"
     )
-    assert read.range == (0, 9) and not read.plate and read.restart and read.focal_mm == 35.0
+    assert read.range == (0, 9) and read.cuts == (24, 80) and not read.plate and read.restart and read.focal_mm == 35.0

@@ -137,6 +137,24 @@ def test_film_is_behind_the_camera_in_step(loaded):
     assert background.clip.frame_start == 1 and tuple(background.clip.size) == (WIDTH, HEIGHT)
 
 
+def test_a_film_laid_on_its_frames_and_the_films_own_numbers(blender, take, tmp_path):
+    """Where the source is not the shot frame for frame the take's own film lies behind; the scene's numbers are the film's when asked."""
+    from reshoot.scene import take as scene_take
+    from solver.movie import write_movie
+
+    folder = tmp_path / "numbered"
+    shutil.copytree(take[0], folder)
+    write_movie(folder / "film.mp4", [np.full((HEIGHT, WIDTH, 3), 20 * i, np.uint8) for i in range(FRAMES)], 24)
+    shot = json.loads((folder / "shot.json").read_text())
+    shot["source"] |= {"conformed": True, "start_frame": 40, "first_number": 1041}
+    (folder / "shot.json").write_text(json.dumps(shot))
+    assert blender.ops.shot.load_take(directory=str(folder), film_numbers=True) == {"FINISHED"}
+    camera = scene_take.part(blender.context.scene.reshoot.take, "camera")
+    clip = camera.data.background_images[0].clip
+    assert clip.filepath.endswith("film.mp4") and clip.frame_start == 1041 and clip.frame_duration == FRAMES
+    assert camera.animation_data.action.frame_range[0] == 1041
+
+
 def test_missing_film_is_a_warning_not_an_end(blender, take, tmp_path):
     folder = tmp_path / "moved"
     shutil.copytree(take[0], folder)

@@ -23,7 +23,8 @@ def handed(bpy):
 
 def test_only_what_is_known_is_handed_to_the_solver(blender):
     settings = blender.context.scene.reshoot
-    settings.focal_mm, settings.max_height, settings.cut = 50, 360, 2
+    settings.focal_mm, settings.max_height, settings.cut, settings.cuts = 50, 360, 2, "24, 80"
+    assert handed(blender)["cuts"] == "24, 80"
     assert not {"focal_mm", "max_height", "cut"} & set(handed(blender))
     settings.use_focal_mm = settings.use_max_height = settings.use_cut = True
     given = handed(blender)

@@ -227,9 +227,13 @@ def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeyp
     solved[0, 1:], solved[1, :] = 7, 1  # person 7 shows beside person 1, whose body is drawn wider than its mask
     run.mask, run.solved = (lambda index: mask.copy()), (lambda index: solved.copy())
     visible = np.array([[True, True], [True, True]])
-    world = SimpleNamespace(camera=None, people=SimpleNamespace(ids=np.array([1, 7]), visible=visible))
+    camera = Camera(np.eye(4)[None].repeat(2, 0), np.eye(3)[None].repeat(2, 0))
+    world = SimpleNamespace(camera=camera, people=SimpleNamespace(ids=np.array([1, 7]), visible=visible))
     tracks = SimpleNamespace(visible=np.array([[True, True], [True, False]]))
     monkeypatch.setattr("solver.plate.run", lambda shot, frames, masks, *rest: masks)
-    masks = run._plate(None, None, tracks, None, world)
+    shot = SimpleNamespace(frames=2, fresh=np.ones(2, bool))
+    masks = run._plate(shot, None, tracks, None, world)
     assert (masks(0) == mask).all()
     assert masks(1).tolist() == [[1, 1, 7, 7], [0, 0, 0, 0]]
+    shot.fresh[1] = False  # the second frame shows the first picture: its people are where they are there
+    assert (run._plate(shot, None, tracks, None, world)(1) == mask).all()
