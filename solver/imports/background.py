@@ -96,10 +96,10 @@ class Background:
 
 
 def followed(shot, frames, masks, report):
-    """Background of a shot, or None where there is too little to follow; see slam.features.follow."""
-    from ..slam import features, thin
+    """Background of a shot, or None where there is too little to follow; see slam.follow_background."""
+    from ..slam import follow_background, thin
 
     size = (shot.width, shot.height)
-    found = features.follow(frames, shot.frames, size, masks, report)
+    found = follow_background(shot, frames, masks, report)
     obs, _ = thin(found.obs, len(found.colours), shot.frames, size)
     return Background(obs, size, shot.frames) if len(obs) >= ENOUGH else None

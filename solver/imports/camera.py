@@ -171,10 +171,10 @@ def slam_from_camera(known: Known, shot, frames=None, masks=None, report=None) -
 
 def _add_points(slam, shot, frames, masks, report):
     from ..protocol import Reporter
-    from ..slam import _output, features, structure, thin
+    from ..slam import _output, follow_background, structure, thin
 
     size, count = (shot.width, shot.height), shot.frames
-    followed = features.follow(frames, count, size, masks, report or Reporter())
+    followed = follow_background(shot, frames, masks, report or Reporter())
     obs, chosen = thin(followed.obs, len(followed.colours), count, size)
     if len(obs) < 20:
         return

@@ -38,15 +38,19 @@ def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.nda
     """
     size, count = (shot.width, shot.height), shot.frames
     given = focal_given(options, size)
-    own = np.flatnonzero(shot.fresh)  # the others show the picture before: following would find that nothing moved
-    followed = follow_background(Own(frames, own), own, size, masks, report)
-    obs = Observations(own[followed.obs.frame], followed.obs.point, followed.obs.xy)
+    followed = follow_background(shot, frames, masks, report)
     kind = VERDICT_OF_KIND.get(options.camera_kind)
-    return solve(obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh)
+    return solve(followed.obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh)
 
 
-def follow_background(frames, own, size, masks, report):
-    """Tracks of the background; what is painted on the screen is found by its tracks and left out in a second walk."""
+def follow_background(shot: Shot, frames, masks, report):
+    """Tracks of the background; what is painted on the screen is found by its tracks and left out in a second walk.
+
+    Only frames with a picture of their own are looked at: the others show the one before, and following would find that nothing moved.
+    Arguments as of `run`. Returns features.Followed.
+    """
+    size, own = (shot.width, shot.height), np.flatnonzero(shot.fresh)
+    frames = Own(frames, own)
     people = masks and (lambda index: masks(int(own[index])))
     followed = follow(frames, len(own), size, people, report)
     still = overlay.painted(followed.obs, size, followed.noise)
@@ -62,7 +66,8 @@ def follow_background(frames, own, size, masks, report):
             f"The picture moves in two ways, {where} of its {'width' if seam[0] == 'x' else 'height'}: a split screen or a mirror. "
             "Mark the part that is not the film's with 255 in masks, or crop it away."
         )
-    return followed
+    obs = followed.obs
+    return replace(followed, obs=Observations(own[obs.frame], obs.point, obs.xy))
 
 
 class Own:
