@@ -22,7 +22,7 @@ from solver.bundle import solve
 from solver.protocol import Reporter
 from solver.records import Shot, Slam, Tracks, load_record
 from solver.take import Take, read_mask
-from solver.world import world
+from solver.world import background, placement, world
 
 from . import evaluate, metrics
 
@@ -56,7 +56,7 @@ class Variant:
         self.name, self.factor = name, factor
 
     def __enter__(self):
-        self.whole, self.cost = solve.minimise, world.Background.cost
+        self.whole, self.cost = solve.minimise, background.Background.cost
 
         def minimise(state, terms, *args, **kwargs):
             def mine(*point):
@@ -65,13 +65,13 @@ class Variant:
 
             return self.whole(state, mine, *args, **kwargs)
 
-        body.minimise = world.minimise = minimise
+        body.minimise = placement.minimise = minimise
         if self.name == "behind":
-            world.Background.cost = lambda *_: 0.0
+            background.Background.cost = lambda *_: 0.0
 
     def __exit__(self, *_):
-        body.minimise = world.minimise = self.whole
-        world.Background.cost = self.cost
+        body.minimise = placement.minimise = self.whole
+        background.Background.cost = self.cost
 
 
 def measured(folder: Path) -> dict:

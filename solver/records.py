@@ -128,7 +128,7 @@ class World:
     contact: np.ndarray  # (P, T, 4) 0..1: left heel, left toe, right heel, right toe on the ground
     ground_source: str  # "contacts" | "bodies" | "camera"
     T_world_from_slam: np.ndarray  # (4, 4) rigid part; world = T_world_from_slam (scale x slam)
-    sigma: dict = field(default_factory=dict)  # one sigma each: size, up_deg, ground_m, heights_m, lens (world.Placement.uncertainty)
+    sigma: dict = field(default_factory=dict)  # one sigma each: size, up_deg, ground_m, heights_m, lens (world.placement.Placement.uncertainty)
 
 
 @dataclass

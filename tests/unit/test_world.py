@@ -14,7 +14,7 @@ from solver.bundle.bodies import Bodies, Moves, Posed
 from solver.bundle.solve import Equations, State
 from solver.protocol import Reporter
 from solver.records import Camera
-from solver.world import contacts, world
+from solver.world import contacts, size, world
 from tests import synthetic
 
 T, FPS = 25, 24.0
@@ -167,14 +167,14 @@ def test_the_scale_that_costs_least_is_found_between_those_tried(truth):
         def improve(self, *turn, steps):
             self.rounds += 1
             self.cost = 100 * (np.log(self.scale) - np.log(2 * truth)) ** 2
-            if self.rounds <= world.ROUNDS_TRIED:  # in short, it seems smaller than it is
+            if self.rounds <= size.ROUNDS_TRIED:  # in short, it seems smaller than it is
                 self.cost = 100 * (np.log(self.scale) - np.log(2 * 0.93 * truth)) ** 2
 
-    best, sigma = world.sized(2.0, Tried, Reporter())
-    most = world.SCALES[-1] * world.SCALE_STEP ** (world.MOST_TRIED - len(world.SCALES))  # what is beyond that is not looked for
+    best, sigma = size.sized(2.0, Tried, Reporter())
+    most = size.SCALES[-1] * size.SCALE_STEP ** (size.MOST_TRIED - len(size.SCALES))  # what is beyond that is not looked for
     assert best.scale == pytest.approx(2 * min(truth, most), rel=1e-4) and best.rounds == len(world.ROUNDS)
     if truth <= most:
-        assert sigma == pytest.approx(0.1 * world.SIZE_BIAS, rel=1e-3)  # 100 squared logs
+        assert sigma == pytest.approx(0.1, rel=1e-3)  # 100 squared logs
 
 
 def test_a_point_is_off_as_far_as_a_pixel_turns_its_rays():
