@@ -233,7 +233,7 @@ class Frames:
 
 
 def _scan(source, report) -> Scan:
-    finder, seen, changes, size, before = CutFinder(), [], [], None, None
+    finder, seen, changes, size, before, small = CutFinder(), [], [], None, None, None
     combed = flagged = 0
     step = float(1 / source.rates[0])
     total = source.header_frames or len(getattr(source, "files", ()))
@@ -256,7 +256,9 @@ def _scan(source, report) -> Scan:
         if seen and (time is None or time <= seen[-1]):
             time = seen[-1] + step
         seen.append(time or 0.0)
-        finder.add(source.thumbnail(frame))
+        thumbnail = source.thumbnail(frame)
+        small = small or thumbnail.shape[1::-1]
+        finder.add(thumbnail if thumbnail.shape[1::-1] == small else cv2.resize(thumbnail, small))
         luma = source.luma(frame)
         grey = cv2.resize(luma[::2], SMALL, interpolation=cv2.INTER_AREA)  # the first field: telecine repeats fields
         changes.append(0.0 if before is None else repeats.change(before, grey))

@@ -218,6 +218,16 @@ def test_fuzz_the_decoder(tmp_path_factory, name, changes, cut, at):
     assert _peak_mb() - free < 2000
 
 
+def test_pictures_that_change_their_shape_within_a_movie_are_scanned(tmp_path):
+    """Found by the fuzzer: later pictures of another shape are scaled to the first, for the finder of cuts too."""
+    path = tmp_path / "a.mov"
+    path.write_bytes(_mutated(CORPUS["a.mov"], [(0.3936822099422088, False, 1)], 0, 0))
+    report = Reporter()
+    shot = run(path, options(), report)
+    assert any("size changes" in warning for warning in report.warnings)
+    assert Frames(shot).read(shot.frames - 1).shape == (shot.height, shot.width, 3)
+
+
 def test_a_stream_whose_colours_cannot_be_shown_is_one_line(tmp_path):
     """Found by the fuzzer: the header of a transport stream asks for a conversion that FFmpeg does not have."""
     path = tmp_path / "a.ts"
