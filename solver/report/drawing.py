@@ -82,6 +82,7 @@ class WorldView:
         toward = np.median(target, 0) - np.median(self.centres, 0)
         self.azimuth = np.arctan2(toward[1], toward[0]) - np.pi / 2  # from the side of the line camera - people
         self.points = self._context(points)
+        self.grid = self._grid()
         self._distance = 1.0
         self._distance = max(self._fit(fraction) for fraction in (0, 0.25, 0.75))
 
@@ -116,7 +117,8 @@ class WorldView:
         ramp = np.linspace(0, 1, self.height)[:, None, None]
         canvas = np.broadcast_to(SKY * (1 - ramp) + PAPER * ramp, (self.height, self.width, 3)).astype(np.uint8).copy()
         pen = Pen(canvas, T, K)
-        self._grid(pen)
+        for colour, lines in self.grid:
+            pen.lines(lines, colour, 1)
         pen.dots(self.points, (120, 130, 148))
         vertices, ids = self.cast.bodies(index)
         for path, person in zip(self.feet, self.cast.people.ids):
@@ -134,23 +136,27 @@ class WorldView:
         self._frustum(pen, index, frame)
         return canvas
 
-    def _grid(self, pen):
-        """A round piece of ground that fades into the dark."""
+    def _grid(self):
+        """A round piece of ground that fades into the dark: (colour, lines (N, 3)) from dark to bright."""
         step = next(s for s in (0.5, 1, 2, 5, 10, 25, 50, 100, 1000) if self.radius / s < 7 or s == 1000)
         count = int(np.ceil(2.6 * self.radius / step))
         offset = np.arange(-count, count + 1) * step
         centre = np.append(np.round(self.middle[:2] / step) * step, 0)
         u, v = np.meshgrid(offset, np.linspace(-count * step, count * step, 8 * count + 1), indexing="ij")
         fade = np.clip(1 - np.hypot(u, v)[:, :-1] / (count * step), 0, 1)
+        out = []
         for level in (0.15, 0.3, 0.45, 0.6, 0.75, 1.0):
             colour = tuple(int(g * level + p * (1 - level)) for g, p in zip(GRID, (SKY + PAPER) / 2))
             near = (fade <= level) & (fade > level - 0.15) if level < 1 else fade > 0.75
+            lines = []
             for line, pieces in enumerate(near):
                 for run in np.split(np.flatnonzero(pieces), np.flatnonzero(np.diff(np.flatnonzero(pieces)) > 1) + 1):
                     if len(run):
                         part = slice(run[0], run[-1] + 2)
-                        pen.line(np.c_[u[line, part], v[line, part], 0 * u[line, part]] + centre, colour, 1)
-                        pen.line(np.c_[v[line, part], u[line, part], 0 * u[line, part]] + centre, colour, 1)
+                        lines.append(np.c_[u[line, part], v[line, part], 0 * u[line, part]] + centre)
+                        lines.append(np.c_[v[line, part], u[line, part], 0 * u[line, part]] + centre)
+            out.append((colour, lines))
+        return out
 
     def _frustum(self, pen, index, frame):
         T, K = self.cast.camera.T_world_from_cam[index], self.cast.camera.K[index]
@@ -180,12 +186,21 @@ class Pen:
 
     def line(self, points, colour, width):
         """A line through (N, 3) points, interrupted at NaN and behind the camera."""
-        pixels = self._pixels(points)
+        self.lines([points], colour, width)
+
+    def lines(self, lines, colour, width):
+        """Several of them, in one go."""
+        if not lines:
+            return
+        pixels = self._pixels(np.concatenate(lines))
         good = np.isfinite(pixels).all(1)
-        for run in np.split(np.arange(len(pixels)), np.flatnonzero(np.diff(good.astype(int))) + 1):
-            if len(run) > 1 and good[run[0]]:
-                fixed = np.round(pixels[run] * 16).astype(np.int32)
-                cv2.polylines(self.canvas, [fixed], False, colour, width, cv2.LINE_AA, 4)
+        first = np.zeros(len(pixels), bool)
+        first[np.cumsum([0] + [len(points) for points in lines[:-1]])] = True
+        ends = np.flatnonzero(first[1:] | (good[1:] != good[:-1])) + 1
+        runs = [run for run in np.split(np.arange(len(pixels)), ends) if len(run) > 1 and good[run[0]]]
+        fixed = [np.round(pixels[run] * 16).astype(np.int32) for run in runs]
+        if fixed:
+            cv2.polylines(self.canvas, fixed, False, colour, width, cv2.LINE_AA, 4)
 
     def fill(self, points, colour, opacity):
         pixels = self._pixels(points)
