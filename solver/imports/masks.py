@@ -92,7 +92,7 @@ class Masks:
         """(H, W) bool: marked with 255 beside people's values, nobody and nothing (a title, a logo, a mirror). No background either."""
         if not self._ignores or index not in self._frames[0]:
             return np.zeros((self.shot.height, self.shot.width), bool)
-        return self._sized(_labels(self._frames[0][index]), self._frames[0][index]) == 255
+        return self._sized(_labels(self._frames[0][index], self.shot)) == 255
 
     def _find_values(self):
         found, most = set(), 0

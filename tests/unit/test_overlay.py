@@ -18,6 +18,7 @@ from solver.records import Shot
 from solver.slam import overlay
 
 SIZE, COUNT = (320, 180), 16
+SHOT = Shot("", "", "24/1", *SIZE, *SIZE, 0, COUNT, [[0, COUNT]], np.arange(COUNT) / 24)
 OPTIONS = SimpleNamespace(camera_kind=None, focal_mm=None, fov=None)
 
 
@@ -74,7 +75,7 @@ def logo(picture, index):
 
 def follow(scene):
     report = Reporter()
-    return slam.follow_background(scene, np.arange(COUNT), SIZE, None, report).obs, report.warnings
+    return slam.follow_background(SHOT, scene, None, report).obs, report.warnings
 
 
 def left_standing(obs):
@@ -96,8 +97,7 @@ def test_what_is_painted_on_the_screen_is_not_followed(paint):
 
 def test_a_moving_camera_stays_one_under_subtitles():
     """What was a tripod (3.4 px off) is the path that the plain picture gives."""
-    shot = Shot("", "", "24/1", *SIZE, *SIZE, 0, COUNT, [[0, COUNT]], np.arange(COUNT) / 24)
-    plain, titled = (slam.run(shot, Scene(paint), None, None, OPTIONS, Reporter()) for paint in (lines(), barred))
+    plain, titled = (slam.run(SHOT, Scene(paint), None, None, OPTIONS, Reporter()) for paint in (lines(), barred))
     assert titled.verdict == plain.verdict == "full"
     between = plain.camera.T_world_from_cam[-1, :3, :3].T @ titled.camera.T_world_from_cam[-1, :3, :3]
     assert np.degrees(np.arccos(np.clip((np.trace(between) - 1) / 2, -1, 1))) < 0.5
