@@ -97,7 +97,7 @@ def pose_problem(shot, tracks, slam, start, masks, model, fps, options, report) 
         if options.quality == "preview":
             report.warn("Preview quality: neither camera nor people were compared with the people's silhouettes.")
         else:
-            report.progress(0, STEPS, "Building the people's radiance field")
+            report.progress(0, MOST_STEPS, "Building the people's radiance field")
             composition = compose(start, masks, model, device, generator)
     return Problem(
         pick(start.camera.T_world_from_cam), pick(start.camera.K), pick(start.points_world),

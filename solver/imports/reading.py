@@ -11,10 +11,13 @@ from fractions import Fraction
 
 import numpy as np
 
+NEAR = 0.25  # of the height of a person's box: joints farther off are not that person's
+FINE = 0.4  # of NEAR, as a mean cost: what bodies of another build and joints of a network differ by
+SURE = 0.2  # confidence of a joint that is compared
 STRIDES = (2, 3, 4, 5, 6, 8, 10)
 RATES = (12, 15, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)  # a second; 23.976 beside 24 is a frame in 40 s
 SAME_RATE = 0.01  # share by which a file's rate may differ from the film's and mean the same (23.976 and 24)
-NEAR = 8  # frames about the likely beginning in which a better one is looked for
+AROUND = 8  # frames about the likely beginning in which a better one is looked for
 PARTS = 400  # of a long clip that are tried
 FINALISTS = 4  # strides and rates whose beginnings are looked for
 ALIKE = 1.05  # readings whose cost differs by less cannot be told apart; the plainer one is taken
@@ -142,12 +145,12 @@ def _search(fit: Callable[[Reading], float], span: int, shot, variants, rate) ->
     coarse = [replace(a, step=s, first=b) for a in carried for s in paces(span, shot, rate) for b in starts]
     yield from coarse
     for base in sorted(coarse, key=tried)[:FINALISTS]:
-        for n in range(1, NEAR + 1):
+        for n in range(1, AROUND + 1):
             for shift in (-n, n):
                 yield replace(base, first=base.first + shift)
     # another part of the clip: coarsely where it is long, then about the best
     there = [
-        n for n in range(NEAR - span, shot.frames - NEAR) if min(shot.frames, n + span) - max(0, n) >= shot.frames / 2
+        n for n in range(AROUND - span, shot.frames - AROUND) if min(shot.frames, n + span) - max(0, n) >= shot.frames / 2
     ]
     stride = max(1, len(there) // PARTS)
     parts = [Reading(step=1.0, first=float(n)) for n in there[::stride]]
@@ -182,3 +185,29 @@ def choose(fit: Callable[[Reading], object], span: int, shot, variants=(), rate=
         r for r in order if fitted(r).cost <= ALIKE * fitted(best).cost and (r.step, r.first) != (best.step, best.first)
     ]
     return best, fitted(best), fitted(own), next(iter(as_near), None)
+
+
+def fact(reading, fit, name) -> dict:
+    """What `shot.json` says of a given thing: how it was read, and how well it fits."""
+    px = None if not np.isfinite(fit.px) else round(fit.px, 2)
+    return {
+        "name": name,
+        "reading": reading.to_json(),
+        "px": px,
+        "share": round(fit.share, 3),
+        "compared": fit.count,
+    }
+
+
+def as_well(rival) -> str:
+    """That another time would fit too, or nothing."""
+    return (
+        f" It would fit as well as {rival.words()}; where that is meant, export one pose for each frame."
+        if rival
+        else ""
+    )
+
+
+def in_px(px: float) -> str:
+    """A distance in words."""
+    return f"{px:.1f} px" if np.isfinite(px) else "far"

@@ -103,13 +103,13 @@ def tracks_from_imports(shot, frames, take_dir, masks=None, joints=None, report=
 
 def _against_film(shot, frames, masks, joints, backend, report):
     """Masks and joints as the film shows them, and what was found."""
-    from . import evidence
+    from . import evidence_picture
 
-    found, facts = evidence.found_people(shot, frames, backend), {}
+    found, facts = evidence_picture.found_people(shot, frames, backend), {}
     if joints is not None:
-        joints, facts["joints"] = evidence.joints_against_film(joints, found, shot, report)
+        joints, facts["joints"] = evidence_picture.joints_against_film(joints, found, shot, report)
     if masks is not None:
-        masks, facts["masks"] = evidence.masks_against_film(masks, found, shot, report)
+        masks, facts["masks"] = evidence_picture.masks_against_film(masks, found, shot, report)
     return masks, joints, facts
 
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from solver.chan import matrix_from_angles, read_chan, write_chan, zxy_from_matrix
 from solver.frames import blender_from_camera, compose, intrinsics, invert, project
 from solver.imports import read_camera, slam_from_camera
-from solver.imports.evidence import tell_missing
+from solver.imports.evidence_camera import tell_missing
 from solver.options import Options
 from solver.protocol import Reporter, ShotError
 from tests.imports_cases import FRAMES, HEIGHT, WIDTH, camera_path, shot

@@ -65,7 +65,7 @@ def check(path, target, tracks, monkeypatch, known=None, scene=None, options=Non
     people = read_people([path], target, MODEL, report, options)
     given = against_film(target, None, tracks, None, None, people, MODEL, report) if known is None else None
     if known is not None:  # the camera has its own tests
-        monkeypatch.setattr(evidence, "_camera", lambda known, *_: (known, {}))
+        monkeypatch.setattr(evidence, "camera_against_film", lambda known, *_: (known, {}))
         given = against_film(target, None, tracks, None, known, people, MODEL, report)
     _, again = as_given(json.loads(json.dumps({"people": given.facts["people"]})), None, people, target)
     for a, b in zip(given.people, again):  # a run that goes on reads alike

@@ -10,7 +10,7 @@ from PIL import Image
 from solver.body.model import BodyModel
 from solver.frames import intrinsics, project
 from solver.imports import add_people, read_joints, read_masks, tracks_from_imports
-from solver.imports.evidence import joints_against_film, masks_against_film
+from solver.imports.evidence_picture import joints_against_film, masks_against_film
 from solver.imports.person import REST_PELVIS, Person
 from solver.imports.tracks import joints_of_masks
 from solver.protocol import Reporter, ShotError
