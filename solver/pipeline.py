@@ -190,10 +190,13 @@ class Run:
 
     def _slam(self, shot, frames, tracks) -> Slam:
         from . import imports, slam
+        from .slam import edges
 
         if self.known is not None:
-            return imports.slam_from_camera(self.known, shot, frames, self.mask, self.report)
-        return slam.run(shot, frames, tracks, self._no_background, self.options, self.report)
+            found = imports.slam_from_camera(self.known, shot, frames, self.mask, self.report)
+        else:
+            found = slam.run(shot, frames, tracks, self._no_background, self.options, self.report)
+        return replace(found, edges=edges.straight(shot, frames, self._no_background))
 
     def _body(self, shot, tracks, slam, model, raw, labels) -> People:
         from . import imports

@@ -20,6 +20,7 @@ from ..bundle.outline import outline
 from ..bundle.solve import Equations, State, minimise
 from . import gait
 from .contacts import ON_GROUND, contacts, seen_feet
+from .uprights import across
 
 STANDS = 20.0  # what a frame is worth in which somebody stands, when scales are compared: where nobody stands, no foot slides either
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
@@ -45,13 +46,14 @@ class Placement:
     """People, ground and the scale of the camera's path, sought together. In W."""
 
     def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, background, outlines=None,
-        found=None,
+        found=None, uprights=None,
     ):  # fmt: skip
         """heights: (P,) m that the artist gave, NaN where none; or None. path: (T, 3) camera centres in SLAM's unit.
 
         locked: the artist's ground (up, height), or None.
         background: Background, or None where it has no depth.
         outlines: Outlines, or None. found: the ground (up, height) of the first call, which the second goes on from; or None.
+        uprights: what upright edges say of up, see uprights.upright; or None.
         """
         self.evidence, self.prior, self.heights = evidence, prior, heights
         self.path, self.background, self.outlines, self.scale = path, background, outlines, scale
@@ -59,7 +61,8 @@ class Placement:
         keypoints = bodies.posed().keypoints + self.centre()[:, None]
         ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence)
         tensor = partial(torch.as_tensor, dtype=torch.float64)
-        basis = _orthogonal(ground.up)
+        basis = across(ground.up)
+        self.uprights = None if self.locked else uprights
         tilt, height = np.zeros(2), ground.height
         if found and not self.locked and found[0] @ ground.up > 0.1:
             tilt, height = basis @ found[0] / (found[0] @ ground.up), found[1]  # begun there, and held to what bodies say as before
@@ -116,6 +119,7 @@ class Placement:
             on.floor(floor, self.scale, plane),
             on.level(evidence, plane),
             on.tilt(plane, 1 + self.blind),
+            on.uprights(plane, self.uprights) if self.uprights else None,
             outline(evidence, pairs, self.outlines.skin, posed, moves) if pairs is not None else None,
         ]
         return [term for term in terms if term is not None]
@@ -143,8 +147,13 @@ class Placement:
             posed = self.state.bodies.posed()
             floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
             found = self.terms(contact, ROUNDS[-1][2], floor, None, self.state, posed, Moves(posed))
-            variance = np.diag(Equations(found, self.state).covariance())[-3:]
-            tilt, height = np.rad2deg(np.sqrt(variance[:2].mean())) * UP_BIAS, np.sqrt(variance[2]) * UP_BIAS
+            covariance = Equations([term for term in found if term.name != "uprights"], self.state).covariance()[-3:, -3:] * UP_BIAS**2
+            information = np.linalg.inv(covariance)
+            if self.uprights:
+                by = terms_of_ground.uprights(self.state.ground, self.uprights).by_ground[0].numpy()
+                information += by.T @ by
+            variance = np.diag(np.linalg.inv(information))
+            tilt, height = np.rad2deg(np.sqrt(variance[:2].mean())), np.sqrt(variance[2])
         size = 0.0 if metric else float(np.sqrt(people**2 + path**2 + focal**2))
         return {
             "size": size, "path": float(path), "fit": float(fit), "up_deg": float(tilt), "ground_m": float(height), "lens": float(focal),
@@ -199,11 +208,3 @@ def ground_from_bodies(keypoints, evidence) -> Ground:
 def _lowest(feet, up, evidence):
     """Height along `up` that four fifths of the frames' lowest feet (P, T, 4, 3) stand above."""
     return (feet @ up)[evidence.span].amin(-1).quantile(0.2)
-
-
-def _orthogonal(up):
-    """Two unit vectors (2, 3) across `up`."""
-    helper = np.eye(3)[np.abs(up).argmin()]
-    a = np.cross(up, helper)
-    a /= np.linalg.norm(a)
-    return np.stack([a, np.cross(up, a)])

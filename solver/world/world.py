@@ -23,9 +23,10 @@ from ..protocol import Reporter
 from ..records import Camera, People, Slam, Tracks, World
 from .background import Background
 from .outline import Outlines
-from .placement import ROUNDS, STEPS, Ground, Placement
+from .placement import ROUNDS, STEPS, Ground, Placement, ground_from_bodies
 from .sight import in_sight
-from .size import SCALES, scale_from_feet, scale_from_steps, sized
+from .size import SCALES, WIDE, scale_from_feet, scale_from_steps, sized
+from .uprights import upright
 
 CAMERA_HEIGHT = 1.5  # m, where nobody is there to measure it by
 
@@ -62,16 +63,20 @@ def run(
 
     found = (start.T_world_from_slam[2, :3], -start.T_world_from_slam[2, 3]) if start is not None else None
 
+    uprights = upright(slam.edges, camera, ground_from_bodies(bodies.posed().keypoints, evidence).up)
+
     def placed(scale, outlines=None):
-        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found)
+        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found, uprights)
 
     size_sigma = 0.0
     if moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
+        least, scales = background.least_scale(bodies), SCALES
         if not certain:
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
-            scale = scale_from_steps(bodies, evidence, path, scale)
-        placement, size_sigma = sized(max(scale, background.least_scale(bodies)), placed, report, SCALES[::2] if quick else SCALES)
+            steps = scale_from_steps(bodies, evidence, path, max(scale, least))
+            scale, scales = (scale, WIDE) if steps is None else (steps, SCALES)
+        placement, size_sigma = sized(max(scale, least), placed, report, scales[::2] if quick else scales)
     elif start is None:
         placement = placed(1.0)
     else:
