@@ -215,7 +215,7 @@ class Run:
         # Without outlines: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
         return world.run(
             tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections,
-            quick=self.options.quality == "preview",
+            quick=self.options.quality == "preview", size=(shot.width, shot.height),
         )
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
@@ -230,7 +230,7 @@ class Run:
 
         camera, points = world.to_slam(film.camera, film.points_world, start)
         quick = self.options.quality == "preview"
-        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.mask, self.report, start, self.corrections, quick)
+        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.mask, self.report, start, self.corrections, quick, (shot.width, shot.height))
         self._publish(shot, tracks, slam, start, final, model)
         return final
 

@@ -46,14 +46,14 @@ class Placement:
     """People, ground and the scale of the camera's path, sought together. In W."""
 
     def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, background, outlines=None,
-        found=None, uprights=None,
+        found=None, uprights=None, stands=None,
     ):  # fmt: skip
         """heights: (P,) m that the artist gave, NaN where none; or None. path: (T, 3) camera centres in SLAM's unit.
 
         locked: the artist's ground (up, height), or None.
         background: Background, or None where it has no depth.
         outlines: Outlines, or None. found: the ground (up, height) of the first call, which the second goes on from; or None.
-        uprights: what upright edges say of up, see uprights.upright; or None.
+        uprights: what upright edges say of up, see uprights.upright; or None. stands: (P, T) bool, who the artist says stands; or None.
         """
         self.evidence, self.prior, self.heights = evidence, prior, heights
         self.path, self.background, self.outlines, self.scale = path, background, outlines, scale
@@ -63,6 +63,7 @@ class Placement:
         tensor = partial(torch.as_tensor, dtype=torch.float64)
         basis = across(ground.up)
         self.uprights = None if self.locked else uprights
+        self.stands = stands
         tilt, height = np.zeros(2), ground.height
         if found and not self.locked and found[0] @ ground.up > 0.1:
             tilt, height = basis @ found[0] / (found[0] @ ground.up), found[1]  # begun there, and held to what bodies say as before
@@ -79,6 +80,8 @@ class Placement:
         posed, centre, plane = self.state.bodies.posed(), self.centre(), self.state.ground
         keypoints = posed.keypoints + centre[:, None]
         likely = contacts(posed.joints + centre[:, None], keypoints, plane.up(), plane.height, self.evidence, centre, along, gate)
+        if self.stands is not None:
+            likely = torch.where(self.stands[..., None], 1.0, likely)
         return keypoints[:, :, FEET], likely
 
     def lower(self, feet):

@@ -15,16 +15,17 @@ REACH, STEP = np.deg2rad(35), np.deg2rad(0.7)  # of directions searched about th
 SPREAD_UP, SPREAD_ROLL = np.deg2rad(10), np.deg2rad(6)  # of people's up, and of cameras' x axes about level
 
 
-def upright(edges, camera: Camera, up):
+def upright(edges, camera: Camera, up, told=None):
     """Mean (3,) and covariance (2, 2) rad² of up in the camera's frame of reference, and the axes (2, 3) it is of; None without edges.
 
     Each edge lies in a plane through the camera's centre; those of upright edges hold up. Edges are a mixture of upright ones and of
     edges that go anywhere, weighed at every direction about `up`; what is returned are the moments of that posterior, so two directions
     that are as likely make it unsure.
 
-    edges: (E, 5), see slam.edges. up: (3,) unit, the first guess.
+    edges: (E, 5), see slam.edges. up: (3,) unit, the first guess. told: (n, 5) edges that an artist says are upright, or None.
     """
-    if not len(edges):
+    told = np.zeros((0, 5)) if told is None else told
+    if not len(edges) + len(told):
         return None
     normal, sigma = planes(edges, camera)
     weight = WITNESS * once(normal)
@@ -36,6 +37,8 @@ def upright(edges, camera: Camera, up):
     off = ((V @ normal.T) / sigma).astype(np.float32)  # sines
     likely = np.exp(-0.5 * off**2) / (sigma * np.sqrt(2 * np.pi)).astype(np.float32)
     evidence = max((np.log(share * likely + (1 - share) / 2) @ weight for share in SHARES), key=np.max)
+    sure, sigma = planes(told, camera)
+    evidence = evidence - 0.5 * ((V @ sure.T / sigma) ** 2).sum(1)
     roll = np.arcsin(np.clip(V @ camera.T_world_from_cam[:, :3, 0].T, -1, 1)).mean(1)
     tilt = np.arccos(np.clip(V @ up, -1, 1))
     evidence = evidence - 1.5 * np.log1p((tilt / SPREAD_UP) ** 2) - np.log1p((roll / SPREAD_ROLL) ** 2)
