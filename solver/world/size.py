@@ -10,8 +10,8 @@ import torch
 from ..body.fit import Evidence
 from ..bundle.bodies import Bodies
 from ..bundle.solve import threads
-from . import gait
-from .placement import ROUNDS, SPREAD_OF_SCALES, Placement, steppers
+from .placement import ROUNDS, SPREAD_OF_SCALES, Placement
+from .steps import steppers, unlike
 
 ROUNDS_TRIED, STEPS_TRIED, STEPS_REFINED = 3, 2, 3  # of a scale of the camera's path
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
@@ -103,19 +103,16 @@ def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bo
         return float(candidates[torch.stack(costs).argmin()]), certain
 
 
-def scale_from_steps(bodies: Bodies, evidence: Evidence, path, guess: float) -> float | None:
-    """Metres per SLAM unit at which people whose feet nobody sees go as fast as they step; None where nobody steps.
+def scale_from_steps(bodies: Bodies, evidence: Evidence, path, guess: float) -> tuple[float, dict]:
+    """Metres per SLAM unit at which people whose feet nobody sees go as fast as they step, and who does (steps.steppers); `guess` where nobody steps.
 
-    Who steps does so at the guess: a path made large enough shakes everybody. The guess may be far too small, as who is followed keeps
-    their distance: without feet, standing still is no evidence.
+    The guess may be far too small, as who is followed keeps their distance: without feet, standing still is no evidence. How fast somebody
+    steps is measured at the guess and at the scale that follows from it, and held: a path made large enough shakes everybody.
     """
     up = -torch.nn.functional.normalize(evidence.R_w_from_cam[:, :, 1].mean(0), dim=0)
-    at_guess = steppers(bodies, evidence, guess * path, up)
-    if not at_guess:
-        return None
-    scales = guess * np.geomspace(1 / 8, 64, 121)
-    costs = []
-    for scale in scales:
-        found = steppers(bodies, evidence, scale * path, up)
-        costs.append(sum(gait.unlike(*found[row][0]) * found[row][1] if row in found else at_guess[row][1] for row in at_guess))
-    return float(scales[int(np.argmin(costs))])
+    walkers, scale = steppers(bodies, evidence, guess * path, up), guess
+    for _ in range(2 if walkers else 0):
+        scales = guess * np.geomspace(1 / 8, 64, 121)
+        scale = float(scales[int(np.argmin([unlike(walkers, bodies, evidence, s * path, up) for s in scales]))])
+        walkers |= {row: found for row, found in steppers(bodies, evidence, scale * path, up).items() if row in walkers}
+    return scale, walkers

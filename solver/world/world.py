@@ -71,8 +71,10 @@ def run(
     if corrected and not moving and any(item["do"] == "moved" for item in corrected.items):
         report.warn("The camera was told to go some way, but it does not travel in this solve, or its way is known: that was not used.")
 
+    walkers = {}
+
     def placed(scale, outlines=None):
-        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found, uprights, stands)
+        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found, uprights, stands, walkers)
 
     size_sigma = 0.0
     if measured:
@@ -83,8 +85,8 @@ def run(
         least, scales = background.least_scale(bodies), SCALES
         if not certain:
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
-            steps = scale_from_steps(bodies, evidence, path, max(scale, least))
-            scale, scales = (scale, WIDE) if steps is None else (steps, SCALES)
+            scale, walkers = scale_from_steps(bodies, evidence, path, max(scale, least))
+            scales = SCALES if walkers else WIDE
         placement, size_sigma = sized(max(scale, least), placed, report, scales[::2] if quick else scales)
     elif start is None:
         placement = placed(1.0)
@@ -95,6 +97,7 @@ def run(
     with threads(1):
         for index, turn in enumerate(rounds):
             tick = partial(lambda done, i: report.progress(done + i, len(rounds) * STEPS, "Placing people"), index * STEPS)
+            placement.step()
             placement.improve(*turn, steps=STEPS, tick=tick)
     bodies, centre = placement.state.bodies, placement.centre()
     ground, contact = placement.ground(report)
