@@ -83,6 +83,9 @@ class Placement:
         posed, centre, plane = self.state.bodies.posed(), self.centre(), self.state.ground
         keypoints = posed.keypoints + centre[:, None]
         likely = contacts(posed.joints + centre[:, None], keypoints, plane.up(), plane.height, self.evidence, centre, along, gate, self.walks and self.walks[2:])
+        if self.walks is None:
+            for person in self.walkers:  # walking towards the camera looks like standing
+                likely[person] *= seen_feet(self.evidence)[person]
         if self.stands is not None:
             likely = torch.where(self.stands[..., None], 1.0, likely)
         return keypoints[:, :, FEET], likely
@@ -111,8 +114,6 @@ class Placement:
         floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
         terms = partial(self.terms, contact, cut, floor, pairs)
         self.state, cost = minimise(self.state, terms, steps, tick)
-        for person in self.walkers:
-            contact[person] *= seen_feet(self.evidence)[person]  # unseen feet of who walks do not stand
         astray = unlike(self.walkers, self.state.bodies, self.evidence, self.centre(), self.state.ground.up())
         self.cost = cost - STANDS * float(contact.amax(-1).sum()) + STANDS * astray
         if self.background:
