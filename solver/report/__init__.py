@@ -100,7 +100,7 @@ def _numbers(take_dir, shot, tracks, slam, film, world, before, after, state, ma
         "jitter": measure.jitter(after.joints, after.people.visible, fps),
         "camera": {
             "movement": slam.verdict,
-            **{key: slam.verdict_scores.get(key) for key in ("set_by", "runner_up", "margin")},
+            **{key: slam.verdict_scores.get(key) for key in ("set_by", "runner_up", "margin", "travel_margin")},
             "used": film.used,
             "path_m": measure.path_length_m(after.camera),
             "turn_deg": measure.turn_deg(after.camera),

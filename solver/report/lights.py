@@ -73,6 +73,16 @@ def lights(numbers: dict) -> list[Light]:
         "Some frames of the camera were bridged; the picture there is blurred, dark or covered.",
         "Much of the camera's path is a guess: too little still background can be seen.",
     )  # fmt: skip
+    camera = numbers["camera"]
+    margin, told = camera.get("travel_margin"), camera.get("set_by") == "artist"
+    kind = {"full": "travels", "rotation": "turns", "static": "is locked off"}.get(camera.get("movement"), "–")
+    ahead = "" if margin is None or told else f", {100 * margin:.0f} % ahead"
+    add(
+        "Kind of camera", camera.get("movement"), f"{kind}{ahead}", GREEN if told or margin is None else _grade(margin, 0.1, -1.0, True),
+        "Whether the camera travels is clear from the background, or you said so.",
+        "A camera that travels and one that stays explain the background about as well. If this looks wrong, say which it was under Camera and solve again.",
+        "", "Nothing is known of the camera.",
+    )  # fmt: skip
     sigma = numbers["camera"]["focal_sigma"]
     source = numbers["camera"]["focal_source"]
     colour = GREEN if source == "given" else RED if source == "prior" else _grade(sigma, 0.07, 0.2)

@@ -115,7 +115,10 @@ def numbers(**changes):
         "iou_people": 0.8,
         "foot_slide_mm": 2.0,
         "jitter": 5.0,
-        "camera": {"measured_share": 1.0, "focal_sigma": 0.02, "focal_source": "estimated", "focal_mm": 35.0},
+        "camera": {
+            "measured_share": 1.0, "focal_sigma": 0.02, "focal_source": "estimated", "focal_mm": 35.0, "movement": "full", "travel_margin": 0.4,
+            "set_by": "tracks",
+        },
         "plate": {"unseen_share_of_hidden": 0.0},
         "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0},
     }
@@ -177,6 +180,15 @@ def test_knees_count_where_nobody_sees_the_ankle():
 def test_lens_light_knows_where_the_lens_comes_from(source, sigma, colour):
     camera = {"measured_share": 1.0, "focal_sigma": sigma, "focal_source": source, "focal_mm": 35.0}
     assert next(light for light in lights(numbers(camera=camera)) if light.name == "Lens known").colour == colour
+
+
+@pytest.mark.parametrize(
+    ("change", "colour"),
+    [({"travel_margin": 0.02}, "amber"), ({"travel_margin": -0.2}, "amber"), ({"travel_margin": 0.02, "set_by": "artist"}, "green"), ({"travel_margin": None}, "green")],
+)  # fmt: skip
+def test_a_kind_of_camera_that_is_hardly_known_is_no_green(change, colour):
+    card = lights(numbers(camera=numbers()["camera"] | change))
+    assert next(light for light in card if light.name == "Kind of camera").colour == colour
 
 
 def test_nice_steps():
