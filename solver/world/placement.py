@@ -114,7 +114,7 @@ class Placement:
         floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
         terms = partial(self.terms, contact, cut, floor, pairs)
         self.state, cost = minimise(self.state, terms, steps, tick)
-        astray = unlike(self.walkers, self.state.bodies, self.evidence, self.centre(), self.state.ground.up())
+        astray = unlike(self.walkers, self.state.bodies.posed(), self.evidence, self.centre(), self.state.ground.up())
         self.cost = cost - STANDS * float(contact.amax(-1).sum()) + STANDS * astray
         if self.background:
             self.cost += self.background.cost(self.state, self.scale)

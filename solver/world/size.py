@@ -110,9 +110,10 @@ def scale_from_steps(bodies: Bodies, evidence: Evidence, path, guess: float) -> 
     steps is measured at the guess and at the scale that follows from it, and held: a path made large enough shakes everybody.
     """
     up = -torch.nn.functional.normalize(evidence.R_w_from_cam[:, :, 1].mean(0), dim=0)
-    walkers, scale = steppers(bodies, evidence, guess * path, up), guess
+    posed = bodies.posed()
+    walkers, scale = steppers(posed, evidence, guess * path, up), guess
     for _ in range(2 if walkers else 0):
         scales = guess * np.geomspace(1 / 8, 64, 121)
-        scale = float(scales[int(np.argmin([unlike(walkers, bodies, evidence, s * path, up) for s in scales]))])
-        walkers |= {row: found for row, found in steppers(bodies, evidence, scale * path, up).items() if row in walkers}
+        scale = float(scales[int(np.argmin([unlike(walkers, posed, evidence, s * path, up) for s in scales]))])
+        walkers |= {row: found for row, found in steppers(posed, evidence, scale * path, up).items() if row in walkers}
     return scale, walkers

@@ -21,10 +21,10 @@ def leg_lengths(bodies: Bodies) -> np.ndarray:
     return ((rest[:, 1] - rest[:, 4]).norm(dim=-1) + (rest[:, 4] - rest[:, 7]).norm(dim=-1)).numpy()
 
 
-def steppers(bodies: Bodies, evidence: Evidence, centre, up) -> dict:
+def steppers(posed: Posed, evidence: Evidence, centre, up) -> dict:
     """Who walks though no picture shows their feet: row -> (speed by their steps, m/s, and frames). centre (T, 3), up (3,): W."""
-    shoulders = (bodies.posed().joints[:, :, SHOULDERS].mean(2) + centre).numpy()
-    legs, out = leg_lengths(bodies), {}
+    shoulders = (posed.joints[:, :, SHOULDERS].mean(2) + centre).numpy()
+    legs, out = leg_lengths(posed.bodies), {}
     for p, (span, legless) in enumerate(zip(evidence.span.numpy(), evidence.legless.numpy())):
         if legless.sum() <= 0.5 * span.sum():
             continue
@@ -34,9 +34,9 @@ def steppers(bodies: Bodies, evidence: Evidence, centre, up) -> dict:
     return out
 
 
-def unlike(walkers: dict, bodies: Bodies, evidence: Evidence, centre, up) -> float:
+def unlike(walkers: dict, posed: Posed, evidence: Evidence, centre, up) -> float:
     """In how many frames people go slower or faster than they step. walkers: see steppers."""
-    posed, out = bodies.posed(), 0.0
+    out = 0.0
     for p, (steps, count) in walkers.items():
         span = evidence.span[p].numpy()
         pace = gait.along((posed.joints[p, :, 0] + centre).numpy()[span], posed.forward()[p].numpy()[span], up.numpy(), evidence.fps)
