@@ -93,8 +93,8 @@ def test_a_stranger_in_the_place_of_the_lost_is_somebody_new():
 
 def test_who_comes_near_and_fills_the_picture_is_kept_to_the_end():
     """Their looks change by and by: the last frames are unlike the whole, and like the ones before."""
-    change = lambda t: max(0, t - 60) / 39
-    track = Track({t: person(t, 100, look=(1 - 0.7 * change(t)) * RED + 0.7 * change(t) * BLUE) for t in range(100)})
+    change = lambda t: max(0, t - 40) / 59
+    track = Track({t: person(t, 100, look=(1 - change(t)) * RED + change(t) * BLUE) for t in range(100)})
     assert unlike(track.sightings[99].look, track.mean_look(), CHANGED)
     assert [(piece.first, piece.last) for piece in part([track])] == [(0, 99)]
 
