@@ -5,7 +5,7 @@ the body rises by about s² / 8l, so a speed of f steps a second goes with f √
 of 37 stretches of CMU's walks (subjects 07-09).
 
 Legs are functions of a phase, that of the left thigh's swing against the right one's, and of the speed (tools/build_gait.py). The phase is
-sought in what can be seen: shoulders twice a stride, wrists against each other, knees.
+sought in what can be seen: shoulders rise twice a stride and sway over the standing leg, wrists go against each other, and knees.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ WALKS, WALKS_RAMP = 0.4, 0.08  # m/s
 BINS = 72  # of a phase
 # What can be seen, of legs' length, at 0.5 of √(G leg), with its phase on CMU's 23 walks (± 12 degrees) and a spread that holds other people
 BOB, BOB_PHASE, BOB_SIGMA = 0.02, np.deg2rad(145), 0.02  # shoulders' height goes with cos(2 phase + ...)
+SWAY, SWAY_PHASE, SWAY_SIGMA = 0.02, np.deg2rad(-105), 0.02  # shoulders to the left, with cos(phase + ...) (± 20 degrees); not the more the faster
 ARMS, ARMS_SIGMA = 0.5, 0.5  # right wrist ahead of the left, with cos(phase)
 THIGHS, THIGHS_SIGMA = 0.9, 0.3  # sine of the left thigh less the right one's, with cos(phase)
 REPEATS_S = 0.15  # s in which errors repeat
@@ -91,10 +92,10 @@ class Walk:
     stands: np.ndarray
 
 
-def walk(speed_mps, leg, fps, shoulders, wrists, thighs) -> Walk:
+def walk(speed_mps, leg, fps, shoulders, sway, wrists, thighs) -> Walk:
     """The steps that suit what can be seen.
 
-    speed_mps (T,), smooth. leg: m. shoulders (T,): height, m. wrists (T,): how far the right one is ahead of the left, m; thighs (T,): sine of
+    speed_mps (T,), smooth. leg: m. shoulders, sway (T,): how high the shoulders are and how far to the left, m. wrists (T,): how far the right one is ahead of the left, m; thighs (T,): sine of
     the left one less the right one's; NaN where a picture does not show them.
     """
     asset = _asset()
@@ -102,7 +103,8 @@ def walk(speed_mps, leg, fps, shoulders, wrists, thighs) -> Walk:
     relative = np.clip(speed_mps / np.sqrt(G * leg), 0.1, FASTEST)
     cadence = np.polyval(asset["cadence"], relative) * np.sqrt(G / leg)  # strides a second
     t = np.arange(len(share)) / fps
-    bob = (shoulders - np.polyval(np.polyfit(t, shoulders, min(4, len(t) - 1)), t)) / leg
+    about = lambda x: (x - np.polyval(np.polyfit(t, x, min(4, len(t) - 1)), t)) / leg
+    bob, to_left = about(shoulders), about(sway) if np.isfinite(sway).all() else sway
     angle = np.arange(BINS) * (2 * np.pi / BINS)
     size = (relative / 0.5)[:, None]
 
@@ -110,6 +112,7 @@ def walk(speed_mps, leg, fps, shoulders, wrists, thighs) -> Walk:
         return np.nan_to_num(-0.5 * ((seen[:, None] - size * wave) / sigma) ** 2)
 
     evidence = fits(bob, BOB * np.cos(2 * angle + BOB_PHASE), BOB_SIGMA)
+    evidence = evidence + np.nan_to_num(-0.5 * ((to_left[:, None] - SWAY * np.cos(angle + SWAY_PHASE)) / SWAY_SIGMA) ** 2)
     evidence = evidence + fits(wrists / leg, ARMS * np.cos(angle), ARMS_SIGMA) + fits(thighs, THIGHS * np.cos(angle), THIGHS_SIGMA)
     evidence *= share[:, None] * min(1.0, 1 / (REPEATS_S * fps))
     found = [_path(evidence, rate * cadence / fps * BINS) for rate in RATES]

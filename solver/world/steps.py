@@ -11,7 +11,8 @@ from . import gait
 
 WRISTS, KNEES = [9, 10], [13, 14]  # keypoints
 SHOULDERS = [16, 17]  # joints
-SEEN = 0.1  # trust in a detected joint from which on it tells something
+SEEN = 0.6  # trust in a detected joint from which on it tells something: a score of 0.25
+ACROSS = 0.5  # of a unit vector along the line of sight, up to which a camera sees how far it goes
 SMOOTH_S = 0.25  # s, a course
 
 
@@ -52,20 +53,25 @@ def stepping(posed: Posed, evidence: Evidence, centre, ahead, up) -> list[gait.W
         walk = gait.Walk(np.zeros(len(span)), np.zeros((len(span), 2, 3)), np.zeros((len(span), 4)))
         if legless.any() and span.sum() >= 0.5 * evidence.fps:
             sure = evidence.confidence[p, span].numpy() > SEEN
-            found = _walk(joints[p, span], keypoints[p, span], sure, ahead[p, span], up, float(legs[p]), evidence.fps)
+            ray = joints[p, span, 0] - centre[span].numpy()
+            found = _walk(joints[p, span], keypoints[p, span], sure, ahead[p, span], up, ray, float(legs[p]), evidence.fps)
             walk.share[span], walk.sines[span], walk.stands[span] = found.share, found.sines, found.stands
         out.append(walk)
     return out
 
 
-def _walk(joints, keypoints, sure, ahead, up, leg, fps) -> gait.Walk:
-    """Of one person: joints (T, 24, 3), keypoints (T, K, 3), which of them are seen (T, K)."""
+def _walk(joints, keypoints, sure, ahead, up, ray, leg, fps) -> gait.Walk:
+    """Of one person: joints (T, 24, 3), keypoints (T, K, 3), which of them are seen (T, K); ray (T, 3) from the camera to them."""
     smooth = lambda x: gaussian_filter1d(x, SMOOTH_S * fps, axis=0, mode="nearest")
     forward = lambda way: (way * ahead).sum(1)
     thigh = lambda hip, knee: forward(joints[:, knee] - joints[:, hip]) / np.linalg.norm(joints[:, knee] - joints[:, hip], axis=1)
     speed = forward(np.gradient(smooth(joints[:, 0]), axis=0) * fps)
     wrists = forward(keypoints[:, WRISTS[1]] - keypoints[:, WRISTS[0]])
+    shoulders, left = joints[:, SHOULDERS].mean(1), np.cross(up, np.median(ahead, 0))
+    left /= max(np.linalg.norm(left), 1e-6)
+    sideways = np.abs(ray @ left) < ACROSS * np.linalg.norm(ray, axis=1)
+    sway = shoulders @ left if sideways.all() else np.full(len(ray), np.nan)
     known = lambda points, value: np.where(sure[:, points].all(1), value, np.nan)
     return gait.walk(
-        smooth(speed), leg, fps, joints[:, SHOULDERS].mean(1) @ up, known(WRISTS, wrists), known(KNEES, thigh(1, 4) - thigh(2, 5)),
+        smooth(speed), leg, fps, shoulders @ up, sway, known(WRISTS, wrists), known(KNEES, thigh(1, 4) - thigh(2, 5)),
     )  # fmt: skip

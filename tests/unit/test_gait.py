@@ -38,7 +38,8 @@ def seen(v, phase, noise, rng):
     """What shoulders, wrists and thighs of somebody of speed v show, m, m and sines."""
     size = v / np.sqrt(gait.G * LEG) / 0.5
     bob = LEG * gait.BOB * size * np.cos(2 * phase + gait.BOB_PHASE) + rng.normal(size=len(phase)) * 0.004 * noise
-    return bob, LEG * gait.ARMS * size * np.cos(phase) + rng.normal(size=len(phase)) * 0.05 * noise
+    sway = LEG * gait.SWAY * np.cos(phase + gait.SWAY_PHASE) + rng.normal(size=len(phase)) * 0.005 * noise
+    return bob, sway, LEG * gait.ARMS * size * np.cos(phase) + rng.normal(size=len(phase)) * 0.05 * noise
 
 
 def phase_of(v, rate=1.0, start=1.3):
@@ -63,15 +64,17 @@ def test_legs_step_in_the_phase_of_shoulders_and_arms(v, rate, start):
 
 def test_arms_that_nobody_sees_leave_the_steps_of_the_shoulders():
     phase, relative = phase_of(1.2)
-    bob, _ = seen(1.2, phase, 1.0, np.random.default_rng(1))
+    bob, sway, _ = seen(1.2, phase, 1.0, np.random.default_rng(1))
     nothing = np.full(len(T), np.nan)
-    found = gait.walk(np.full(len(T), 1.2), LEG, FPS, bob, nothing, nothing)
+    found = gait.walk(np.full(len(T), 1.2), LEG, FPS, bob, nothing, nothing, nothing)
     true = gait.harmonics(np.stack([phase, phase + np.pi], -1), np.full((len(T), 2), relative)) @ gait._asset()["legs"]
     assert min(np.abs(found.sines - true).mean(), np.abs(found.sines[:, ::-1] - true).mean()) < 0.15  # which leg is which cannot be seen
+    found = gait.walk(np.full(len(T), 1.2), LEG, FPS, bob, sway, nothing, nothing)
+    assert np.sqrt(((found.sines - true) ** 2).mean()) < 0.15  # shoulders are over the leg that stands
 
 
 def test_who_stands_does_not_step():
-    still = gait.walk(np.zeros(60), LEG, FPS, bob(1.8, 1), np.zeros(60), np.zeros(60))
+    still = gait.walk(np.zeros(60), LEG, FPS, bob(1.8, 1), np.zeros(60), np.zeros(60), np.zeros(60))
     assert still.share.max() < 0.02 and np.isfinite(still.sines).all()
 
 
