@@ -69,7 +69,12 @@ def _batch(a, report, given) -> int:
         view = table.Table() if sys.stdout.isatty() else table.Lines()
     rows = Batch(asks, a.out, options, a.shortest, room, (threads, memory), view, report).run()
     report.result(str(a.out))
-    return 1 if any(row.state == FAILED for row in rows) else 0
+    failed = [row.name for row in rows if row.state == FAILED]
+    if not failed:
+        return 0
+    names = ", ".join(failed[:6]) + (f" and {len(failed) - 6} more" if len(failed) > 6 else "")
+    report.error(f"{len(failed)} of {len(rows)} shots failed: {names}.", f"{a.out / 'index.html'} says why; run it again when that is mended.")
+    return 1
 
 
 def memory_of(max_height: int | None) -> int:

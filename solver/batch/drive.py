@@ -20,7 +20,7 @@ from .work import FAILED, STOPPED, Outcome, Task, concluded
 
 SHORTEST = 5  # frames; a piece between two cuts of a film that is shorter is no shot
 REWRITE_S = 2.0  # between two writings of the index
-OWN = {"batch.json", "batch.json.part", "run.lock", "takes", "films", "logs", "failed", "pictures"}  # what a batch makes first
+OWN = {"shots.json", "batch.json", "batch.json.part", "run.lock", "takes", "films", "logs", "failed", "pictures"}  # what a batch makes first
 
 
 @dataclass(frozen=True)

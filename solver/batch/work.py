@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SOLVER = (sys.executable, "-m", "solver")
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 ATTEMPTS = 3  # of a process that ends without a word: killed, or out of memory
 HELD_S = 30.0  # how long a take may be held by a run whose batch has died: such a run leaves within two seconds
@@ -88,7 +89,7 @@ def _run(task, stop, hear):
     error = None
     with open(task.log, "w", encoding="utf-8") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "solver", *task.words, "--json"], cwd=ROOT, env=environment(task.threads),
+            [*SOLVER, *task.words, "--json"], cwd=ROOT, env=environment(task.threads),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             start_new_session=True,  # Ctrl-C is for the batch, which closes the pipe; so does its death
         )  # fmt: skip
