@@ -75,7 +75,17 @@ def start(work: Path, name: str, jobs: int) -> subprocess.Popen:
     )
 
 
-def killed(work: Path, jobs: int, times: int, longest_s: float, seed: int) -> int:
+def finish(work: Path, name: str, jobs: int, limit_s: float | None) -> int:
+    """Run a batch to its end, or until it has had so long. Exit status; 3 where it was stopped."""
+    batch = start(work, name, jobs)
+    try:
+        return batch.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        batch.send_signal(signal.SIGINT)
+        return batch.wait()
+
+
+def killed(work: Path, jobs: int, times: int, longest_s: float, seed: int, limit_s: float | None) -> int:
     """Exit status of the last run. Each time one worker is killed alone, then the batch and, by lot, some of its workers; the next begins at once."""
     rng, orphans = random.Random(seed), []
     for number in range(1, times + 1):
@@ -94,7 +104,7 @@ def killed(work: Path, jobs: int, times: int, longest_s: float, seed: int) -> in
         batch.wait()
         orphans += [pid for pid in workers if pid not in chosen]
         print(f"kill {number}: the batch and {len(chosen)} of its {len(workers)} workers; one worker alone before", flush=True)
-    status = start(work, "killed", jobs).wait()
+    status = finish(work, "killed", jobs, limit_s)
     left = [pid for pid in orphans if Path(f"/proc/{pid}").exists()]
     print(f"exit status {status}; {len(orphans)} workers outlived their batch at first, {len(left)} are still there", flush=True)
     return status
@@ -166,13 +176,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--longest", type=float, default=60.0, metavar="SECONDS", help="before a kill")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="stop after so long; the same step goes on from there")
     a = parser.parse_args(argv)
     if a.step == "make":
         make(a.work, a.films)
         return 0
     if a.step == "plain":
-        return start(a.work, "plain", a.jobs).wait()
-    return compare(a.work) if a.step == "compare" else killed(a.work, a.jobs, a.times, a.longest, a.seed)
+        return finish(a.work, "plain", a.jobs, a.limit)
+    return compare(a.work) if a.step == "compare" else killed(a.work, a.jobs, a.times, a.longest, a.seed, a.limit)
 
 
 if __name__ == "__main__":

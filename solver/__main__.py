@@ -135,7 +135,8 @@ def _given(words: list[str]) -> dict:
     except SystemExit:
         what = (said.getvalue().strip().splitlines() or ["solver: "])[-1].rpartition("error: ")[2]
         raise ShotError(f"{what[:1].upper()}{what[1:]}.", "python -m solver extract --help lists the options.") from None
-    return {name: value for name, value in given.items() if value != plain[name]}
+    named = {word.lstrip("-").partition("=")[0].replace("-", "_") for word in words if word.startswith("--")}
+    return {name: value for name, value in given.items() if value != plain[name] or name in named}
 
 
 def _guarded(work, arguments, report) -> int:

@@ -14,7 +14,7 @@ from ..protocol import Reporter, ShotError, Stopped, TakeHeld
 from ..shot import shot as stage
 from ..shot.video import open_source
 from ..take import Take, held
-from . import index
+from . import index, work
 from .sources import Ask, piece_name
 from .work import FAILED, STOPPED, Outcome, Task, concluded
 
@@ -133,7 +133,7 @@ class Batch:
         fps = self._fps(asks)
         if fps is not None:
             words += ["--fps", str(fps)]
-        self._wait_for(Task(name, tuple(words), self._log(asks[0].name), str(self._note(asks[0].name)), self.threads, self.memory))
+        self._wait_for(Task(name, (*work.SOLVER, *words), self._log(asks[0].name), str(self._note(asks[0].name)), self.threads, self.memory))
 
     def _fps(self, asks):
         return asks[0].options.get("fps", self.options.fps)
@@ -152,7 +152,7 @@ class Batch:
                     words = shot.options.words() + ["--restart"] * self.options.restart
                     gpus = int(shot.options.device.startswith("cuda"))
                     self._wait_for(
-                        Task(shot.name, tuple(words), self._log(shot.name), str(shot.note), self.threads, self.memory, gpus, shot.frames)
+                        Task(shot.name, (*work.SOLVER, *words), self._log(shot.name), str(shot.note), self.threads, self.memory, gpus, shot.frames)
                     )
 
     def _shots(self, ask: Ask) -> list[Shot]:

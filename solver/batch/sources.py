@@ -50,7 +50,7 @@ def read(sources, parse) -> list[Ask]:
 
             found += timeline.shots(source, films)
         elif source.is_dir():
-            inside = [Ask(_slug(path.name), path) for path in clips_in(source)]
+            inside = [Ask(_slug(path.name if path.is_dir() else path.stem), path) for path in clips_in(source)]
             if not inside:
                 raise ShotError(f"{source} holds no movies and no pictures.", CHOOSE)
             found += inside

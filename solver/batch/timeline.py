@@ -44,7 +44,7 @@ def shots(path: Path, films: list[Path]) -> list[Ask]:
             film = _named(clip, beside)
         if film is None:
             raise ShotError(f"The film of {clip.name or f'clip {number}'} in {path.name} was not found.", "Give the folder of the films too.")
-        name = _slug(f"{path.stem}_{number:03d}_{clip.name}" if clip.name else f"{path.stem}_{number:03d}")
+        name = _slug(f"{path.stem}_{number:03d}_{Path(clip.name).stem}" if clip.name else f"{path.stem}_{number:03d}")
         found.append(Ask(name, film, {"cuts": "none"}, _span(clip, film)))
     return found
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOLVER = (sys.executable, "-m", "solver")
+SOLVER = (sys.executable, "-m", "solver")  # the same on every node
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 ATTEMPTS = 3  # of a process that ends without a word: killed, or out of memory
 HELD_S = 30.0  # how long a take may be held by a run whose batch has died: such a run leaves within two seconds
@@ -24,7 +24,7 @@ GRACE_S = 2.5  # the solver leaves two seconds after its stdin closes; a little 
 @dataclass(frozen=True)
 class Task:
     name: str
-    words: tuple[str, ...]  # of `python -m solver`
+    command: tuple[str, ...]  # of the process
     log: str  # file that gets what the process says on stderr
     note: str  # file that says why it failed, while it has
     threads: int = 1  # cores it may use
@@ -89,7 +89,7 @@ def _run(task, stop, hear):
     error = None
     with open(task.log, "w", encoding="utf-8") as log:
         child = subprocess.Popen(
-            [*SOLVER, *task.words, "--json"], cwd=ROOT, env=environment(task.threads),
+            [*task.command, "--json"], cwd=ROOT, env=environment(task.threads),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             start_new_session=True,  # Ctrl-C is for the batch, which closes the pipe; so does its death
         )  # fmt: skip

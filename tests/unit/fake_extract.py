@@ -19,6 +19,7 @@ options = Options(take=a.out, **values)
 kind, take = a.source.stem, Path(a.out)
 with open(take.parent.parent / "ran.txt", "a") as record:
     record.write(take.name + "\n")
+(take.parent.parent / f"pid-{take.name}").write_text(str(os.getpid()))
 marks = take.parent.parent / f"tries-{take.name}"
 marks.write_text(marks.read_text() + "x" if marks.exists() else "x")
 print(json.dumps({"type": "progress", "stage": "track", "done": 1, "total": 2, "text": ""}), flush=True)
@@ -31,7 +32,6 @@ if kind.startswith("held") and marks.read_text() == "x":
     print(json.dumps({"type": "error", "message": "Another run is at work on this take.", "fix": ""}), flush=True)
     sys.exit(4)
 if kind.startswith("slow"):
-    (take.parent.parent / "pid").write_text(str(os.getpid()))
     sys.stdin.read()
     sys.exit(3)
 while kind.startswith("gate") and not (a.source.parent / "go").exists():
