@@ -175,9 +175,9 @@ def test_what_fails_stops_nobody_else(tmp_path, fake):
     assert "cannot be read as a movie" in rows["broken"].message
     assert "3 times" in rows["dies"].message and (tmp_path / "out" / "tries-dies").read_text() == "xxx"
     assert sorted(p.stem for p in (tmp_path / "out" / "failed").iterdir()) == ["bad", "broken", "dies"]
-    os.replace(tmp_path / "in" / "good.mp4", tmp_path / "in" / "bad.mp4")  # mended
-    rows = batch(tmp_path / "out", tmp_path / "in" / "bad.mp4")
-    assert rows["bad"].state == "done" and not list((tmp_path / "out" / "failed").iterdir())
+    os.replace(tmp_path / "in" / "good.mp4", tmp_path / "in" / "broken.mp4")  # mended
+    rows = batch(tmp_path / "out", tmp_path / "in" / "broken.mp4")
+    assert rows["broken"].state == "done" and not list((tmp_path / "out" / "failed").iterdir())
 
 
 def test_other_options_or_another_film_or_a_correction_are_solved_again(tmp_path, fake):
