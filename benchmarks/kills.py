@@ -90,10 +90,12 @@ def killed(work: Path, jobs: int, times: int, longest_s: float, seed: int, limit
     rng, orphans = random.Random(seed), []
     for number in range(1, times + 1):
         batch = start(work, "killed", jobs)
-        time.sleep(rng.uniform(3, longest_s))
+        while batch.poll() is None and not _workers(batch.pid):
+            time.sleep(0.1)
+        time.sleep(rng.uniform(0, longest_s))
         if workers := _workers(batch.pid):
             os.kill(rng.choice(workers), signal.SIGKILL)
-        time.sleep(rng.uniform(1, longest_s))
+        time.sleep(rng.uniform(0, longest_s))
         workers = _workers(batch.pid)
         chosen = [pid for pid in workers if rng.random() < 0.5]
         if batch.poll() is not None:

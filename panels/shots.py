@@ -52,19 +52,20 @@ class SHOT_PT_shots(ReshootPanel, bpy.types.Panel):
         item = shots.clips[shots.active]
         layout.prop(item, "frame_range")
         for found in _rows(context).get(item.name, []):
-            self._draw_row(layout, found, paths.opened(shots.folder), context.scene.reshoot.match_scene)
+            _draw_row(layout, found, paths.opened(shots.folder), context.scene.reshoot.match_scene)
 
-    def _draw_row(self, layout, found, folder: Path, match_scene):
-        row = layout.row()
-        people = found.get("people")
-        facts = f"{people} people" if people is not None else found["state"]
-        row.label(text=f"{found['name']}: {facts}", icon=ICONS.get(found["state"], "NONE"))
-        if found["state"] == "done":
-            load = row.operator("shot.load_take", text="", icon="IMPORT")
-            load.directory, load.match_scene = str(folder / found["take"]), match_scene
-            _lines(layout, found.get("verdict", ""), "NONE")
-        elif found["state"] == "failed":
-            _lines(layout, found.get("message", ""), "NONE")
+
+def _draw_row(layout, found, folder: Path, match_scene):
+    row = layout.row()
+    people = found.get("people")
+    facts = found["state"] if people is None else "1 person" if people == 1 else f"{people} people"
+    row.label(text=f"{found['name']}: {facts}", icon=ICONS.get(found["state"], "NONE"))
+    if found["state"] == "done":
+        load = row.operator("shot.load_take", text="", icon="IMPORT")
+        load.directory, load.match_scene = str(folder / found["take"]), match_scene
+        _lines(layout, found.get("verdict", ""), "NONE")
+    elif found["state"] == "failed":
+        _lines(layout, found.get("message", ""), "NONE")
 
 
 CLASSES = (SHOT_UL_shots, SHOT_PT_shots)

@@ -23,7 +23,7 @@ COLUMNS = ("name", "state", "clip", "first_frame", "frames", "colour", "verdict"
 
 PAGE = """
 main { max-width:1400px } table { background:var(--card) } td { vertical-align:middle } td.p { width:200px; padding:8px } td img { border-radius:6px }
-td.l { white-space:nowrap } td .dot { width:16px; height:16px; font-size:10px; margin-right:2px } .failed td { color:var(--red) } a { color:inherit }
+td.l { white-space:nowrap } td .dot { width:16px; height:16px; font-size:10px; margin-right:2px } .failed td { color:var(--red) } a { color:inherit; text-decoration:none }
 """
 
 
