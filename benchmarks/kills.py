@@ -129,7 +129,7 @@ def compare(work: Path) -> int:
     """Print what differs between the two folders, times aside; 0 where nothing does."""
     plain, other = ({p.relative_to(work / name): p for p in _results(work / name)} for name in ("plain", "killed"))
     differing = sorted(str(p) for p in plain.keys() ^ other.keys())
-    differing += sorted(str(p) for p in plain.keys() & other.keys() if _timeless(plain[p]) != _timeless(other[p]))
+    differing += sorted(str(p) for p in plain.keys() & other.keys() if timeless(plain[p]) != timeless(other[p]))
     for name in differing[:40]:
         print(name)
     takes = len(list((work / "plain" / "takes").iterdir()))
@@ -144,7 +144,7 @@ def _results(folder: Path):
             yield path
 
 
-def _timeless(path: Path):
+def timeless(path: Path):
     """What a file says, without how long it took."""
     if path.suffix == ".json":
         return _without_seconds(json.loads(path.read_text()))

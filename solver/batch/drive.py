@@ -15,7 +15,8 @@ from ..shot import shot as stage
 from ..shot.video import open_source
 from ..take import Take, held
 from . import index, work
-from .sources import Ask, piece_name
+from .ask import Ask
+from .sources import piece_name
 from .work import FAILED, STOPPED, Outcome, Task, concluded
 
 SHORTEST = 5  # frames; a piece between two cuts of a film that is shorter is no shot

@@ -5,31 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 from ..protocol import ShotError
 from ..shot.video import PICTURES
+from . import timeline
+from .ask import MOVIES, Ask, movies_in, slug
 
-MOVIES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mxf", ".mpg", ".mpeg", ".mts", ".m2ts")
 TIMELINES = (".otio", ".otioz", ".otiod", ".edl", ".fcpxml", ".xml", ".aaf", ".ale")
 CHOOSE = "Give movies, folders of movies or pictures, cut lists (.otio, .edl), or lists of shots (.json)."
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Something to solve: all pieces of a film between its cuts, or one shot of it."""
-
-    name: str  # unique; that of the take, or what its pieces' names begin with
-    clip: Path
-    options: dict = field(default_factory=dict)  # fields of Options that are set for it
-    span_s: tuple[Fraction, Fraction] | None = None  # of a cut list: begin and end, seconds from the first picture of the film
-
-    @property
-    def one(self) -> bool:
-        """Whether it is one shot, wherever the film is cut."""
-        return self.span_s is not None or any(self.options.get(key) is not None for key in ("cut", "range"))
 
 
 def read(sources, parse) -> list[Ask]:
@@ -46,18 +30,16 @@ def read(sources, parse) -> list[Ask]:
             raise ShotError(f"There is no file {source}.", CHOOSE)
         suffix = source.suffix.lower()
         if suffix in TIMELINES:
-            from . import timeline
-
             found += timeline.shots(source, films)
         elif source.is_dir():
-            inside = [Ask(_slug(path.name if path.is_dir() else path.stem), path) for path in clips_in(source)]
+            inside = [Ask(slug(path.name if path.is_dir() else path.stem), path) for path in clips_in(source)]
             if not inside:
                 raise ShotError(f"{source} holds no movies and no pictures.", CHOOSE)
             found += inside
         elif suffix == ".json":
             found += _listed(source, parse)
         else:
-            found.append(Ask(_slug(source.stem), source))
+            found.append(Ask(slug(source.stem), source))
     return _unique(found)
 
 
@@ -70,11 +52,6 @@ def clips_in(folder: Path) -> list[Path]:
     return found
 
 
-def movies_in(folder: Path) -> list[Path]:
-    """Every movie below a folder: where the films of a cut list are looked for."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in MOVIES)
-
-
 def _listed(path: Path, parse) -> list[Ask]:
     """A list of shots: {"shots": [{"clip": "a.mp4", "name": "s010", "range": "12-80", "focal_mm": 35}, …]}, names and options at will."""
     try:
@@ -85,7 +62,7 @@ def _listed(path: Path, parse) -> list[Ask]:
         raise ShotError(f"{path} is not a list of shots.", 'It reads {"shots": [{"clip": "a.mp4"}, …]}.') from error
     found = []
     for clip, shot in zip(clips, listed):
-        name = _slug(str(shot.pop("name", clip.stem)))
+        name = slug(str(shot.pop("name", clip.stem)))
         words = []
         for key, value in shot.items():
             flag = "--" + key.replace("_", "-")
@@ -108,7 +85,7 @@ def _unique(asks) -> list[Ask]:
     for ask in asks:
         name, folder = ask.name, ask.clip.resolve().parent
         if name.lower() in taken:
-            name = f"{_slug(folder.name)}_{name}"
+            name = f"{slug(folder.name)}_{name}"
         number = 2
         while name.lower() in taken:
             name = f"{ask.name}_{number}"
@@ -121,11 +98,6 @@ def _unique(asks) -> list[Ask]:
 def piece_name(name: str, piece: int) -> str:
     """The take of a film's piece, from 0. No name of a film has this sign."""
     return f"{name}+{piece + 1:03d}"
-
-
-def _slug(text: str) -> str:
-    """A name that every file system takes."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("._") or "shot"
 
 
 def _holds_pictures(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 from ..protocol import ShotError
 from ..shot.times import timecode_frames
 from ..shot.video import Movie
-from .sources import Ask, _slug, movies_in
+from .ask import Ask, movies_in, slug
 
 ADAPTERS = {".edl": "otio-cmx3600-adapter", ".fcpxml": "otio-fcpx-xml-adapter", ".xml": "otio-fcp-adapter", ".aaf": "otio-aaf-adapter",
             ".ale": "otio-ale-adapter"}  # fmt: skip
@@ -44,7 +44,7 @@ def shots(path: Path, films: list[Path]) -> list[Ask]:
             film = _named(clip, beside)
         if film is None:
             raise ShotError(f"The film of {clip.name or f'clip {number}'} in {path.name} was not found.", "Give the folder of the films too.")
-        name = _slug(f"{path.stem}_{number:03d}_{Path(clip.name).stem}" if clip.name else f"{path.stem}_{number:03d}")
+        name = slug(f"{path.stem}_{number:03d}_{Path(clip.name).stem}" if clip.name else f"{path.stem}_{number:03d}")
         found.append(Ask(name, film, {"cuts": "none"}, _span(clip, film)))
     return found
 

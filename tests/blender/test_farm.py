@@ -24,7 +24,10 @@ def test_the_task_sets_up_a_file_to_render(blender, take, tmp_path, transfer):
     bpy.ops.wm.open_mainfile(filepath=render["blendfile"])
     scene = bpy.data.scenes[render["args"][render["args"].index("--scene") + 1]]
     hero = bpy.data.objects['He"ro']
-    assert hero.animation_data.action is not None and hero in scene.objects[:] and scene.camera is not None
+    assert hero.animation_data.action is not None and scene.camera is not None
+    scene.view_layers[0].update()
+    shown = {instance.object.name for instance in scene.view_layers[0].depsgraph.object_instances}
+    assert any(name.startswith("character_mixamo") for name in shown)
 
 
 def test_a_character_that_is_not_there_fails_the_task(blender, take, tmp_path):
