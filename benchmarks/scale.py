@@ -2,11 +2,14 @@
 
     python -m benchmarks.scale measure SOURCE… [--jobs 1 2] [--ray ADDRESS] [options of extract]
     python -m benchmarks.scale overhead
+    python -m benchmarks.scale dispatch [--tasks 20] [--seconds 5]
     python -m benchmarks.scale film [--fixed S] [--frame S] [--cores 16 256 4096] [--shots 2000]
 
 `measure` solves the sources afresh for each number of jobs: shots an hour, how that compares with the first, the peak of all its processes'
 memory together. `overhead` measures what is beside the shots: starting the solver, the pass over a film, writing the index of 2,000 shots.
-`film` lays 2,000 shots of drawn lengths, `fixed + frame x frames` core seconds each, on cores as `solver.batch.drive` would: cuts first,
+`dispatch` gives
+tasks that only sleep to this machine and to two Ray nodes of one core each on it: what is beyond the sleep is overhead, and so is the processor time of
+Ray's own processes, which both say the same on a machine that does other things too. `film` lays 2,000 shots of drawn lengths, `fixed + frame x frames` core seconds each, on cores as `solver.batch.drive` would: cuts first,
 then long shots first, one core a shot. It knows no slow disk and no failing node. The same person in several shots is several people.
 """
 
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -118,6 +122,61 @@ def overhead(argv: list[str]) -> int:
     return 0
 
 
+def dispatch(argv: list[str]) -> int:
+    from solver.batch.local import Local
+    from solver.batch.work import Task
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale dispatch")
+    parser.add_argument("--tasks", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    a = parser.parse_args(argv)
+    sleep = (sys.executable, "-c", f"import time; time.sleep({a.seconds})")
+
+    def run(room, folder) -> float:
+        begun = time.monotonic()
+        waiting = [Task(f"t{n}", sleep, f"{folder}/{n}.log", f"{folder}/{n}.json", 1, 1 << 20) for n in range(a.tasks)]
+        while waiting or room.said:
+            while waiting and room.room():
+                room.submit(waiting.pop())
+            room.wait(0.2)
+        return time.monotonic() - begun
+
+    ideal = a.seconds * -(-a.tasks // 2)
+    with tempfile.TemporaryDirectory() as folder:
+        own = run(Local(2), folder)
+        print(f"{a.tasks} tasks of {a.seconds:g} s, two at a time: {ideal:g} s; this machine alone {own:.1f} s", flush=True)
+        from ray.cluster_utils import Cluster
+
+        from solver.batch.cluster import Ray
+
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        for _ in range(2):
+            nodes.add_node(num_cpus=1)
+        room = Ray(nodes.address, None)
+        for name in ("first", "second"):  # the second time its workers are there
+            before = _processor_s()
+            wall = run(room, folder)
+            used = _processor_s() - before
+            share = 100 * used / (2 * wall)
+            print(f"Ray, {name} time: {wall:.1f} s, {100 * (wall / own - 1):.1f} % more; its own processes {used:.1f} s of the two cores' {2 * wall:.0f}, {share:.1f} %", flush=True)
+        room.close()
+        nodes.shutdown()
+    return 0
+
+
+def _processor_s() -> float:
+    """Processor seconds so far of Ray's processes, without those of their children."""
+    total = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = (stat.parent / "cmdline").read_text()
+            if words.startswith("ray::") or "/site-packages/ray/" in words:
+                total += sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13]))
+        except OSError:
+            continue
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def schedule(films: list[tuple[float, list[float]]], cores: int, start_s: float = 0.0) -> tuple[float, float]:
     """Lay films on cores: (seconds of the pass that finds its cuts, core seconds of each of its shots).
 
@@ -165,7 +224,7 @@ def film(argv: list[str]) -> int:
 
 
 def main(argv: list[str]) -> int:
-    steps = {"measure": measure, "overhead": overhead, "film": film}
+    steps = {"measure": measure, "overhead": overhead, "dispatch": dispatch, "film": film}
     if not argv or argv[0] not in steps:
         print(__doc__)
         return 2

@@ -26,7 +26,8 @@ def test_a_killed_batch_goes_on_to_the_takes_of_extract(tmp_path):
     film, out = tmp_path / "film.mp4", tmp_path / "out"
     write_movie(film, [wall[10:100, 4 * i : 4 * i + 160] for wall in walls for i in range(8)], 24)
     (tmp_path / "broken.mp4").write_text("no film")
-    asked = solver("batch", film, tmp_path / "broken.mp4", "--out", out, "--jobs", 2, "--quality", "preview", "--no-plate")
+    how = ("--quality", "preview", "--no-plate", "--cuts", 8)
+    asked = solver("batch", film, tmp_path / "broken.mp4", "--out", out, "--jobs", 2, *how)
     batch = subprocess.Popen(asked, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     begun = out / "takes" / "film+001" / "shot.json"
     until = time.monotonic() + 300
@@ -43,6 +44,6 @@ def test_a_killed_batch_goes_on_to_the_takes_of_extract(tmp_path):
     }  # fmt: skip
     assert (out / "pictures" / "film+001.jpg").stat().st_size > 1000
     alone = tmp_path / "alone"
-    subprocess.run(solver("extract", film, "--out", alone, "--cut", 1, "--quality", "preview", "--no-plate"), cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(solver("extract", film, "--out", alone, "--cut", 1, *how), cwd=ROOT, check=True, capture_output=True)
     files = sorted(p.relative_to(alone) for p in alone.rglob("*") if p.is_file() and p.name != "run.lock")
     assert len(files) > 20 and [str(p) for p in files if timeless(alone / p) != timeless(out / "takes" / "film+002" / p)] == []
