@@ -152,9 +152,9 @@ def timeless(path: Path):
         rows = list(csv.DictReader(path.read_text().splitlines()))
         return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
     if path.suffix == ".html":
-        return re.sub(r"\d+(\.\d+)? (s|hours of solving)|width:[\d.]+%|<td class=\"n\">\d+</td></tr>", "", path.read_text()).replace(
-            str(path.parents[0].name), ""
-        )
+        bars = r'<div class="time">.*?</span></div>'  # of the stages that took any time at all
+        times = r'\d+(\.\d+)? (s|hours of solving)|<td class="n">\d+</td></tr>'
+        return re.sub(f"{bars}|{times}", "", path.read_text()).replace(path.parent.name, "")
     return path.read_bytes()
 
 
