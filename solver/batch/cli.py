@@ -78,9 +78,9 @@ def _batch(a, report, given) -> int:
 
 
 def memory_of(max_height: int | None) -> int:
-    """Bytes that a shot may need, solved at this height; as filmed is taken for 1080 lines. Measured: benchmarks/RESULTS.md."""
+    """Bytes that a shot may need, solved at this height; as filmed is taken for 1080 lines. At 360 lines 1.2 GiB was the most; the rest is a guess."""
     height = max_height or 1080
-    return round(1.2 * GIB + 600 * height * height * 16 / 9)
+    return round(1.1 * GIB + 600 * height * height * 16 / 9)
 
 
 def _positive(text: str) -> int:
