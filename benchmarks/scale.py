@@ -45,7 +45,7 @@ def measure(argv: list[str]) -> int:
     print("| jobs | shots | s | shots an hour | against the first | sum of the shots' seconds | peak GiB |\n|---|---|---|---|---|---|---|")
     for jobs, address in runs:
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "solver", "batch", *a.sources, "--out", folder, "--jobs", str(jobs), *options]
+            command = [sys.executable, "-m", "solver", "batch", *a.sources, "--out", f"{folder}/out", "--jobs", str(jobs), *options]
             command += ["--ray", address] if address else []
             command += ["--threads", str(a.threads)] if a.threads else []
             begun = time.monotonic()
@@ -54,10 +54,10 @@ def measure(argv: list[str]) -> int:
                 peak = Peak(batch.pid)
                 batch.wait()
             wall = time.monotonic() - begun
-            if batch.returncode < 0 or not (Path(folder) / "batch.json").exists():
+            if batch.returncode < 0 or not (Path(folder) / "out" / "batch.json").exists():
                 print((Path(folder) / "said.txt").read_text())
                 return 1
-            rows = json.loads((Path(folder) / "batch.json").read_text())["shots"]
+            rows = json.loads((Path(folder) / "out" / "batch.json").read_text())["shots"]
         done = [row for row in rows if row["state"] == "done"]
         rate = 3600 * len(done) / wall
         first = first or rate
