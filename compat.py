@@ -173,3 +173,14 @@ def operator_properties(group: str, name: str) -> set[str] | None:
     if name not in dir(getattr(bpy.ops, group)):
         return None
     return set(getattr(getattr(bpy.ops, group), name).get_rna_type().properties.keys())
+
+
+# -- sequencer
+
+
+def strips(scene) -> list:
+    """All strips of a scene's sequencer, those inside meta strips too."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return []
+    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)

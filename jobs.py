@@ -67,6 +67,11 @@ def extract_command(python, clip, take, **options) -> list[str]:
     return command
 
 
+def command(python, words) -> list[str]:
+    """Command line of the solver with these words, heard through the job protocol."""
+    return [str(python), "-m", "solver", *words, "--json"]
+
+
 def parse(line: str):
     """The message in one line of the solver's stdout, or None where the line is none."""
     try:

@@ -18,8 +18,10 @@ from .operators import (
     retarget,
     setup_composite,
     setup_scene,
+    shots,
     solve,
 )
+from .panels import shots as shots_panel
 from .panels import sidebar
 from .scene import saving
 
@@ -37,11 +39,14 @@ CLASSES = (
     *setup_scene.CLASSES,
     *export.CLASSES,
     *files.CLASSES,
+    *shots.CLASSES,
     *sidebar.CLASSES,
+    *shots_panel.CLASSES,
 )
 # (owner, name, property group) of every pointer added to Blender's own types.
 POINTERS = (
     (bpy.types.Scene, "reshoot", properties.ReshootSettings),
+    (bpy.types.Scene, "reshoot_shots", shots.ReshootShots),
     (bpy.types.Object, "reshoot", properties.ReshootPerson),
     (bpy.types.WindowManager, "reshoot_job", properties.ReshootJob),
 )

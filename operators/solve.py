@@ -29,6 +29,7 @@ class Plan:
     take: Path
     options: dict  # the long flags of `extract`, with `source` for the clip and `plate`
     finish: Callable  # (context, take folder) -> a line for the artist, warnings; may raise ShotError
+    words: tuple = ()  # of another command of the solver, which `take` then is the folder of, instead of options
 
 
 @dataclass
@@ -127,14 +128,7 @@ def idle(cls) -> bool:
 def begin(context, label: str, plan: Plan) -> None:
     """Start the solver. Raises ShotError."""
     global current
-    flags = {name: value for name, value in plan.options.items() if name not in ("source", "plate")}
-    command = jobs.extract_command(
-        preferences.solver_python(context),
-        plan.options["source"],
-        plan.take,
-        **flags,
-        no_plate=not plan.options["plate"],
-    )
+    command = _command(preferences.solver_python(context), plan)
     try:
         job = jobs.Job(command, Path(tempfile.gettempdir()) / f"reshoot-{plan.take.name}.log")
     except OSError as error:
@@ -143,6 +137,13 @@ def begin(context, label: str, plan: Plan) -> None:
         ) from error
     current = Run(label, plan, job, context.scene.name, bpy.data.filepath)
     _show(context)
+
+
+def _command(python, plan: Plan) -> list[str]:
+    if plan.words:
+        return jobs.command(python, plan.words)
+    flags = {name: value for name, value in plan.options.items() if name not in ("source", "plate")}
+    return jobs.extract_command(python, plan.options["source"], plan.take, **flags, no_plate=not plan.options["plate"])
 
 
 def hear(context) -> None:
@@ -173,7 +174,7 @@ def conclude(context) -> Outcome:
         outcome = Outcome(job.state, f"Extraction was cancelled; {run.label} goes on from there.", warnings=warnings)
         context.window_manager.reshoot_job.unfinished = run.label
     elif job.state == jobs.FAILED:
-        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button="shot.check_solver")
+        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button="" if run.plan.words else "shot.check_solver")
     elif not run.at_home:
         outcome = Outcome(
             job.state, f"The take is ready in {job.take}.", "Another file was opened meanwhile.", warnings, job.take

@@ -91,6 +91,7 @@ class Run:
             with suppress(OSError):  # where the disk is full or gone, that was said by what ended the run
                 self._save_state()
             raise
+        self.state["complete"] = True  # the run that these options asked for came to its end
         self._save_state()
         self.report.result(str(self.take.folder))
         return self.take.folder
@@ -133,6 +134,8 @@ class Run:
         self.state.setdefault("verdict", "")
         self.state.setdefault("people", [])
         self.state.setdefault("stages", {})
+        self.state["complete"] = False
+        self._save_state()  # whatever ends the run from here on, the folder is known for a take
         parts = fresh.sha256, fresh.start_frame, fresh.frames, fresh.width, fresh.height, fresh.fps
         # What a plain film does not have.
         plain = fresh.fresh.all() and np.array_equal(fresh.picture, fresh.start_frame + np.arange(fresh.frames))
@@ -302,13 +305,10 @@ class Run:
         """Load the stage's result if it was made from the same inputs, else compute and save it."""
         key = self.keys[name] = self._key(name, needs, *inputs)
         known = self.state["stages"].get(name, {})
-        done = known.get("status") == "done" and known.get("inputs_sha") == key
-        if done and cls is dict:
-            return None
-        if done and self.take.stage(name).exists():
+        if known.get("status") == "done" and known.get("inputs_sha") == key and (cls is dict or self.take.stage(name).exists()):
             for message in known.get("warnings", []):
                 self.report.warn(message)
-            return load_record(self.take.stage(name), cls)
+            return None if cls is dict else load_record(self.take.stage(name), cls)
         if self.options.until and self._order(name) > self._order(self.options.until):
             raise Stopped
         self.report.begin(name)
@@ -343,7 +343,8 @@ class Run:
         folder = self.take.folder
         if folder.exists() and not folder.is_dir():
             raise ShotError(f"{folder} is a file.", "Choose a folder for the take.")
-        if folder.is_dir() and any(folder.iterdir()) and not self.take.shot_json.exists():
+        begun = {"stages", "shot.json.part"}  # what a run leaves that was killed before it could say what it is
+        if folder.is_dir() and {path.name for path in folder.iterdir()} - begun and not self.take.shot_json.exists():
             raise ShotError(f"{folder} is not empty and not a take.", "Choose a new folder for the take.")
         parent = folder if folder.is_dir() else folder.parent
         while not parent.exists():
