@@ -35,6 +35,7 @@ SEAM_LIMIT = 15.0  # grey levels
 RELIT = 100  # in `unseen/`: seen, but only in shadow
 LOOK_EVERY = 6  # every sixth frame of the plate is searched for people who are still there
 LOOK_SCORE = 0.4
+EDGE_PX = 0.85  # what edge_softness reads from an edge that was rendered without blur, Sobel's own included
 MISFIT_LEVELS = 4.0  # a source that differs by this much more than the best one is left out
 
 
@@ -67,7 +68,7 @@ def run(
     shadows = cast_shadows(light, bodies, camera, shot.width, shot.height) if sure else None
     painter = Painter(shot, frames, Erase(masks, grow, shadows), verdict, camera, slam, light)
     hidden = guessed = 0
-    per_frame, left = [], []
+    per_frame, left, level, softness = [], [], [], []
     with MovieWriter(beside / "plate.mp4", shot.fps) as movie:
         for index in range(shot.frames):
             report.progress(index, shot.frames, "clean plate")
@@ -77,8 +78,11 @@ def run(
             write_mask(beside / "erase" / f"{index:06d}.png", painter.window.owner(index))
             movie.write(plate)
             hole = painter.window.hole(index)
-            if detect is not None and index % LOOK_EVERY == 0 and _somebody(detect(plate), hole):
-                left.append(index)
+            if index % LOOK_EVERY == 0:
+                level.append(np.percentile(lights.linear(plate).mean(-1), 95))
+                softness.append(edge_softness(painter.window.gray(index), masks(index)))
+                if detect is not None and _somebody(detect(plate), hole):
+                    left.append(index)
             hidden += int(hole.sum())
             guessed += int((unseen > 127).sum())
             per_frame.append(float((unseen > 127).mean()))
@@ -97,6 +101,8 @@ def run(
         "worst_frame": int(np.argmax(per_frame)) if per_frame else 0,
         "light": light.to_json() if light is not None else None,
         "grain": float(np.median(painter.grain)) if painter.grain else 0.0,
+        "level": float(np.median(level)),
+        "softness_px": float(np.nanmedian(softness)) if np.isfinite(softness).any() else 0.0,
         "looked_at": len(range(0, shot.frames, LOOK_EVERY)) if detect is not None else 0,
         "somebody_left": left,
     }
@@ -105,6 +111,23 @@ def run(
     beside.rename(folder)
     report.progress(shot.frames, shot.frames, "clean plate")
     return facts
+
+
+def edge_softness(gray, people) -> float:
+    """How soft the sharpest outlines of people are: standard deviation of the blur, px, beyond a rendered edge's own. NaN without people.
+
+    A step of height h under a Gaussian has its steepest slope h / (sigma * sqrt(2 pi)).
+    """
+    edge = cv2.morphologyEx((people > 0).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((5, 5))) > 0
+    gray = gray.astype(np.float32)
+    slope = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=1 / 8))
+    window = np.ones((9, 9), np.uint8)
+    height = cv2.dilate(gray, window) - cv2.erode(gray, window)
+    use = edge & (height > 40) & (slope >= cv2.dilate(slope, np.ones((3, 3))) - 1e-3)
+    if use.sum() < 30:
+        return float("nan")
+    sigma = float(np.percentile(height[use] / (slope[use] * np.sqrt(2 * np.pi)), 25))
+    return float(np.sqrt(max(sigma**2 - EDGE_PX**2, 0)))
 
 
 def _somebody(found, hole) -> bool:
