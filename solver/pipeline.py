@@ -24,7 +24,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 4, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 2, "report": 3}
+STAGE_VERSION = {"shot": 1, "track": 4, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 3, "report": 4}
 
 
 class Run:
@@ -83,7 +83,9 @@ class Run:
             )
             self.state["verdict"] = slam.verdict
             if o.plate:
-                self._stage("plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world))
+                self._stage(
+                    "plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world, model)
+                )
             self._stage(
                 "report", dict, ("world",), lambda: self._report(shot, frames, tracks, slam, start, film, world, model), o.plate
             )
@@ -237,21 +239,28 @@ class Run:
         self._publish(shot, tracks, slam, start, final, model)
         return final
 
-    def _plate(self, shot, frames, tracks, slam, world) -> dict:
+    def _plate(self, shot, frames, tracks, slam, world, model) -> dict:
         from . import plate
+        from .track.backend import Embedded
+        from .world.world import posed
 
         # A frame without a picture of its own shows the one before, so it gets the plate of that one.
         shown = np.maximum.accumulate(np.where(shot.fresh, np.arange(shot.frames), 0))
         camera = records.Camera(world.camera.T_world_from_cam[shown], world.camera.K[shown])
 
         def masks(index):
-            """The video's mask, and the solved bodies of those who have none while they pass behind others."""
-            index = int(shown[index])
-            mask, solved = self.mask(index), self.solved(index)
-            passing = world.people.ids[world.people.visible[:, index] & ~tracks.visible[:, index]]
-            return np.where((mask == 0) & np.isin(solved, passing), solved, mask)
+            """The video's mask, and where it shows nobody the solved bodies: who passes behind others, and legs that no mask has."""
+            mask, solved = self.mask(int(shown[index])), self.solved(int(shown[index]))
+            return np.where(mask == 0, solved, mask)
 
-        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.options, self.report)
+        _, _, vertices = posed(world.people, model)
+        faces = model.faces.numpy()
+
+        def bodies(index):
+            seen = np.flatnonzero(world.people.visible[:, shown[index]])
+            return [vertices(p, int(shown[index])) for p in seen], [int(world.people.ids[p]) for p in seen], faces
+
+        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, Embedded().detect)
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
         from . import report

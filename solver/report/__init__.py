@@ -154,4 +154,10 @@ def _plate(take_dir, shot, masks) -> dict | None:
         guessed += int((unseen > 127).sum())
     if hidden == 0:
         return None
-    return {"unseen_share": guessed / (shot.frames * shot.width * shot.height), "unseen_share_of_hidden": behind / hidden}
+    facts = take_dir / "plate" / "plate.json"
+    known = json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {}
+    return {
+        "unseen_share": guessed / (shot.frames * shot.width * shot.height),
+        "unseen_share_of_hidden": behind / hidden,
+        **{key: known.get(key) for key in ("light", "grain", "looked_at", "somebody_left")},
+    }

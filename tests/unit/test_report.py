@@ -119,11 +119,17 @@ def numbers(**changes):
             "measured_share": 1.0, "focal_sigma": 0.02, "focal_source": "estimated", "focal_mm": 35.0, "movement": "full", "travel_margin": 0.4,
             "set_by": "tracks",
         },
-        "plate": {"unseen_share_of_hidden": 0.0},
+        "plate": {"unseen_share_of_hidden": 0.0, "light": {"sure": 0.9, "elevation_deg": 40.0}, "looked_at": 4, "somebody_left": []},
         "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0},
     }
     out.update(changes)
     return out
+
+
+def test_a_plate_with_somebody_left_in_it_is_red_and_says_where():
+    plate = {"unseen_share_of_hidden": 0.0, "light": None, "looked_at": 12, "somebody_left": [18, 24]}
+    light = next(light for light in lights(numbers(plate=plate)) if light.name == "Clean plate")
+    assert light.colour == "red" and "18, 24" in light.meaning and "2 of 12" in light.value
 
 
 def test_lights():
@@ -132,7 +138,7 @@ def test_lights():
     card = lights(numbers(foot_slide_mm=9.0, iou_people=0.2, plate=None, jitter=None))
     colours = {light.name: light.colour for light in card}
     assert colours["Feet on the ground"] == "amber" and colours["Outlines agree"] == "red"
-    assert colours["Clean plate"] == "grey" and colours["Smooth motion"] == "grey"
+    assert colours["Clean plate"] == "grey" and colours["Light of the film"] == "grey" and colours["Smooth motion"] == "grey"
     assert verdict(card)[0] == "red" and "outlines agree" in verdict(card)[1]
 
 
