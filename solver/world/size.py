@@ -15,7 +15,7 @@ from .steps import steppers, unlike
 
 ROUNDS_TRIED, STEPS_TRIED, STEPS_REFINED = 3, 2, 3  # of a scale of the camera's path
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
-WIDE = tuple(np.geomspace(1 / 4, 4, 9))  # where neither feet nor steps tell
+WIDE = tuple(np.geomspace(1 / 4, 4, 13))  # where neither feet nor steps tell
 SCALE_STEP, MOST_TRIED = 1.12, 20  # beyond these
 ANKLES, ANKLES_SHARE = 10, 0.1  # that must be seen before feet tell: so many, and so many a body
 

@@ -16,8 +16,8 @@ def bob(hz, millimetres, drift=0.3):
 
 def test_long_quick_steps_are_fast_and_who_talks_does_not_walk():
     usual = gait.speed(bob(1.8, 14), LEG, FPS)
-    assert usual == pytest.approx(gait.FACTOR * 1.8 * np.sqrt(LEG * 0.014), rel=0.06) and 1.1 < usual < 1.6
-    assert gait.speed(bob(2.0, 25), LEG, FPS) > 1.3 * usual
+    assert 1.1 < usual < 1.4
+    assert gait.speed(bob(2.0, 25), LEG, FPS) > 1.2 * usual > 1.2 * gait.speed(bob(1.6, 10), LEG, FPS)
     assert np.isnan(gait.speed(bob(1.8, 3), LEG, FPS)) and np.isnan(gait.speed(bob(0.7, 4), LEG, FPS))
     assert np.isnan(gait.speed(bob(1.8, 14)[:20], LEG, FPS))
 
@@ -31,7 +31,7 @@ def test_speed_counts_the_way_somebody_faces():
 
 
 def test_who_goes_as_they_step_costs_nothing():
-    assert gait.unlike(1.3, 1.3) == 0 and gait.unlike(1.0, 1.3) < 0.5 < gait.unlike(2.6, 1.3) and gait.unlike(-1.3, 1.3) > 0.99
+    assert gait.unlike(1.3, 1.3) == 0 and gait.unlike(1.15, 1.3) < 0.5 < gait.unlike(2.6, 1.3) and gait.unlike(-1.3, 1.3) > 0.99
 
 
 def seen(v, phase, noise, rng):
