@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,10 @@ def test_a_node_dies_in_mid_shot_and_nothing_is_lost(cluster, tmp_path):
         pid = int((out / "pid-gate").read_text())
         victim = next(node for node in nodes if _below(node.all_processes["raylet"][0].process.pid, pid))
         made.remove_node(victim, allow_graceful=False)
+        for _ in range(300):  # a worker outlives its node for a moment, and would see the sign
+            if not Path(f"/proc/{pid}").exists():
+                break
+            time.sleep(0.1)
         (tmp_path / "in" / "go").touch()
 
     threading.Thread(target=kill_the_node, daemon=True).start()
