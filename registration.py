@@ -17,6 +17,7 @@ from .operators import (
     retarget,
     setup_composite,
     setup_scene,
+    setup_solver,
     solve,
 )
 from .panels import sidebar
@@ -25,6 +26,7 @@ from .scene import saving
 CLASSES = (
     *preferences.CLASSES,
     *properties.CLASSES,
+    *setup_solver.CLASSES,
     *extract.CLASSES,
     *load_take.CLASSES,
     *correct.CLASSES,

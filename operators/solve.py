@@ -29,6 +29,7 @@ class Plan:
     take: Path
     options: dict  # the long flags of `extract`, with `source` for the clip and `plate`
     finish: Callable  # (context, take folder) -> a line for the artist, warnings; may raise ShotError
+    command: list | None = None  # another command of the solver, whose result belongs to no file
 
 
 @dataclass
@@ -127,16 +128,19 @@ def idle(cls) -> bool:
 def begin(context, label: str, plan: Plan) -> None:
     """Start the solver. Raises ShotError."""
     global current
-    flags = {name: value for name, value in plan.options.items() if name not in ("source", "plate")}
-    command = jobs.extract_command(
-        preferences.solver_python(context),
-        plan.options["source"],
-        plan.take,
-        **flags,
-        no_plate=not plan.options["plate"],
-    )
+    command, packages = plan.command, ""
+    if command is None:
+        flags = {name: value for name, value in plan.options.items() if name not in ("source", "plate")}
+        packages = preferences.packages(context)
+        command = jobs.extract_command(
+            preferences.solver_python(context),
+            plan.options["source"],
+            plan.take,
+            **flags,
+            no_plate=not plan.options["plate"],
+        )
     try:
-        job = jobs.Job(command, Path(tempfile.gettempdir()) / f"reshoot-{plan.take.name}.log")
+        job = jobs.Job(command, Path(tempfile.gettempdir()) / f"reshoot-{plan.take.name}.log", packages=packages)
     except OSError as error:
         raise preferences.SolverError(
             f"The solver cannot be started: {error}.", "Choose it in the preferences."
@@ -170,11 +174,13 @@ def conclude(context) -> Outcome:
     previews.clear()
     job, warnings = run.job, tuple(run.job.warnings)
     if job.state == jobs.CANCELLED:
-        outcome = Outcome(job.state, f"Extraction was cancelled; {run.label} goes on from there.", warnings=warnings)
+        what = "Extraction" if run.plan.command is None else run.label
+        outcome = Outcome(job.state, f"{what} was cancelled; {run.label} goes on from there.", warnings=warnings)
         context.window_manager.reshoot_job.unfinished = run.label
     elif job.state == jobs.FAILED:
-        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button="shot.check_solver")
-    elif not run.at_home:
+        button = "shot.check_solver" if run.plan.command is None else "shot.setup_solver"
+        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button=button)
+    elif not run.at_home and run.plan.command is None:
         outcome = Outcome(
             job.state, f"The take is ready in {job.take}.", "Another file was opened meanwhile.", warnings, job.take
         )
@@ -219,7 +225,9 @@ def tick():
         return TICK_S
     with _in_a_window(bpy.context, current.scene):
         label = current.label
-        if conclude(bpy.context).status == jobs.DONE and not bpy.app.background:
+        of_the_file = current.plan.command is None
+        done = conclude(bpy.context).status == jobs.DONE
+        if done and of_the_file and not bpy.app.background:
             bpy.ops.ed.undo_push(message=label)
     return None
 

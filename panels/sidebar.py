@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import jobs, previews
+from .. import jobs, preferences, previews
 from ..scene import corrections
 from ..scene import take as scene_take
 
@@ -48,6 +48,12 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
             _lines(layout, job.text or "The solver is loading", "NONE")
             if picture := previews.icon_id():
                 layout.template_icon(picture, scale=PICTURE_SCALE)
+        elif not preferences.is_set_up(context):
+            box = layout.box()
+            _lines(box, "One thing first: the solver's packages are not here yet.", "INFO")
+            row = box.row()
+            row.scale_y = 1.6
+            row.operator("shot.setup_solver", icon="IMPORT")
         else:
             row = layout.row()
             row.scale_y = 1.6

@@ -83,13 +83,13 @@ def is_whole(path: Path, wheel: Wheel) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == wheel.sha256
 
 
-def install(folder: Path, wheels: Path | None, report: Reporter, name: str = "") -> Path:
-    """Fetch the wheels of a target, by default this one, and unpack them into `folder`/packages, which is returned.
+def install(folder: Path, wheels: Path | None, report: Reporter) -> Path:
+    """Fetch the wheels for this system and Python, and unpack them into `folder`/packages, which is returned.
 
     wheels: a folder that holds them all, and nothing is fetched; None: from PyPI.
     Raises ShotError with nothing changed but what was fetched, and Stopped.
     """
-    entries = wanted(name or target())
+    entries = wanted(target())
     total = sum(wheel.bytes for wheel in entries)
     _refuse_small_disk(folder, total)
     report.begin("fetch")
@@ -101,7 +101,7 @@ def install(folder: Path, wheels: Path | None, report: Reporter, name: str = "")
         done = 0
         for wheel in entries:
             if not is_whole(source / wheel.file, wheel):
-                _fetch(wheel, source, lambda part, done=done, wheel=wheel: _say(report, done + part, total, wheel))
+                fetch(wheel, source, lambda part, done=done, wheel=wheel: _say(report, done + part, total, wheel))
             done += wheel.bytes
             _say(report, done, total, wheel)
     report.begin("unpack")
@@ -172,8 +172,8 @@ def pip() -> list[str]:
     )
 
 
-def _fetch(wheel: Wheel, folder: Path, tell) -> None:
-    """Bring one wheel into a folder. tell(bytes) is called while it grows. Raises ShotError."""
+def fetch(wheel: Wheel, folder: Path, tell, name: str = "") -> None:
+    """Bring one wheel into a folder, for this target or another. tell(bytes) is called while it grows. Raises ShotError."""
     temporary = folder / ".part"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
@@ -181,6 +181,8 @@ def _fetch(wheel: Wheel, folder: Path, tell) -> None:
     (temporary / "wanted.txt").write_text(line, encoding="utf-8")
     words = [*pip(), "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--no-cache-dir"]
     words += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), "--requirement", str(temporary / "wanted.txt")]
+    if name and name != target():
+        words += _for(wheel, name)
     if wheel.url_index:
         words += ["--extra-index-url", wheel.url_index]
     log = temporary / "said.txt"
@@ -206,6 +208,13 @@ def _fetch(wheel: Wheel, folder: Path, tell) -> None:
             f"{wheel.name} {wheel.version} could not be fetched: {why}",
             "Look at the network and press Set Up Solver again: what was fetched is kept. Or give it a folder of wheels.",
         )
+
+
+def _for(wheel: Wheel, name: str) -> list[str]:
+    """Words for pip where it runs on another system or Python than the wheel is for: what the wheel's own name says."""
+    platforms = wheel.file.removesuffix(".whl").rpartition("-")[2].split(".")
+    words = ["--implementation", "cp", "--python-version", name.rpartition(" ")[2]]
+    return words + [word for each in platforms if each != "any" for word in ("--platform", each)]
 
 
 def _size_of(folder: Path) -> int:
