@@ -7,6 +7,7 @@ import bpy
 from . import preferences, properties
 from .operators import (
     bake_camera,
+    bones,
     command,
     correct,
     export,
@@ -33,6 +34,7 @@ CLASSES = (
     *resolve.CLASSES,
     *bake_camera.CLASSES,
     *retarget.CLASSES,
+    *bones.CLASSES,
     *setup_composite.CLASSES,
     *setup_scene.CLASSES,
     *export.CLASSES,
