@@ -72,6 +72,11 @@ def stash(datablock) -> None:
 # -- compositor
 
 
+def _node_groups() -> bool:
+    """Whether compositing is a node group that shares its nodes with shaders, as since 5.0."""
+    return "compositing_node_group" in bpy.types.Scene.bl_rna.properties
+
+
 def compositor_tree(scene):
     """The node tree that composes a new scene, empty, and its output node."""
     if hasattr(scene, "compositing_node_group"):
@@ -123,6 +128,72 @@ def scale_to_render(tree, source):
     return node.outputs[0]
 
 
+def math(tree, operation: str, a, b):
+    """Node that computes with two values; b is a socket or a number. Returns its output socket."""
+    node = tree.nodes.new("ShaderNodeMath" if _node_groups() else "CompositorNodeMath")
+    node.operation = operation
+    for value, socket in ((a, node.inputs[0]), (b, node.inputs[1])):
+        if isinstance(value, bpy.types.NodeSocket):
+            tree.links.new(value, socket)
+        else:
+            socket.default_value = value
+    return node.outputs[0]
+
+
+def multiply_colour(tree, picture, by):
+    """Node that multiplies the colours of a picture, not its alpha, by another. Returns its output socket."""
+    if _node_groups():
+        node = tree.nodes.new("ShaderNodeMix")
+        node.data_type, node.blend_type = "RGBA", "MULTIPLY"
+        factor, a, b = (next(i for i in node.inputs if i.identifier == n) for n in ("Factor_Float", "A_Color", "B_Color"))
+        out = next(o for o in node.outputs if o.identifier == "Result_Color")
+    else:
+        node = tree.nodes.new("CompositorNodeMixRGB")
+        node.blend_type = "MULTIPLY"
+        factor, a, b = node.inputs
+        out = node.outputs[0]
+    factor.default_value = 1.0
+    tree.links.new(picture, a)
+    tree.links.new(by, b)
+    return out
+
+
+def blur(tree, picture, pixels: float):
+    """Gaussian blur node that reaches `pixels` far. Returns its output socket."""
+    node = tree.nodes.new("CompositorNodeBlur")
+    if hasattr(node, "size_x"):
+        node.filter_type = "GAUSS"
+        node.size_x = node.size_y = max(1, round(pixels)) if pixels > 0 else 0
+        node.inputs["Size"].default_value = 1.0
+    else:
+        node.inputs["Type"].default_value = "Gaussian"
+        node.inputs["Size"].default_value = (pixels, pixels)
+    tree.links.new(picture, node.inputs["Image"])
+    return node.outputs[0]
+
+
+def least_around(tree, values, pixels: int):
+    """Node that gives each pixel the least value within `pixels`. Returns its output socket."""
+    node = tree.nodes.new("CompositorNodeDilateErode")
+    if hasattr(node, "distance"):
+        node.mode, node.distance = "STEP", -pixels
+    else:
+        node.inputs["Type"].default_value = "Steps"
+        node.inputs["Size"].default_value = -pixels
+    tree.links.new(values, node.inputs["Mask"] if "Mask" in node.inputs else node.inputs[0])
+    return node.outputs[0]
+
+
+def sound_strip(scene, path: str, frame: int):
+    """The sound of a movie in a scene's sequencer, its first picture at `frame`; None where the movie has none."""
+    editor = scene.sequence_editor_create()
+    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+    try:
+        return strips.new_sound("Film Sound", path, 1, frame)
+    except RuntimeError:
+        return None
+
+
 # -- rendering
 
 
@@ -151,6 +222,16 @@ def set_output_movie(scene) -> None:
     scene.render.ffmpeg.codec = "H264"
     scene.render.ffmpeg.constant_rate_factor = "HIGH"
     scene.render.ffmpeg.gopsize = 12
+    scene.render.ffmpeg.audio_codec = "AAC" if scene.sequence_editor else "NONE"
+
+
+def set_output_layers(scene) -> None:
+    """Half-float multi-layer EXR, lossless."""
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "MULTI_LAYER_IMAGE"
+    settings.file_format = "OPEN_EXR_MULTILAYER"
+    settings.color_depth, settings.exr_codec = "16", "ZIP"
 
 
 def set_output_picture(scene, alpha=False) -> None:
@@ -173,3 +254,14 @@ def operator_properties(group: str, name: str) -> set[str] | None:
     if name not in dir(getattr(bpy.ops, group)):
         return None
     return set(getattr(getattr(bpy.ops, group), name).get_rna_type().properties.keys())
+
+
+# -- sequencer
+
+
+def strips(scene) -> list:
+    """All strips of a scene's sequencer, those inside meta strips too."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return []
+    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)

@@ -10,6 +10,7 @@ from .operators import (
     bones,
     command,
     correct,
+    correct_place,
     export,
     extract,
     files,
@@ -19,8 +20,10 @@ from .operators import (
     setup_composite,
     setup_scene,
     setup_solver,
+    shots,
     solve,
 )
+from .panels import shots as shots_panel
 from .panels import sidebar
 from .scene import saving
 
@@ -31,6 +34,7 @@ CLASSES = (
     *extract.CLASSES,
     *load_take.CLASSES,
     *correct.CLASSES,
+    *correct_place.CLASSES,
     *resolve.CLASSES,
     *bake_camera.CLASSES,
     *retarget.CLASSES,
@@ -39,11 +43,14 @@ CLASSES = (
     *setup_scene.CLASSES,
     *export.CLASSES,
     *files.CLASSES,
+    *shots.CLASSES,
     *sidebar.CLASSES,
+    *shots_panel.CLASSES,
 )
 # (owner, name, property group) of every pointer added to Blender's own types.
 POINTERS = (
     (bpy.types.Scene, "reshoot", properties.ReshootSettings),
+    (bpy.types.Scene, "reshoot_shots", shots.ReshootShots),
     (bpy.types.Object, "reshoot", properties.ReshootPerson),
     (bpy.types.WindowManager, "reshoot_job", properties.ReshootJob),
 )

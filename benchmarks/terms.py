@@ -28,10 +28,11 @@ from . import evaluate, metrics
 
 TERMS = (
     "joints", "depth", "bust", "outline", "likely", "quiet", "limits", "shape", "limbs", "arms", "root", "turning", "course", "slide", "stand",
-    "sunk", "balls", "heading", "upright", "legs", "balance", "floor", "level", "tilt", "behind",
+    "sunk", "balls", "heading", "upright", "legs", "balance", "floor", "level", "tilt", "uprights",
+    "steps", "behind",
 )  # fmt: skip
 FIGURES = {"joint_px_1920": "joints px", "wa_mpjpe_mm": "WA", "pa_mpjpe_mm": "PA-MPJPE", "foot_slide_mm": "slide mm", "jitter": "jitter",
-           "floor_penetration_mm": "under floor mm", "root_distance_m": "apart m", "size": "size %"}  # fmt: skip
+           "floor_penetration_mm": "under floor mm", "root_distance_m": "apart m", "size": "size %", "up": "up °"}  # fmt: skip
 
 
 def changed(term, factor):
@@ -100,6 +101,8 @@ def measured(folder: Path) -> dict:
     gate = 0.15 * shot.width
     matched = metrics.match_people(drawn, true_xy, gate)
     out = evaluate._people_metrics(estimates, truths, drawn, true_xy, matched, np.array([shot.width, shot.height]), fps, gate)
+    true_up = T_true[:, 2, :3]
+    out["up"] = np.rad2deg(np.arccos(np.clip((camera.T_world_from_cam[:, 2, :3] * true_up).sum(1), -1, 1))).mean()
     if slam.verdict == "full":
         out["size"] = 100 * abs(metrics.align_cameras(camera.T_world_from_cam, T_true, with_scale=True)[0] - 1)
     return out

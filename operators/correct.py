@@ -38,7 +38,7 @@ class Correction(ShotOperator):
         return f"{before}{corrections.describe(item, first)} Solve Again goes on {corrections.goes_on(item)}"
 
 
-def _person(name="Person", description="Choose the person of the take, by number", default=1):
+def person_number(name="Person", description="Choose the person of the take, by number", default=1):
     return bpy.props.IntProperty(name=name, description=description, default=default, min=1, max=255)
 
 
@@ -48,8 +48,8 @@ class SHOT_OT_merge_people(Correction, bpy.types.Operator):
     bl_description = "Say that two numbers are one person, who keeps the first"
 
     do = "merge"
-    person: _person()
-    other: _person("Other", "Choose the number that is the same person", 2)
+    person: person_number()
+    other: person_number("Other", "Choose the number that is the same person", 2)
 
     def values(self, first_frame):
         return {"keep": self.person, "other": self.other}
@@ -61,8 +61,8 @@ class SHOT_OT_swap_people(Correction, bpy.types.Operator):
     bl_description = "Let two people change numbers from a frame on"
 
     do = "swap"
-    person: _person()
-    other: _person("Other", "Choose whom to swap with", 2)
+    person: person_number()
+    other: person_number("Other", "Choose whom to swap with", 2)
     frame: bpy.props.IntProperty(name="From Frame", description="Swap from this frame of the scene on", default=1)
 
     def values(self, first_frame):
@@ -75,7 +75,7 @@ class SHOT_OT_split_person(Correction, bpy.types.Operator):
     bl_description = "Say that a number is somebody else from a frame on, who gets a new number"
 
     do = "split"
-    person: _person()
+    person: person_number()
     frame: bpy.props.IntProperty(name="From Frame", description="Split at this frame of the scene", default=1)
 
     def values(self, first_frame):
@@ -88,7 +88,7 @@ class SHOT_OT_delete_person(Correction, bpy.types.Operator):
     bl_description = "Say that this is nobody to be solved"
 
     do = "delete"
-    person: _person()
+    person: person_number()
 
     def values(self, first_frame):
         return {"person": self.person}
@@ -100,7 +100,7 @@ class SHOT_OT_set_height(Correction, bpy.types.Operator):
     bl_description = "Say how tall a person is, which also sets the size of the world"
 
     do = "height"
-    person: _person()
+    person: person_number()
     metres: bpy.props.FloatProperty(
         name="Height", description="Set the height of the person", default=1.75, unit="LENGTH", precision=3
     )

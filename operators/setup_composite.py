@@ -26,12 +26,12 @@ def characters_called(name: str):
 class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
     bl_idname = "shot.setup_composite"
     bl_label = "Set Up 2D Transfer"
-    bl_description = "Make a scene that lays your characters, with their shadows, over the clean plate of the film"
+    bl_description = "Make a scene that erases the people you replace and lays your characters, with their shadows, into the film"
     bl_options = {"REGISTER", "UNDO"}
 
     take: take_name()
     replace: text_once("Replace", "List the people to replace, as in 1,2. Empty: all that are not kept")
-    keep: text_once("Keep in Front", "List the people to keep from the film, in front of the render")
+    keep: text_once("Keep", "List the people to keep in the film. They hide the characters where they are nearer")
     characters: text_once(
         "Characters", "Name the collection to render. Empty: every animated character outside the take"
     )
@@ -39,6 +39,23 @@ class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
         name="Engine", description="Choose what renders the characters", items=ENGINE_ITEMS, default="CYCLES"
     )
     samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
+    film_light: bpy.props.FloatProperty(
+        name="Film Light",
+        description="Set how far the new light follows the film's. It stays on the new sun, under Custom Properties",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+    )
+    motion_blur: bpy.props.BoolProperty(
+        name="Motion Blur", description="Blur the characters as half a frame's exposure does", default=False
+    )
+    output: bpy.props.EnumProperty(
+        name="Output",
+        description="Choose what the new scene writes",
+        items=(("MOVIE", "Movie", "mp4"), ("PICTURES", "Pictures", "PNG"), ("LAYERS", "Layers", "Multi-layer EXR")),
+        default="MOVIE",
+    )
     scene_name: text_once("Scene", "Name the new scene. Empty: after the take")
 
     @classmethod
@@ -57,7 +74,10 @@ class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
             engine=self.engine,
             samples=self.samples,
             name=self.scene_name,
+            film_light=self.film_light,
+            motion_blur=self.motion_blur,
         )
+        scene_render.set_output(transfer.scene, self.output)
         show_scene(context, transfer.scene)
         return f"The 2D transfer is the scene {transfer.scene.name}", transfer.warnings
 

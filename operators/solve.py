@@ -29,7 +29,11 @@ class Plan:
     take: Path
     options: dict  # the long flags of `extract`, with `source` for the clip and `plate`
     finish: Callable  # (context, take folder) -> a line for the artist, warnings; may raise ShotError
+<<<<<<< HEAD
     command: list | None = None  # another command of the solver, whose result belongs to no file
+=======
+    words: tuple = ()  # of another command of the solver, which `take` then is the folder of, instead of options
+>>>>>>> main
 
 
 @dataclass
@@ -128,6 +132,7 @@ def idle(cls) -> bool:
 def begin(context, label: str, plan: Plan) -> None:
     """Start the solver. Raises ShotError."""
     global current
+<<<<<<< HEAD
     command, packages = plan.command, ""
     if command is None:
         flags = {name: value for name, value in plan.options.items() if name not in ("source", "plate")}
@@ -139,6 +144,9 @@ def begin(context, label: str, plan: Plan) -> None:
             **flags,
             no_plate=not plan.options["plate"],
         )
+=======
+    command = _command(preferences.solver_python(context), plan)
+>>>>>>> main
     try:
         job = jobs.Job(command, Path(tempfile.gettempdir()) / f"reshoot-{plan.take.name}.log", packages=packages)
     except OSError as error:
@@ -147,6 +155,13 @@ def begin(context, label: str, plan: Plan) -> None:
         ) from error
     current = Run(label, plan, job, context.scene.name, bpy.data.filepath)
     _show(context)
+
+
+def _command(python, plan: Plan) -> list[str]:
+    if plan.words:
+        return jobs.command(python, plan.words)
+    flags = {name: value for name, value in plan.options.items() if name not in ("source", "plate")}
+    return jobs.extract_command(python, plan.options["source"], plan.take, **flags, no_plate=not plan.options["plate"])
 
 
 def hear(context) -> None:
@@ -178,9 +193,14 @@ def conclude(context) -> Outcome:
         outcome = Outcome(job.state, f"{what} was cancelled; {run.label} goes on from there.", warnings=warnings)
         context.window_manager.reshoot_job.unfinished = run.label
     elif job.state == jobs.FAILED:
+<<<<<<< HEAD
         button = "shot.check_solver" if run.plan.command is None else "shot.setup_solver"
         outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button=button)
     elif not run.at_home and run.plan.command is None:
+=======
+        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button="" if run.plan.words else "shot.check_solver")
+    elif not run.at_home:
+>>>>>>> main
         outcome = Outcome(
             job.state, f"The take is ready in {job.take}.", "Another file was opened meanwhile.", warnings, job.take
         )

@@ -11,6 +11,8 @@ import numpy as np
 from . import paths, png
 from .read import TakeData
 
+GROW = 0.015  # of the width, as solver.plate grows what it erases
+GRAIN_PICTURES = 12
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"}
 
 
@@ -89,7 +91,7 @@ def load_sequence(folder: Path, name: str, colour_space="sRGB"):
     return image, int(files[0].stem), len(files)
 
 
-def sequence_node(tree, sequence, frame_start: int):
+def sequence_node(tree, sequence, frame_start: int, cyclic=False):
     """Compositor node that shows a sequence, its first picture at frame_start."""
     image, first, count = sequence
     node = tree.nodes.new("CompositorNodeImage")
@@ -97,21 +99,50 @@ def sequence_node(tree, sequence, frame_start: int):
     node.frame_start = frame_start
     node.frame_duration = count
     node.frame_offset = first - 1  # Blender shows file number (frame - frame_start + 1) + frame_offset
-    node.use_auto_refresh = True
+    node.use_auto_refresh, node.use_cyclic = True, cyclic
     return node
 
 
-def write_mattes(take: TakeData, ids, soften_px=1) -> Path:
-    """Write `mattes/<ids>/%06d.png` into the take: white where one of these people is seen. Returns the folder."""
-    folder = take.folder / "mattes" / "_".join(str(i) for i in sorted(ids))
+def write_mattes(take: TakeData, ids, kind: str) -> Path:
+    """Write `mattes/<kind>_<ids>/%06d.png` into the take: white where one of these people is. Returns the folder.
+
+    kind: "seen", as the masks have them, or "erased": what plate/erase says has to go with them. A take that has no plate/erase gets
+    its masks, grown.
+    """
+    folder = take.folder / "mattes" / f"{kind}_{'_'.join(str(i) for i in sorted(ids))}"
     folder.mkdir(parents=True, exist_ok=True)
+    erase = take.folder / "plate" / "erase"
+    source = erase if kind == "erased" and erase.is_dir() else take.folder / "masks"
+    grow = round(GROW * take.width) if kind == "erased" and source != erase else 0
     for index in range(take.frames):
-        people = png.read_indices(take.folder / "masks" / f"{index:06d}.png")
-        matte = np.isin(people, list(ids)).astype(np.float32)
-        for _ in range(soften_px):
-            matte = _blur3(matte)
-        png.write_grey(folder / f"{index:06d}.png", np.round(matte * 255).astype(np.uint8))
+        people = png.read_indices(source / f"{index:06d}.png")
+        matte = np.isin(people, list(ids))
+        for _ in range(grow):
+            matte = _grow(matte) & np.isin(people, [0, *ids])
+        png.write_grey(folder / f"{index:06d}.png", np.round(_blur3(matte.astype(np.float32)) * 255).astype(np.uint8))
     return folder
+
+
+def write_grain(take: TakeData, levels: float) -> Path:
+    """Write `mattes/grain_<levels>/%06d.png`: pictures of grain, grey 128 +- 32 for one standard deviation. Returns the folder."""
+    folder = take.folder / "mattes" / f"grain_{levels:.1f}"
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for index in range(GRAIN_PICTURES):
+        grain = _blur3(rng.normal(size=(take.height, take.width)).astype(np.float32))
+        grain *= 32 / grain.std()
+        png.write_grey(folder / f"{index:06d}.png", np.clip(np.round(128 + grain), 0, 255).astype(np.uint8))
+    return folder
+
+
+def _grow(a):
+    """A mask and its four neighbours."""
+    out = a.copy()
+    out[1:] |= a[:-1]
+    out[:-1] |= a[1:]
+    out[:, 1:] |= a[:, :-1]
+    out[:, :-1] |= a[:, 1:]
+    return out
 
 
 def _blur3(a):

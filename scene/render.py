@@ -38,6 +38,11 @@ def keep_colours(scene) -> None:
     scene.render.dither_intensity = 0.0
 
 
+def set_output(scene, kind: str) -> None:
+    """kind: "MOVIE" (mp4 with the film's sound), "PICTURES" (PNG) or "LAYERS" (multi-layer EXR)."""
+    {"MOVIE": compat.set_output_movie, "PICTURES": compat.set_output_picture, "LAYERS": compat.set_output_layers}[kind](scene)
+
+
 @contextmanager
 def _in_window(scene):
     """Blender renders the frame that the window's scene is at, so the scene has to be the window's for a while."""

@@ -1,53 +1,61 @@
-"""Command line: python -m solver extract CLIP --out TAKE | check."""
+"""Command line: python -m solver extract CLIP --out TAKE | batch | cuts | take | check."""
 
 from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import stat
 import sys
 import threading
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
+from functools import partial
 from pathlib import Path
 
 from . import __version__
 from . import check as solver_check
 from .options import Options
-from .protocol import JsonLines, ShotError, Stopped, Terminal
+from .protocol import JsonLines, ShotError, Stopped, TakeHeld, Terminal
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .batch import cli as batch_cli
     from .corrections import cli as corrections_cli
 
     parser = argparse.ArgumentParser(prog="solver", description="Reshoot's solver: people and camera of one film shot.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    extract = commands.add_parser("extract", help="solve a shot into a take folder")
+    reading = argparse.ArgumentParser(add_help=False)  # how a source is read
+    reading.add_argument("--cuts", type=_cuts, default="auto", metavar="none|auto|FRAMES", help="where the clip is cut: found, nowhere, or before these frames, as in 24,80")
+    reading.add_argument("--fps", type=float, help="frame rate of an image sequence (default 24)")
+    solving = argparse.ArgumentParser(add_help=False)  # how a shot is solved, whichever it is
+    solving.add_argument("--max-height", type=_at_least(64), metavar="PX", help="solve at no more than this height")
+    lens = solving.add_mutually_exclusive_group()
+    lens.add_argument("--focal-mm", type=float, metavar="MM", help="known focal length on a 36 mm sensor")
+    lens.add_argument("--fov", type=float, metavar="DEG", help="known horizontal field of view")
+    solving.add_argument("--camera-kind", choices=("travels", "turns", "locked"), help="what the camera does, where you know it")
+    solving.add_argument("--smpl", type=Path, metavar="FOLDER", help="folder with your licensed SMPL_NEUTRAL file")
+    solving.add_argument("--quality", choices=("preview", "final"), default="final", help="preview skips differentiable filming")
+    solving.add_argument("--no-plate", dest="plate", action="store_false", help="do not build the clean plate")
+    solving.add_argument("--device", default="cpu", help="torch device for differentiable filming: cpu, cuda")
+    solving.add_argument("--seed", type=int, default=0)
+    talking = argparse.ArgumentParser(add_help=False)
+    talking.add_argument("--json", action="store_true", help="progress as JSON lines also at a terminal; closing a piped stdin stops")
+    talking.add_argument("--debug", action="store_true", help="show tracebacks")
+    extract = commands.add_parser("extract", help="solve a shot into a take folder", parents=[solving, reading, talking])
     extract.add_argument("source", type=Path, metavar="CLIP", help="movie file, or a folder of pictures")
     extract.add_argument("--out", type=Path, required=True, metavar="TAKE", help="folder to write; an unfinished take goes on")
     extract.add_argument("--cut", type=int, metavar="N", help="solve piece N between hard cuts, from 0 (default: the longest)")
     extract.add_argument("--range", type=_range, metavar="A-B", help="solve frames A to B of the clip, from 0, both included")
-    extract.add_argument("--cuts", type=_cuts, default="auto", metavar="none|auto|FRAMES", help="where the clip is cut: found, nowhere, or before these frames, as in 24,80")
-    extract.add_argument("--max-height", type=_at_least(64), metavar="PX", help="solve at no more than this height")
-    extract.add_argument("--fps", type=float, help="frame rate of an image sequence (default 24)")
-    lens = extract.add_mutually_exclusive_group()
-    lens.add_argument("--focal-mm", type=float, metavar="MM", help="known focal length on a 36 mm sensor")
-    lens.add_argument("--fov", type=float, metavar="DEG", help="known horizontal field of view")
-    extract.add_argument("--camera-kind", choices=("travels", "turns", "locked"), help="what the camera does, where you know it")
-    extract.add_argument("--smpl", type=Path, metavar="FOLDER", help="folder with your licensed SMPL_NEUTRAL file")
     extract.add_argument("--people", type=Path, nargs="+", default=(), metavar="FILE", help="SMPL tracks of other programs (docs/imports.md)")
     extract.add_argument("--masks", type=Path, metavar="FOLDER", help="instance masks of the people")
     extract.add_argument("--joints", type=Path, metavar="FILE", help="2D joints of another program")
     extract.add_argument("--camera", type=Path, metavar="FILE", help="known camera: COLMAP folder, .chan, SynthEyes text, npz, json")
-    extract.add_argument("--quality", choices=("preview", "final"), default="final", help="preview skips differentiable filming")
-    extract.add_argument("--no-plate", dest="plate", action="store_false", help="do not build the clean plate")
-    extract.add_argument("--device", default="cpu", help="torch device for differentiable filming: cpu, cuda")
-    extract.add_argument("--seed", type=int, default=0)
     extract.add_argument("--until", metavar="STAGE", help="stop after this stage")
     extract.add_argument("--restart", action="store_true", help="forget finished stages")
-    extract.add_argument("--json", action="store_true", help="progress as JSON lines also at a terminal; closing a piped stdin stops")
-    extract.add_argument("--debug", action="store_true", help="show tracebacks")
+    extract.add_argument("--scan", type=Path, metavar="FILE", help="keep here what is found on the first pass over the clip")
+    batch_cli.add_parsers(commands, [solving, reading, talking], [reading, talking])
     corrections_cli.add_parser(commands)
     commands.add_parser("check", help="say whether everything the solver needs is here")
     commands.add_parser("install", help="put the solver's packages into a folder, for this Python", add_help=False)
@@ -85,7 +93,7 @@ def _at_least(low: int):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit status: 0 done, 1 cannot be done (one line says why), 2 wrong arguments, 3 stopped."""
+    """Exit status: 0 done, 1 cannot be done (one line says why), 2 wrong arguments, 3 stopped, 4 another run is at work on the take."""
     argv = sys.argv[1:] if argv is None else argv
     if argv == ["check"]:
         return solver_check.check()
@@ -100,17 +108,49 @@ def main(argv: list[str] | None = None) -> int:
         from .corrections import cli as corrections_cli
 
         return corrections_cli.run(arguments)
-    if arguments.json or not sys.stdout.isatty():
+    if arguments.json or (arguments.command == "extract" and not sys.stdout.isatty()):
         # A pipe on stdin belongs to whoever started us: closing it means stop.
         report = JsonLines(stdin=sys.stdin if _is_pipe(sys.stdin) else None)
         threading.Thread(target=_leave_when_stopped, args=(report,), daemon=True).start()
     else:
         report = Terminal()
-    values = {k: v for k, v in vars(arguments).items() if k not in ("command", "out", "json", "debug")}
-    try:
-        from .pipeline import extract
+    if arguments.command in ("batch", "cuts"):
+        from .batch import cli as batch_cli
 
-        extract(Options(take=arguments.out, **values), report)
+        work = partial(batch_cli.run, arguments, report, _given)
+    else:
+        work = partial(_extract, arguments, report)
+    return _guarded(work, arguments, report)
+
+
+def _extract(arguments, report) -> int:
+    from .pipeline import extract
+
+    values = {k: v for k, v in vars(arguments).items() if k not in ("command", "out", "json", "debug")}
+    extract(Options(take=arguments.out, **values), report)
+    return 0
+
+
+def _given(words: list[str]) -> dict:
+    """The fields of Options that these words of `extract` set. Raises ShotError where they make no sense."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            given, plain = (vars(_parser().parse_args(["extract", "-", "--out", "-", *more])) for more in (words, ()))
+    except SystemExit:
+        what = (said.getvalue().strip().splitlines() or ["solver: "])[-1].rpartition("error: ")[2]
+        raise ShotError(f"{what[:1].upper()}{what[1:]}.", "python -m solver extract --help lists the options.") from None
+    named = {word.lstrip("-").partition("=")[0].replace("-", "_") for word in words if word.startswith("--")}
+    return {name: value for name, value in given.items() if value != plain[name] or name in named}
+
+
+def _guarded(work, arguments, report) -> int:
+    """Exit status of some work; what goes wrong ends in one line."""
+    try:
+        return work()
+    except TakeHeld as error:
+        report.error(error.message, error.fix)
+        return 4
     except ShotError as error:
         report.error(error.message, error.fix)
         return 1
@@ -141,7 +181,6 @@ def main(argv: list[str] | None = None) -> int:
         _log_traceback(arguments.out)
         report.error(f"The solver failed: {type(error).__name__}: {error}".replace("\n", " "), "Run again with --debug and report it.")
         return 1
-    return 0
 
 
 def _refuse(argv: list[str]) -> int:

@@ -28,17 +28,30 @@ class Options:
     fps: float | None = None  # for image sequences
     device: str = "cpu"  # torch device of the film stage
     seed: int = 0
+    scan: Path | None = None  # file that keeps what was found on the first pass over the source
     restart: bool = False  # forget finished stages
     until: str | None = None  # stop after this stage
 
     def to_json(self) -> dict:
         """What would ask for the same take again: long flags of `extract`, `source` for the clip, and `plate`. Paths are absolute."""
-        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("take", "restart", "until")}
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("take", "scan", "restart", "until")}
         if self.range:
             given["range"] = "{}-{}".format(*self.range)
         if not isinstance(self.cuts, str):
             given["cuts"] = ",".join(map(str, self.cuts))
         return {name: _plain(value) for name, value in given.items() if value is not None and value != ()}
+
+    def words(self) -> list[str]:
+        """The command line of `python -m solver` that asks for this, but for `restart`."""
+        given = self.to_json()
+        words = ["extract", given.pop("source"), "--out", os.path.abspath(self.take)]
+        if not given.pop("plate"):
+            words.append("--no-plate")
+        if self.scan:
+            given["scan"] = os.path.abspath(self.scan)
+        for name, value in given.items():
+            words += ["--" + name.replace("_", "-"), *(map(str, value) if isinstance(value, list) else [str(value)])]
+        return words
 
 
 def _plain(value):

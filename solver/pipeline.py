@@ -24,7 +24,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 3, "edits": 1, "slam": 5, "body": 9, "world_start": 17, "film": 5, "world": 17, "plate": 2, "report": 2}
+STAGE_VERSION = {"shot": 1, "track": 4, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 3, "report": 4}
 
 
 class Run:
@@ -83,7 +83,9 @@ class Run:
             )
             self.state["verdict"] = slam.verdict
             if o.plate:
-                self._stage("plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world))
+                self._stage(
+                    "plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world, model)
+                )
             self._stage(
                 "report", dict, ("world",), lambda: self._report(shot, frames, tracks, slam, start, film, world, model), o.plate
             )
@@ -91,6 +93,7 @@ class Run:
             with suppress(OSError):  # where the disk is full or gone, that was said by what ended the run
                 self._save_state()
             raise
+        self.state["complete"] = True  # the run that these options asked for came to its end
         self._save_state()
         self.report.result(str(self.take.folder))
         return self.take.folder
@@ -133,6 +136,8 @@ class Run:
         self.state.setdefault("verdict", "")
         self.state.setdefault("people", [])
         self.state.setdefault("stages", {})
+        self.state["complete"] = False
+        self._save_state()  # whatever ends the run from here on, the folder is known for a take
         parts = fresh.sha256, fresh.start_frame, fresh.frames, fresh.width, fresh.height, fresh.fps
         # What a plain film does not have.
         plain = fresh.fresh.all() and np.array_equal(fresh.picture, fresh.start_frame + np.arange(fresh.frames))
@@ -190,10 +195,13 @@ class Run:
 
     def _slam(self, shot, frames, tracks) -> Slam:
         from . import imports, slam
+        from .slam import edges
 
         if self.known is not None:
-            return imports.slam_from_camera(self.known, shot, frames, self.mask, self.report)
-        return slam.run(shot, frames, tracks, self._no_background, self.options, self.report)
+            found = imports.slam_from_camera(self.known, shot, frames, self.mask, self.report)
+        else:
+            found = slam.run(shot, frames, tracks, self._no_background, self.options, self.report)
+        return replace(found, edges=edges.straight(shot, frames, self._no_background))
 
     def _body(self, shot, tracks, slam, model, raw, labels) -> People:
         from . import imports
@@ -212,7 +220,7 @@ class Run:
         # Without outlines: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
         return world.run(
             tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections,
-            quick=self.options.quality == "preview",
+            quick=self.options.quality == "preview", size=(shot.width, shot.height),
         )
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
@@ -227,25 +235,32 @@ class Run:
 
         camera, points = world.to_slam(film.camera, film.points_world, start)
         quick = self.options.quality == "preview"
-        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.mask, self.report, start, self.corrections, quick)
+        final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.mask, self.report, start, self.corrections, quick, (shot.width, shot.height))
         self._publish(shot, tracks, slam, start, final, model)
         return final
 
-    def _plate(self, shot, frames, tracks, slam, world) -> dict:
+    def _plate(self, shot, frames, tracks, slam, world, model) -> dict:
         from . import plate
+        from .track.backend import Embedded
+        from .world.world import posed
 
         # A frame without a picture of its own shows the one before, so it gets the plate of that one.
         shown = np.maximum.accumulate(np.where(shot.fresh, np.arange(shot.frames), 0))
         camera = records.Camera(world.camera.T_world_from_cam[shown], world.camera.K[shown])
 
         def masks(index):
-            """The video's mask, and the solved bodies of those who have none while they pass behind others."""
-            index = int(shown[index])
-            mask, solved = self.mask(index), self.solved(index)
-            passing = world.people.ids[world.people.visible[:, index] & ~tracks.visible[:, index]]
-            return np.where((mask == 0) & np.isin(solved, passing), solved, mask)
+            """The video's mask, and where it shows nobody the solved bodies: who passes behind others, and legs that no mask has."""
+            mask, solved = self.mask(int(shown[index])), self.solved(int(shown[index]))
+            return np.where(mask == 0, solved, mask)
 
-        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.options, self.report)
+        _, _, vertices = posed(world.people, model)
+        faces = model.faces.numpy()
+
+        def bodies(index):
+            seen = np.flatnonzero(world.people.visible[:, shown[index]])
+            return [vertices(p, int(shown[index])) for p in seen], [int(world.people.ids[p]) for p in seen], faces
+
+        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, Embedded().detect)
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
         from . import report
@@ -299,13 +314,10 @@ class Run:
         """Load the stage's result if it was made from the same inputs, else compute and save it."""
         key = self.keys[name] = self._key(name, needs, *inputs)
         known = self.state["stages"].get(name, {})
-        done = known.get("status") == "done" and known.get("inputs_sha") == key
-        if done and cls is dict:
-            return None
-        if done and self.take.stage(name).exists():
+        if known.get("status") == "done" and known.get("inputs_sha") == key and (cls is dict or self.take.stage(name).exists()):
             for message in known.get("warnings", []):
                 self.report.warn(message)
-            return load_record(self.take.stage(name), cls)
+            return None if cls is dict else load_record(self.take.stage(name), cls)
         if self.options.until and self._order(name) > self._order(self.options.until):
             raise Stopped
         self.report.begin(name)
@@ -340,7 +352,8 @@ class Run:
         folder = self.take.folder
         if folder.exists() and not folder.is_dir():
             raise ShotError(f"{folder} is a file.", "Choose a folder for the take.")
-        if folder.is_dir() and any(folder.iterdir()) and not self.take.shot_json.exists():
+        begun = {"stages", "shot.json.part"}  # what a run leaves that was killed before it could say what it is
+        if folder.is_dir() and {path.name for path in folder.iterdir()} - begun and not self.take.shot_json.exists():
             raise ShotError(f"{folder} is not empty and not a take.", "Choose a new folder for the take.")
         parent = folder if folder.is_dir() else folder.parent
         while not parent.exists():

@@ -25,6 +25,10 @@ class ShotError(Exception):
         return f"{self.message} {self.fix}".strip()
 
 
+class TakeHeld(ShotError):
+    """Another run is at work on the take."""
+
+
 class Stopped(Exception):
     """The caller asked to stop; finished stages stay on disk."""
 

@@ -96,6 +96,7 @@ class Slam:
     obs_frame: np.ndarray  # (M,) int, observations of those points (inliers only)
     obs_point: np.ndarray  # (M,) int
     obs_xy: np.ndarray  # (M, 2) px
+    edges: np.ndarray = field(default_factory=lambda: np.zeros((0, 5)))  # straight edges of the background: frame, x1, y1, x2, y2 px
 
 
 @dataclass

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .frames import invert, project
-from .protocol import ShotError
+from .protocol import ShotError, TakeHeld
 from .records import Camera, Shot, Tracks, World, beside, save_npz, save_text
 from .skeleton import COLOURS, KEYPOINT_OF_SMPL_JOINT, colour_of
 
@@ -74,7 +74,7 @@ def held(folder: Path):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):  # else the disk knows no locks
-                raise ShotError("Another run is at work on this take.", "Wait until it ends, or choose another take folder.") from error
+                raise TakeHeld("Another run is at work on this take.", "Wait until it ends, or choose another take folder.") from error
         yield
 
 

@@ -26,6 +26,7 @@ HIPS, SIGMA_HIPS = 0.97, 0.06  # of a leg's length over the ankles that stand: C
 SIGMA_ROLL = 0.1047  # rad (6 degrees): film cameras are mostly level
 WEIGHT_ROLL = 3.0
 SIGMA_UP = 0.1745  # rad (10 degrees): people are mostly upright
+WEIGHT_UPRIGHTS = 20.0  # bodies' errors repeat from frame to frame, those of houses are counted once
 # Shares of the body's mass at SMPL's joints: trunk, head, thighs, shanks, arms (after Winter, Biomechanics and Motor Control, table 4.1).
 MASS = {3: 0.15, 6: 0.15, 9: 0.2, 15: 0.08, 1: 0.05, 2: 0.05, 4: 0.08, 5: 0.08, 7: 0.03, 8: 0.03, 18: 0.05, 19: 0.05}
 
@@ -229,3 +230,11 @@ def tilt(ground: Ground, count) -> Shared:
     """Up keeps to the first guess of it, by bodies that stand; count: how often it says so."""
     by = torch.nn.functional.pad(torch.eye(2).to(ground.tilt) / SIGMA_UP, (0, 1))[None]
     return Shared("tilt", (ground.tilt / SIGMA_UP)[None], torch.full((1,), float(count)).to(ground.tilt), plain(), by_ground=by)
+
+
+def uprights(ground: Ground, seen) -> Shared:
+    """Up is where upright edges of the background say. seen: mean (3,) in W, covariance (2, 2) rad² and the axes across it (2, 3) it is of."""
+    mean, covariance, axes = (torch.as_tensor(part).to(ground.tilt) for part in seen)
+    unit = torch.linalg.cholesky(torch.linalg.inv(covariance)).mT @ axes
+    r = unit @ (ground.up() - mean)
+    return Shared("uprights", r[None], torch.full((1,), WEIGHT_UPRIGHTS).to(r), lets_go(3.0), by_ground=(unit @ ground.up_by())[None])

@@ -1,10 +1,10 @@
-"""An artist's corrections of a take: who is who, sizes, lens, ground. numpy only.
+"""An artist's corrections of a take: who is who, sizes, lens, ground, and what the artist knows of the place. numpy only.
 
 They lie in the take as `corrections.json`, in the order in which they were made; each speaks of people by the numbers that
 the ones before it left. Stages ask for what concerns them, so only those run again:
 
     merge, split, delete, swap → stage edits (after track), and with it all that follows
-    focal → slam      height → body, world      ground → world
+    focal → slam      height → body, world      ground, upright, moved, stands → world
 """
 
 from __future__ import annotations
@@ -34,8 +34,13 @@ KINDS = {
     "focal": {"mm": float},
     "ground": {"up": list, "height": float},
     "unlock": {},
+    # a line in the picture that stands upright in the world; x and y are shares of the picture's width and height
+    "upright": {"frame": int, "x1": float, "y1": float, "x2": float, "y2": float},
+    "moved": {"first": int, "last": int, "metres": float},  # the camera, between two frames, as the crow flies
+    "stands": {"person": int, "first": int, "last": int},  # with both feet on the ground, without a step
 }
 IDENTITY = ("merge", "split", "delete", "swap")
+OF_THE_PLACE = ("upright", "moved", "stands")
 # where the solver goes on after a correction; an identity is applied after the stage that it names
 NEXT_STAGE = {
     **dict.fromkeys(IDENTITY, "track"),
@@ -43,8 +48,12 @@ NEXT_STAGE = {
     "height": "body",
     "ground": "world",
     "unlock": "world",
+    **dict.fromkeys(OF_THE_PLACE, "world"),
 }
-FEEDS = {"edits": IDENTITY, "slam": ("focal",), "body": ("height",), "world": ("height", "ground", "unlock")}
+FEEDS = {
+    "edits": IDENTITY, "slam": ("focal",), "body": ("height",), "world": ("height", "ground", "unlock", *OF_THE_PLACE),
+}  # fmt: skip
+OF_PEOPLE = ("height", "stands")  # numbers may pass on what was said of a person
 
 
 @dataclass
@@ -62,10 +71,8 @@ class Corrections:
     def key(self, stage: str) -> str:
         """What a stage's key needs: "" where nothing concerns that stage."""
         mine = [item for item in self.items if item["do"] in FEEDS.get(stage, ())]
-        if stage in ("body", "world") and any(item["do"] == "height" for item in mine):
-            mine = [
-                item for item in self.items if item["do"] in (*FEEDS[stage], *IDENTITY)
-            ]  # numbers may pass on a height
+        if any(item["do"] in OF_PEOPLE for item in mine):
+            mine = [item for item in self.items if item["do"] in (*FEEDS[stage], *IDENTITY)]
         return json.dumps(mine, sort_keys=True) if mine else ""
 
     @property
@@ -98,6 +105,36 @@ class Corrections:
                 out.pop(item["person"], None)
         return out
 
+    def uprights(self, width: int, height: int) -> np.ndarray:
+        """Lines that stand upright, (n, 5): frame, x1, y1, x2, y2 in px of a picture of that size."""
+        given = [item for item in self.items if item["do"] == "upright"]
+        lines = np.array([[item[name] for name in ("frame", "x1", "y1", "x2", "y2")] for item in given], float).reshape(-1, 5)
+        return lines * [1, width, height, width, height]
+
+    def path_scale(self, centres) -> float | None:
+        """Metres per unit of the camera's path (T, 3) by the distances that it went, least squares; None where none was given."""
+        given = [item for item in self.items if item["do"] == "moved" and max(item["first"], item["last"]) < len(centres)]
+        metres = np.array([item["metres"] for item in given])
+        units = np.array([np.linalg.norm(centres[item["last"]] - centres[item["first"]]) for item in given])
+        return float(metres @ units / (units @ units)) if (units > 0).any() else None
+
+    def standing(self, ids, frames: int) -> np.ndarray:
+        """Who stands still with both feet on the ground, (P, frames) bool, by person numbers as they are after all corrections."""
+        told = set()
+        for item in self.items:
+            if item["do"] == "stands":
+                told |= {(item["person"], frame) for frame in range(item["first"], item["last"] + 1)}
+            elif item["do"] == "merge":
+                told = {(item["keep"] if person == item["other"] else person, frame) for person, frame in told}
+            elif item["do"] == "delete":
+                told = {pair for pair in told if pair[0] != item["person"]}
+            elif item["do"] == "split":
+                told = {(item["new"] if (p == item["person"] and f >= item["frame"]) else p, f) for p, f in told}
+            elif item["do"] == "swap":
+                other = {item["a"]: item["b"], item["b"]: item["a"]}
+                told = {(other.get(p, p) if f >= item["frame"] else p, f) for p, f in told}
+        return np.array([[(int(i), frame) in told for frame in range(frames)] for i in ids], bool).reshape(len(ids), frames)
+
     def height_prior(self, ids) -> np.ndarray:
         """(P,) metres, NaN where no height was given."""
         heights = self.heights()
@@ -129,6 +166,12 @@ def _check(item) -> None:
         raise ShotError(f"{item['mm']:g} mm is no lens.", "Give millimetres on a 36 mm wide sensor, for instance 35.")
     if kind == "ground" and np.linalg.norm(item["up"]) < 0.5:
         raise ShotError(f"A correction in {FILE} is damaged (ground).", "Undo it, or delete the file.")
+    if kind == "upright" and np.hypot(item["x2"] - item["x1"], item["y2"] - item["y1"]) < 0.02:
+        raise ShotError("That line is too short to tell a direction.", "Draw it along something upright, a tenth of the picture or more.")
+    if kind == "moved" and not (item["metres"] > 0 and item["first"] != item["last"]):
+        raise ShotError("That is no way for a camera to go.", "Name two frames and the metres between the camera's places.")
+    if kind == "stands" and not 0 <= item["first"] <= item["last"]:
+        raise ShotError(f"There are no frames from {item['first']} to {item['last']}.", "Name the first and the last frame.")
     if kind in ("merge", "swap") and len({v for k, v in item.items() if k in ("keep", "other", "a", "b")}) < 2:
         raise ShotError("That is one and the same person.", "Name two people.")
 
@@ -315,7 +358,7 @@ def correct(take: Take, do: str, first_frame: int = 0, **values) -> dict:
     corrections = load(take.folder)
     if do == "ground":
         values["up"], values["height"] = ground_of(take)
-    if do in (*IDENTITY, "height"):
+    if do in (*IDENTITY, *OF_PEOPLE):
         if not take.stage("track").exists():
             raise ShotError("The take has no people yet.", "Run Extract Shot first.")
         tracks = load_record(take.stage("track"), Tracks)
@@ -323,10 +366,16 @@ def correct(take: Take, do: str, first_frame: int = 0, **values) -> dict:
             values["new"] = next_number(tracks, corrections)
         more = corrections.with_item(do, **values)
         there, _ = apply_to_tracks(tracks, more, first_frame)
-        if do == "height" and values["person"] not in there.ids:
+        if do in OF_PEOPLE and values["person"] not in there.ids:
             apply_to_tracks(tracks, corrections.with_item("delete", person=values["person"]))  # says who there is
     else:
         more = corrections.with_item(do, **values)
+    if do in OF_THE_PLACE:
+        frames = int(take.read()["source"]["frames"])
+        for frame in (values[name] for name in ("first", "last", "frame") if name in values):
+            if not 0 <= frame < frames:
+                last = first_frame + frames - 1
+                raise ShotError(f"The shot has no frame {frame + first_frame}.", f"Name a frame from {first_frame} to {last}.")
     save(take.folder, more)
     return more.items[-1]
 
@@ -343,12 +392,13 @@ def undo(take: Take) -> dict:
 
 def describe(item, first_frame: int = 0) -> str:
     """One correction in an artist's words. first_frame: what to call frame 0 of the take."""
-    shown = {**item, "frame": item.get("frame", 0) + first_frame}
+    shown = {**item, **{name: item.get(name, 0) + first_frame for name in ("frame", "first", "last")}}
     return {
         "merge": "{other} is person {keep}.", "split": "From frame {frame} on person {person} is somebody else: {new}.",
         "delete": "Person {person} is left out.", "swap": "Persons {a} and {b} change numbers from frame {frame} on.",
         "height": "Person {person} is {metres} m tall.", "focal": "The lens is {mm} mm.", "ground": "The ground is locked.",
-        "unlock": "The ground is free.",
+        "unlock": "The ground is free.", "upright": "A line of frame {frame} stands upright.",
+        "moved": "From frame {first} to {last} the camera goes {metres} m.", "stands": "Person {person} stands from frame {first} to {last}.",
     }[item["do"]].format(**shown)  # fmt: skip
 
 

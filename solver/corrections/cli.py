@@ -1,4 +1,4 @@
-"""Command line: python -m solver take TAKE merge | split | delete | swap | height | focal | ground | show | undo."""
+"""Command line: python -m solver take TAKE merge | split | delete | swap | height | focal | ground | upright | moved | stands | show | undo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from . import correct, describe, goes_on, load, undo
 # what of each correction stands in the command line
 _GIVEN = {
     "merge": ("keep", "other"), "split": ("person", "frame"), "delete": ("person",), "swap": ("a", "b", "frame"),
-    "height": ("person", "metres"), "focal": ("mm",),
+    "height": ("person", "metres"), "focal": ("mm",), "upright": ("frame", "x1", "y1", "x2", "y2"), "moved": ("first", "last", "metres"),
+    "stands": ("person", "first", "last"),
 }  # fmt: skip
 
 
@@ -41,6 +42,13 @@ def add_parser(commands) -> None:
     action("ground", "keep the ground where it is now, or let it be solved again").add_argument(
         "ground", choices=("lock", "unlock")
     )
+    upright = action("upright", "a line in the picture that stands upright: a post, a door frame, the corner of a house", "frame")
+    for end in ("x1", "y1", "x2", "y2"):
+        upright.add_argument(end, type=float, metavar=end.upper(), help="px of the film")
+    action("moved", "how far the camera is from its place in one frame in another", "first", "last").add_argument(
+        "metres", type=float, metavar="METRES", help="as the crow flies"
+    )
+    action("stands", "a person keeps both feet on the ground in these frames, without a step", "person", "first", "last")
     action("show", "list the corrections")
     action("undo", "take the last correction back")
 
@@ -66,7 +74,12 @@ def _run(arguments) -> str:
         return f"Undone: {describe(last)} {_then(last)}"
     if do == "ground" and arguments.ground == "unlock":
         do = "unlock"
-    item = correct(take, do, **{name: getattr(arguments, name) for name in _GIVEN.get(do, ())})
+    values = {name: getattr(arguments, name) for name in _GIVEN.get(do, ())}
+    if do == "upright":
+        clip = take.read()["source"]
+        for name in ("x1", "y1", "x2", "y2"):
+            values[name] /= clip["original_width" if name[0] == "x" else "original_height"]
+    item = correct(take, do, **values)
     return f"{describe(item)} {_then(item)}"
 
 

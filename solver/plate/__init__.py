@@ -1,11 +1,14 @@
 """plate: V_b, the shot without its people. Every hidden pixel comes from frames that show it, registered to the frame at hand;
-what no frame shows is marked in `unseen/` and filled with a guess that stays put. Shadows and reflections of people remain.
+what no frame shows is marked in `unseen/` and filled with a guess that stays put. The shadows that people cast on the ground go with
+them where the light is known; where the ground is never seen without its shadow it is lit again. Reflections remain.
 
-Pixels that no person covers are the original's, bit for bit.
+`erase/` says whose each erased pixel is, so that any subset of the people can be erased later. All other pixels are the original's,
+bit for bit.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +17,10 @@ import cv2
 import numpy as np
 
 from ..movie import MovieWriter
-from ..take import write_image
+from ..records import save_text
+from ..take import write_image, write_mask
+from . import light as lights
+from .erase import Erase, cast_shadows
 from .guess import complete
 from .pushpull import push_pull
 from .register import Registration
@@ -26,41 +32,60 @@ STATIC_MISFIT_LEVELS = 3.0  # a locked-off camera that shakes a little shows by 
 SEAM_PX = 4  # the fill is compared with the picture in a band of this width around the hole
 SEAM_REACH_PX = 25.0  # and corrected towards it over this depth
 SEAM_LIMIT = 15.0  # grey levels
+RELIT = 100  # in `unseen/`: seen, but only in shadow
+LOOK_EVERY = 6  # every sixth frame of the plate is searched for people who are still there
+LOOK_SCORE = 0.4
+EDGE_PX = 0.85  # what edge_softness reads from an edge that was rendered without blur, Sobel's own included
 MISFIT_LEVELS = 4.0  # a source that differs by this much more than the best one is left out
 
 
-def run(shot, frames, masks: Callable[[int], np.ndarray], camera, slam, take_dir, options, report) -> dict:
+def run(
+    shot, frames, masks: Callable[[int], np.ndarray], camera, slam, take_dir, report, bodies=None, detect=None
+) -> dict:
     """Build the clean plate of a shot.
 
     frames:  read(i) gives RGB uint8 (H, W, 3).
     masks:   index to person indices (H, W) uint8.
-    camera:  Camera or None; only used where slam is None, then as a turning camera.
+    camera:  Camera in the world or None; where slam is None, a turning camera.
     slam:    Slam or None.
-    Writes take_dir/plate/%06d.png, plate/unseen/%06d.png, plate/plate.mp4.
-    Returns numbers for the report.
+    bodies:  index to vertices (list of (V, 3) m in the world), their ids and faces (F, 3); None: shadows stay.
+    detect:  picture to boxes (N, 4) px and scores (N,) of people, to look at the plate with; None: nobody looks.
+    Writes take_dir/plate/%06d.png, plate/unseen/%06d.png, plate/erase/%06d.png, plate/plate.mp4, plate/plate.json.
+    Returns what plate.json says.
     """
     verdict = slam.verdict if slam is not None else ("rotation" if camera is not None else "full")
     folder = Path(take_dir) / "plate"
     beside = Path(take_dir) / "plate.part"
     shutil.rmtree(beside, ignore_errors=True)
     (beside / "unseen").mkdir(parents=True)
-    painter = Painter(shot, frames, masks, verdict, camera, slam)
+    (beside / "erase").mkdir()
+    grow = max(3, round(GROW_WIDTH * shot.width))
+    light = None
+    if bodies is not None and camera is not None:
+        report.progress(0, shot.frames, "light of the film")
+        light = lights.estimate(frames.read, masks, camera, lambda i: bodies(i)[0], shot.frames, grow)
+    sure = light is not None and light.sure >= lights.LEAST
+    shadows = cast_shadows(light, bodies, camera, shot.width, shot.height) if sure else None
+    painter = Painter(shot, frames, Erase(masks, grow, shadows), verdict, camera, slam, light)
     hidden = guessed = 0
-    per_frame = []
+    per_frame, left, level, softness = [], [], [], []
     with MovieWriter(beside / "plate.mp4", shot.fps) as movie:
         for index in range(shot.frames):
             report.progress(index, shot.frames, "clean plate")
             plate, unseen = painter.paint(index)
             write_image(beside / f"{index:06d}.png", plate)
             write_image(beside / "unseen" / f"{index:06d}.png", unseen)
+            write_mask(beside / "erase" / f"{index:06d}.png", painter.window.owner(index))
             movie.write(plate)
             hole = painter.window.hole(index)
+            if index % LOOK_EVERY == 0:
+                level.append(np.percentile(lights.linear(plate).mean(-1), 95))
+                softness.append(edge_softness(painter.window.gray(index), masks(index)))
+                if detect is not None and _somebody(detect(plate), hole):
+                    left.append(index)
             hidden += int(hole.sum())
             guessed += int((unseen > 127).sum())
             per_frame.append(float((unseen > 127).mean()))
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)
-    report.progress(shot.frames, shot.frames, "clean plate")
     pixels = shot.frames * shot.width * shot.height
     share = guessed / max(hidden, 1)
     if guessed / pixels > 0.005:
@@ -68,21 +93,60 @@ def run(shot, frames, masks: Callable[[int], np.ndarray], camera, slam, take_dir
             f"{100 * share:.0f}% of what the people hide is never shown by this shot. The clean plate guesses it there; "
             "plate/unseen marks where. Paint those parts over if they stay in view."
         )
-    return {
+    facts = {
         "method": verdict,
         "hidden_share": hidden / pixels,
         "unseen_share": guessed / pixels,
         "unseen_share_of_hidden": share,
         "worst_frame": int(np.argmax(per_frame)) if per_frame else 0,
+        "light": light.to_json() if light is not None else None,
+        "grain": float(np.median(painter.grain)) if painter.grain else 0.0,
+        "level": float(np.median(level)),
+        "softness_px": float(np.nanmedian(softness)) if np.isfinite(softness).any() else 0.0,
+        "looked_at": len(range(0, shot.frames, LOOK_EVERY)) if detect is not None else 0,
+        "somebody_left": left,
     }
+    save_text(beside / "plate.json", json.dumps(facts, indent=1))
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
+    report.progress(shot.frames, shot.frames, "clean plate")
+    return facts
+
+
+def edge_softness(gray, people) -> float:
+    """How soft the sharpest outlines of people are: standard deviation of the blur, px, beyond a rendered edge's own. NaN without people.
+
+    A step of height h under a Gaussian has its steepest slope h / (sigma * sqrt(2 pi)).
+    """
+    edge = cv2.morphologyEx((people > 0).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((5, 5))) > 0
+    gray = gray.astype(np.float32)
+    slope = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=1 / 8))
+    window = np.ones((9, 9), np.uint8)
+    height = cv2.dilate(gray, window) - cv2.erode(gray, window)
+    use = edge & (height > 40) & (slope >= cv2.dilate(slope, np.ones((3, 3))) - 1e-3)
+    if use.sum() < 30:
+        return float("nan")
+    sigma = float(np.percentile(height[use] / (slope[use] * np.sqrt(2 * np.pi)), 25))
+    return float(np.sqrt(max(sigma**2 - EDGE_PX**2, 0)))
+
+
+def _somebody(found, hole) -> bool:
+    """Whether one of the found people stands where people were erased."""
+    for box, score in zip(*found):
+        x0, y0, x1, y1 = (int(v) for v in np.round(box))
+        inside = hole[max(y0, 0) : y1, max(x0, 0) : x1]
+        if score >= LOOK_SCORE and inside.size and inside.mean() > 0.3:
+            return True
+    return False
 
 
 class Painter:
     """Paints one frame after the other; each remembers the one before, so that the fill does not flicker."""
 
-    def __init__(self, shot, frames, masks, verdict, camera, slam, memory_bytes: float = MEMORY_BYTES):
-        self.grow = max(3, round(GROW_WIDTH * shot.width))
-        self.window = Window(frames, masks, shot.frames, shot.width, shot.height, self.grow, memory_bytes)
+    def __init__(self, shot, frames, erase, verdict, camera, slam, light=None, memory_bytes: float = MEMORY_BYTES):
+        self._erase, self._light = erase, light
+        self.grain = []  # standard deviation of the film's grain, grey levels, one a hole
+        self.window = Window(frames, erase.owners, shot.frames, shot.width, shot.height, memory_bytes)
         self.registration = Registration(self.window, verdict, camera, slam)
         self._refine = verdict != "static"
         self._before = None  # (index, fill without seam and grain, unseen) of the frame before
@@ -93,7 +157,7 @@ class Painter:
         rgb, hole = self.window.rgb(index), self.window.hole(index)
         plate, raw = rgb.copy(), rgb.copy()
         unseen = np.zeros(hole.shape, np.uint8)
-        alpha = np.clip(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5) / (0.5 * self.grow), 0, 1)
+        alpha = np.clip(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5) / (0.5 * self._erase.grow), 0, 1)
         for box, part in _boxes(hole, self._margin(hole)):
             x0, y0, x1, y1 = box
             fill, finished, guess = self._fill(index, box, part)
@@ -115,6 +179,7 @@ class Painter:
         x0, y0, x1, y1 = box
         inner = part[y0:y1, x0:x1]
         target = Target(rgb, self.window.hole(index), box)
+        self.grain.append(target.grain)
         patches, distances = [], []
         for source in choose_sources(self.window, self.registration, index, box, inner):
             patch = self._aligned(target, index, source, box)
@@ -131,6 +196,12 @@ class Painter:
         fill, seen, copies = _blend(patches, distances, before, work)
         guess = np.where(seen, 0, 255).astype(np.uint8)
         missing = inner & ~seen
+        relit = self._relit(index) if missing.any() else None
+        if relit is not None:
+            picture, where = relit[0][y0:y1, x0:x1], missing & relit[1][y0:y1, x0:x1]
+            fill[where] = picture[where]
+            guess[where] = RELIT
+            missing &= ~where
         if before is not None and before.valid[missing].any():
             carried = missing & before.valid
             fill[carried] = before.rgb[carried]
@@ -154,6 +225,15 @@ class Painter:
             if bent is not None and bent.error < 0.8 * patch.error:
                 return bent
         return patch
+
+    def _relit(self, index):
+        """The frame with the light put back into its shadows, float32 (H, W, 3) 0..255, and where that may be used (H, W) bool; or None."""
+        darker = self._erase.only_darker(index) if self._light is not None else None
+        if darker is None:
+            return None
+        where, depth = darker
+        gain = np.asarray(self._light.shade, np.float32) ** -depth[..., None]
+        return lights.encoded(lights.linear(self.window.rgb(index)) * gain), where
 
     def _pairs(self, index, source, box):
         return self.registration.pairs(index, source, box) if self._refine else None

@@ -10,15 +10,15 @@ COARSE = 4  # holes are also kept at a quarter of the size, to look up quickly w
 
 
 class Window:
-    """A ring of frames with their holes: the people, grown by `grow` pixels for blur, hair and mask errors."""
+    """A ring of frames with their holes, and whose those are."""
 
-    def __init__(self, frames, masks, count: int, width: int, height: int, grow: int, memory_bytes: float = MEMORY_BYTES):
-        self._frames, self._masks = frames, masks
+    def __init__(self, frames, owners, count: int, width: int, height: int, memory_bytes: float = MEMORY_BYTES):
+        """owners: index to person indices (H, W) uint8 of what is to be erased."""
+        self._frames, self._owners = frames, owners
         self.count, self.width, self.height = count, width, height
-        self._grow = grow
         self.slots = int(np.clip(memory_bytes / (width * height * 4), min(count, 9), count))
         self._rgb = np.empty((self.slots, height, width, 3), np.uint8)
-        self._hole = np.empty((self.slots, height, width), bool)
+        self._owner = np.empty((self.slots, height, width), np.uint8)
         self._coarse = {}
         self._loaded = 0  # frames below this have been read
 
@@ -28,9 +28,9 @@ class Window:
         while self._loaded < end:
             i, slot = self._loaded, self._loaded % self.slots
             self._rgb[slot] = self._frames.read(i)
-            self._hole[slot] = grow_mask(self._masks(i) > 0, self._grow)
-            small = cv2.resize(self._hole[slot].astype(np.uint8), None, fx=1 / COARSE, fy=1 / COARSE, interpolation=cv2.INTER_NEAREST)
-            self._coarse[i] = small.astype(bool)
+            self._owner[slot] = self._owners(i)
+            small = cv2.resize(self._owner[slot], None, fx=1 / COARSE, fy=1 / COARSE, interpolation=cv2.INTER_NEAREST)
+            self._coarse[i] = small > 0
             self._coarse.pop(i - self.slots, None)
             self._loaded += 1
 
@@ -42,7 +42,10 @@ class Window:
         return self._rgb[index % self.slots]
 
     def hole(self, index: int) -> np.ndarray:
-        return self._hole[index % self.slots]
+        return self._owner[index % self.slots] > 0
+
+    def owner(self, index: int) -> np.ndarray:
+        return self._owner[index % self.slots]
 
     def gray(self, index: int) -> np.ndarray:
         return cv2.cvtColor(self.rgb(index), cv2.COLOR_RGB2GRAY)

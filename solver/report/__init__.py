@@ -100,7 +100,7 @@ def _numbers(take_dir, shot, tracks, slam, film, world, before, after, state, ma
         "jitter": measure.jitter(after.joints, after.people.visible, fps),
         "camera": {
             "movement": slam.verdict,
-            **{key: slam.verdict_scores.get(key) for key in ("set_by", "runner_up", "margin")},
+            **{key: slam.verdict_scores.get(key) for key in ("set_by", "runner_up", "margin", "travel_margin")},
             "used": film.used,
             "path_m": measure.path_length_m(after.camera),
             "turn_deg": measure.turn_deg(after.camera),
@@ -154,4 +154,10 @@ def _plate(take_dir, shot, masks) -> dict | None:
         guessed += int((unseen > 127).sum())
     if hidden == 0:
         return None
-    return {"unseen_share": guessed / (shot.frames * shot.width * shot.height), "unseen_share_of_hidden": behind / hidden}
+    facts = take_dir / "plate" / "plate.json"
+    known = json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {}
+    return {
+        "unseen_share": guessed / (shot.frames * shot.width * shot.height),
+        "unseen_share_of_hidden": behind / hidden,
+        **{key: known.get(key) for key in ("light", "grain", "looked_at", "somebody_left")},
+    }

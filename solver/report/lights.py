@@ -73,6 +73,16 @@ def lights(numbers: dict) -> list[Light]:
         "Some frames of the camera were bridged; the picture there is blurred, dark or covered.",
         "Much of the camera's path is a guess: too little still background can be seen.",
     )  # fmt: skip
+    camera = numbers["camera"]
+    margin, told = camera.get("travel_margin"), camera.get("set_by") == "artist"
+    kind = {"full": "travels", "rotation": "turns", "static": "is locked off"}.get(camera.get("movement"), "–")
+    ahead = "" if margin is None or told else f", {100 * margin:.0f} % ahead"
+    add(
+        "Kind of camera", camera.get("movement"), f"{kind}{ahead}", GREEN if told or margin is None else _grade(margin, 0.1, -1.0, True),
+        "Whether the camera travels is clear from the background, or you said so.",
+        "A camera that travels and one that stays explain the background about as well. If this looks wrong, say which it was under Camera and solve again.",
+        "", "Nothing is known of the camera.",
+    )  # fmt: skip
     sigma = numbers["camera"]["focal_sigma"]
     source = numbers["camera"]["focal_source"]
     colour = GREEN if source == "given" else RED if source == "prior" else _grade(sigma, 0.07, 0.2)
@@ -128,12 +138,28 @@ def lights(numbers: dict) -> list[Light]:
     )  # fmt: skip
     plate = numbers["plate"]
     guess = plate["unseen_share_of_hidden"] if plate else None
+    left = (plate.get("somebody_left") or []) if plate else []
+    colour, text = _grade(guess, 0.05, 0.3), f"{100 * (guess or 0):.0f} % guessed"
+    worst = "Most of what the people hide is never seen; the plate there is a guess that needs paint."
+    if left:
+        colour, text = RED, f"somebody left in {len(left)} of {plate['looked_at']} frames looked at"
+        worst = f"Somebody still shows in the plate, around frame {', '.join(str(i) for i in left[:8])}: the masks missed them. Paint there, or bring masks."
     add(
-        "Clean plate", guess, f"{100 * (guess or 0):.0f} % guessed", _grade(guess, 0.05, 0.3),
-        "Almost everything behind the people is seen at some time; shadows of people remain.",
-        "Part of what the people hide is never seen and was guessed; plate/unseen marks it. Shadows remain.",
-        "Most of what the people hide is never seen; the plate there is a guess that needs paint. Shadows remain.",
+        "Clean plate", guess, text, colour,
+        "Almost everything behind the people is seen at some time.",
+        "Part of what the people hide is never seen and was guessed; plate/unseen marks it.",
+        worst,
         "No clean plate was built, or nobody hides anything.",
+    )  # fmt: skip
+    light = plate.get("light") if plate else None
+    sure = light["sure"] if light else None
+    add(
+        "Light of the film", sure,
+        f"from {light['elevation_deg']:.0f}° high, {100 * sure:.0f} % sure" if light else "", _grade(sure, 0.7, 0.35, True),
+        "The people's shadows tell where the light comes from; they are erased with the people, and new ones fall the same way.",
+        "The shadows of the people tell the light roughly: compare new shadows with the film's.",
+        "The light could not be told from shadows: new shadows fall where they may, and the people's own stay in the plate.",
+        "Nobody's shadow could be looked at.",
     )  # fmt: skip
     return out
 

@@ -147,7 +147,7 @@ def _plate(pictures, n):
     for index, original, plate, marked in pictures.plates():
         captions = (f"Frame {index}, original", "Clean plate", "Guessed parts in red")
         rows.append(f'<div class="row of3">{"".join(map(_figure, (original, plate, marked), captions))}</div>')
-    text = f"{100 * n['plate']['unseen_share']:.1f} % of all pixels are guessed. Shadows and reflections of the people remain."
+    text = f"{100 * n['plate']['unseen_share']:.1f} % of all pixels are guessed. Reflections of the people remain, and shadows where the light is not known."
     return f'<h2>Clean plate</h2><p class="soft">{text}</p>' + "".join(rows)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..movie import MovieWriter
 from ..protocol import ShotError
-from ..records import Shot
+from ..records import Shot, load_record, save_record
 from . import repeats, screen, times
 from .cuts import CutFinder
 from .video import Movie, Sequence, open_source
@@ -35,11 +35,8 @@ def run(path, options, report) -> Shot:
     Raises ShotError for anything that is no shot.
     """
     source = open_source(Path(path), getattr(options, "fps", None))
-    scan = _scan(source, report)
-    if isinstance(source, Sequence):
-        grid = times.of_numbers(source.numbers, source.rate)
-    else:
-        grid = times.lay_out(scan.times, source.rates, source.resolution_s)
+    scan = look(source, getattr(options, "scan", None), report)
+    grid = _grid(source, scan)
     _warn_about(source, scan, report)
     pieces = _pieces(grid, _cuts(scan, grid, getattr(options, "cuts", "auto")))
     asked = getattr(options, "range", None)
@@ -63,7 +60,7 @@ def run(path, options, report) -> Shot:
     by_number = isinstance(source, Sequence) and frames.rate == grid.rate  # other programs leave the same holes
     return Shot(
         path=str(source.path.resolve()),
-        sha256=_sha256(source),
+        sha256=scan.sha256,
         fps=str_rate(frames.rate),
         width=width,
         height=height,
@@ -83,6 +80,44 @@ def run(path, options, report) -> Shot:
         interlaced=scan.interlaced,
         conformed=not (scan.laid_behind and (whole or by_number)) or scan.interlaced,
     )
+
+
+def pieces(path, options, report) -> tuple[list[list[int]], Fraction]:
+    """[first, one past the last] frame of every piece between cuts, and frames a second, without choosing one. Raises ShotError."""
+    source = open_source(Path(path), options.fps)
+    scan = look(source, options.scan, report)
+    grid = _grid(source, scan)
+    return _pieces(grid, _cuts(scan, grid, options.cuts)), grid.rate
+
+
+def look(source, file, report) -> Scan:
+    """What one pass over a source finds. It is kept in `file`, where one is given, and read from there while the source is the same."""
+    scan = known(source, file) if file else None
+    if scan is None:
+        warned = len(report.warnings)
+        scan = _scan(source, report)
+        scan.warnings = report.warnings[warned:]
+        if file:
+            save_record(file, scan)
+    for message in scan.warnings:
+        report.warn(message)
+    return scan
+
+
+def known(source, file) -> Scan | None:
+    """The Scan kept in a file; None where there is none, or the source was changed since."""
+    try:
+        scan = load_record(Path(file), Scan)
+    except ShotError:
+        return None
+    scan.cuts, scan.size = [tuple(cut) for cut in scan.cuts], tuple(scan.size)
+    return scan if scan.files == _stamps(source) else None
+
+
+def _grid(source, scan):
+    if isinstance(source, Sequence):
+        return times.of_numbers(source.numbers, source.rate)
+    return times.lay_out(scan.times, source.rates, source.resolution_s)
 
 
 def write_film(shot: Shot, path: Path, report) -> None:
@@ -110,6 +145,10 @@ class Scan:
     transfer: str  # see Shot
     interlaced: bool
     laid_behind: bool  # whether other programs show the pictures as they are solved
+    errors: int  # damaged packets that were passed over
+    sha256: str  # of the files
+    files: list  # [path, bytes, time of change in ns] of each
+    warnings: list = field(default_factory=list)  # what was said on the way
 
 
 @dataclass
@@ -233,6 +272,7 @@ class Frames:
 
 
 def _scan(source, report) -> Scan:
+    files = _stamps(source)
     finder, seen, changes, size, before, small = CutFinder(), [], [], None, None, None
     combed = flagged = 0
     step = float(1 / source.rates[0])
@@ -273,7 +313,9 @@ def _scan(source, report) -> Scan:
     interlaced = combed > (FLAGGED_SHARE if flagged > len(seen) / 2 else COMBED_SHARE) * len(seen)
     if interlaced:
         report.warn("The film is interlaced: only the first field of each picture is used. A film made progressive beforehand is sharper.")
-    return Scan(np.array(seen), np.array(changes), finder.finish(), size, transfer, interlaced, laid_behind)
+    return Scan(
+        np.array(seen), np.array(changes), finder.finish(), size, transfer, interlaced, laid_behind, source.errors, _sha256(source), files
+    )
 
 
 def _combed(luma) -> bool:
@@ -347,7 +389,7 @@ def _warn_about(source, scan, report):
         return
     count = len(scan.times)
     step = float(np.median(np.diff(scan.times))) if count > 1 else float(1 / source.rates[0])
-    if source.errors or source.header_s - scan.times[-1] - step > max(3 * step, 0.05 * source.header_s):
+    if scan.errors or source.header_s - scan.times[-1] - step > max(3 * step, 0.05 * source.header_s):
         report.warn(f"The movie is damaged or cut short: {count} frames could be read.")
 
 
@@ -407,9 +449,18 @@ def _choose(pieces, cut, asked, report) -> tuple[int, int]:
     return start, end
 
 
+def _files(source) -> list[Path]:
+    return [source.path] if isinstance(source, Movie) else source.files
+
+
+def _stamps(source) -> list:
+    """[path, bytes, time of change in ns] of every file of a source."""
+    return [[str(path.resolve()), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in _files(source)]
+
+
 def _sha256(source) -> str:
     digest = hashlib.sha256()
-    for path in [source.path] if isinstance(source, Movie) else source.files:
+    for path in _files(source):
         if isinstance(source, Sequence):
             digest.update(path.name.encode())
         with open(path, "rb") as file:

@@ -26,6 +26,7 @@ DISTANCE = 5.0  # median distance of the points, in units of the answer
 VERDICT_OF_KIND = {"travels": "full", "turns": "rotation", "locked": "static"}
 BELIEVED_MM = 9.0, 300.0  # lenses that people are filmed with, 36 mm wide sensor
 LEAST_PAINTED = 3  # tracks on what is painted on the screen before it is believed
+FOLLOWED = 0.5  # of the frames, before a turn is believed: the points of a plain backdrop are grain and edges of people
 SPHERE = 10.0  # distance of directions without depth
 
 
@@ -98,7 +99,7 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     kind:     the verdict, where the artist gave it; or None.
     own:      (T,) bool, False for frames without a picture of their own, of which the artist knows already.
     """
-    points = len(colours)
+    points, own = len(colours), np.broadcast_to(own, count)
     used, chosen = thin(obs, points, count, size)
     if count < 3 or len(chosen) < 12 or len(used) < 40:
         if count > 2:
@@ -122,6 +123,14 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     measured = np.bincount(used.frame[inlier], minlength=count) >= 12
     if verdict == "static":
         measured[:] = True
+    elif verdict == "rotation" and kind is None and (measured & own).sum() < FOLLOWED * own.sum():
+        report.warn(
+            f"The background can be followed in {int((measured & own).sum())} of {count} frames only (a plain backdrop, fog, a screen?): "
+            "how the camera moved and which lens it had cannot be known from it. It is taken as locked off. "
+            "Bring the camera from another program, or a longer piece of the film that shows more behind the people."
+        )
+        plain = _plain(used, colours[chosen], len(chosen), count, size, given, own)
+        return replace(plain, measured=measured & own, verdict_scores=scores | {"chosen": "static", "criterion": "too little to follow"})
     if missing := int((~measured & own).sum()):
         report.warn(f"In {missing} of {count} frames the background could not be followed; the camera is bridged there.")
     measured &= own

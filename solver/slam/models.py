@@ -145,12 +145,15 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report, 
             best.fit = pinned
     others = [c for c in found if c.verdict != best.verdict]
     second = min(others, key=lambda c: c.score) if others else None
+    other = [c for c in found if (c.verdict == "full") != (best.verdict == "full")]  # whether it travels is what a world hangs on
+    least = min((c.score for c in other), default=None)
     scores = {c.name: round(c.score, 1) for c in found}
     scores |= {
         "chosen": best.name,
         "set_by": "artist" if kind else "tracks",
         "runner_up": second.verdict if second else None,
         "margin": round(second.score - best.score, 1) if second else None,
+        "travel_margin": None if least is None else round((least - best.score) / least, 4),
         "criterion": "robust BIC over the same tracks, lowest wins; a travelling camera must foretell tracks better than one that stays",
         "foretold": None if share is None else round(share, 3),
         "sigma_px": round(max(floor, min(c.fit.sigma for c in found)), 3),

@@ -7,13 +7,14 @@ docs/licences.md.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 WEIGHTS = Path(__file__).parent.parent / "assets" / "weights"
-THREADS = 2
+THREADS = int(os.environ.get("OMP_NUM_THREADS") or 2)  # a batch gives each shot its share
 
 
 class Net:

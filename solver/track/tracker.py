@@ -257,11 +257,19 @@ def part(tracks: list[Track]) -> list[Track]:
 
 
 def _drop_strange_ends(piece: Track) -> None:
-    """Take away what begins or ends a piece and looks unlike the rest of it: half of it is somebody else already."""
-    look = piece.mean_look()
-    for end in (min, max):
-        while len(piece) > 1 and unlike(piece.sightings[end(piece.sightings)].look, look, CHANGED):
-            del piece.sightings[end(piece.sightings)]
+    """Take away what begins or ends a piece and looks unlike the rest of it, and unlike what is nearest: half of it is somebody else already.
+
+    Unlike the whole alone is also who comes near: another part of them fills the picture.
+    """
+    whole = piece.mean_look()
+    for order in (1, -1):
+        while len(piece) > 1:
+            frames = sorted(piece.sightings)[::order]
+            look = piece.sightings[frames[0]].look
+            near = mean_look([piece.sightings[f].look for f in frames[1 + ASIDE : 1 + ASIDE + AROUND]])
+            if not (unlike(look, whole, CHANGED) and unlike(look, whole if near is None else near, CHANGED)):
+                break
+            del piece.sightings[frames[0]]
 
 
 def is_stranger(look, own, others) -> bool:

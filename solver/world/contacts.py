@@ -23,13 +23,13 @@ def foot_velocity(points, fps):
     return v
 
 
-def contacts(joints, keypoints, up, height, evidence, centre, along=1.0, gate=ON_GROUND):
+def contacts(joints, keypoints, up, height, evidence, centre, along=1.0, gate=ON_GROUND, walks=None):
     """How likely each of the four foot points (P, T, 4) stands: slow and near the ground.
 
     A foot that no picture shows stands, at UNSEEN of the weight, while its owner does: its own place is only what the others left it.
     joints (P, T, 24, 3), keypoints (P, T, K, 3), centre (T, 3) of the camera: in W. along: share of the speed along the line of sight
     that counts. A body that only its own pixels hold wanders in depth far more than it does across the picture. gate: m above
-    the ground that still count as on it.
+    the ground that still count as on it. walks: (share (P, T), stands (P, T, 4)) of gait.Walk for feet that nobody sees, or None.
     """
     feet = keypoints[:, :, FEET]
     ray = torch.nn.functional.normalize(feet - centre[:, None], dim=-1)
@@ -39,10 +39,14 @@ def contacts(joints, keypoints, up, height, evidence, centre, along=1.0, gate=ON
         return (velocity - (1 - along) * (velocity * ray).sum(-1, keepdim=True) * ray).norm(dim=-1)
 
     above = feet @ up - height
+    stood = torch.sigmoid((0.3 - speed(joints[:, :, :1].expand_as(feet))) / 0.08)
+    if walks is not None:
+        share, stands = walks
+        stood = torch.where(share[..., None] > 0.5, stands, stood)
     p = torch.where(
         seen_feet(evidence),
         torch.sigmoid((STILL - speed(feet)) / 0.08) * torch.sigmoid((gate - above) / (0.2 * gate)),
-        UNSEEN * torch.sigmoid((0.3 - speed(joints[:, :, :1].expand_as(feet))) / 0.08) * torch.sigmoid((0.5 - above) / 0.1),
+        UNSEEN * stood * torch.sigmoid((0.5 - above) / 0.1),
     )
     return p * evidence.span[..., None]
 

@@ -18,8 +18,10 @@ from ..bundle.bodies import Bodies, Moves
 from ..bundle.ground import FEET
 from ..bundle.outline import outline
 from ..bundle.solve import Equations, State, minimise
-from . import gait
+from ..bundle.steps import steps
 from .contacts import ON_GROUND, contacts, seen_feet
+from .steps import stepping, unlike
+from .uprights import across
 
 STANDS = 20.0  # what a frame is worth in which somebody stands, when scales are compared: where nobody stands, no foot slides either
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
@@ -45,13 +47,15 @@ class Placement:
     """People, ground and the scale of the camera's path, sought together. In W."""
 
     def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, background, outlines=None,
-        found=None,
+        found=None, uprights=None, stands=None, walkers=(),
     ):  # fmt: skip
         """heights: (P,) m that the artist gave, NaN where none; or None. path: (T, 3) camera centres in SLAM's unit.
 
         locked: the artist's ground (up, height), or None.
         background: Background, or None where it has no depth.
         outlines: Outlines, or None. found: the ground (up, height) of the first call, which the second goes on from; or None.
+        uprights: what upright edges say of up, see uprights.upright; or None. stands: (P, T) bool, who the artist says stands; or None.
+        walkers: who steps though nobody sees their feet, see steps.steppers.
         """
         self.evidence, self.prior, self.heights = evidence, prior, heights
         self.path, self.background, self.outlines, self.scale = path, background, outlines, scale
@@ -59,13 +63,16 @@ class Placement:
         keypoints = bodies.posed().keypoints + self.centre()[:, None]
         ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence)
         tensor = partial(torch.as_tensor, dtype=torch.float64)
-        basis = _orthogonal(ground.up)
+        basis = across(ground.up)
+        self.uprights = None if self.locked else uprights
+        self.stands, self.walkers = stands, dict(walkers)
         tilt, height = np.zeros(2), ground.height
         if found and not self.locked and found[0] @ ground.up > 0.1:
             tilt, height = basis @ found[0] / (found[0] @ ground.up), found[1]  # begun there, and held to what bodies say as before
         plane = terms_of_ground.Ground(tensor(ground.up), tensor(basis), tensor(tilt), tensor(height), self.locked)
         self.state = State(bodies, plane)
         self.blind = float((evidence.span & ~seen_feet(evidence).any(-1)).sum())  # bodies that tell up by their trunks alone
+        self.walks = None  # how those step whose legs nobody sees: not while sizes are tried, as steps go with any speed
         self.cost = np.inf  # of the last round, less what those are worth who stand
 
     def centre(self):
@@ -75,13 +82,27 @@ class Placement:
         """Feet (P, T, 4, 3) in W, and how likely each stands (P, T, 4)."""
         posed, centre, plane = self.state.bodies.posed(), self.centre(), self.state.ground
         keypoints = posed.keypoints + centre[:, None]
-        likely = contacts(posed.joints + centre[:, None], keypoints, plane.up(), plane.height, self.evidence, centre, along, gate)
+        likely = contacts(posed.joints + centre[:, None], keypoints, plane.up(), plane.height, self.evidence, centre, along, gate, self.walks and self.walks[2:])
+        if self.walks is None:
+            for person in self.walkers:  # walking towards the camera looks like standing
+                likely[person] *= seen_feet(self.evidence)[person]
+        if self.stands is not None:
+            likely = torch.where(self.stands[..., None], 1.0, likely)
         return keypoints[:, :, FEET], likely
 
     def lower(self, feet):
         """Put the ground under the lowest feet (P, T, 4, 3), however it is tilted."""
         plane = self.state.ground
         self.state = dataclasses.replace(self.state, ground=dataclasses.replace(plane, height=_lowest(feet, plane.up(), self.evidence)))
+
+    def step(self):
+        """Find how those step whose legs nobody sees, with the speed that they have now."""
+        bodies, evidence = self.state.bodies, self.evidence
+        posed, up = bodies.posed(), self.state.ground.up()
+        ahead = posed.forward() - (posed.forward() @ up)[..., None] * up
+        ahead = torch.nn.functional.normalize(ahead, dim=-1)
+        found = stepping(posed, evidence, self.centre(), ahead.numpy(), up.numpy())
+        self.walks = (ahead, *(torch.as_tensor(np.stack(part)) for part in zip(*((w.sines, w.share, w.stands) for w in found))))
 
     def improve(self, along, gate, cut, steps, tick=lambda i: None):
         """One round: contacts as they seem now, then everything under them. along, gate, cut: see ROUNDS."""
@@ -93,11 +114,8 @@ class Placement:
         floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
         terms = partial(self.terms, contact, cut, floor, pairs)
         self.state, cost = minimise(self.state, terms, steps, tick)
-        walkers = steppers(self.state.bodies, self.evidence, self.centre(), self.state.ground.up())
-        for person in walkers:
-            contact[person] *= seen_feet(self.evidence)[person]  # unseen feet of who walks do not stand
-        unlike = sum(gait.unlike(*pace) * count for pace, count in walkers.values())
-        self.cost = cost - STANDS * float(contact.amax(-1).sum()) + STANDS * unlike
+        astray = unlike(self.walkers, self.state.bodies.posed(), self.evidence, self.centre(), self.state.ground.up())
+        self.cost = cost - STANDS * float(contact.amax(-1).sum()) + STANDS * astray
         if self.background:
             self.cost += self.background.cost(self.state, self.scale)
 
@@ -116,6 +134,8 @@ class Placement:
             on.floor(floor, self.scale, plane),
             on.level(evidence, plane),
             on.tilt(plane, 1 + self.blind),
+            on.uprights(plane, self.uprights) if self.uprights else None,
+            steps(evidence, posed, moves, self.walks[0], plane.up().detach(), *self.walks[1:3]) if self.walks else None,
             outline(evidence, pairs, self.outlines.skin, posed, moves) if pairs is not None else None,
         ]
         return [term for term in terms if term is not None]
@@ -143,8 +163,13 @@ class Placement:
             posed = self.state.bodies.posed()
             floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
             found = self.terms(contact, ROUNDS[-1][2], floor, None, self.state, posed, Moves(posed))
-            variance = np.diag(Equations(found, self.state).covariance())[-3:]
-            tilt, height = np.rad2deg(np.sqrt(variance[:2].mean())) * UP_BIAS, np.sqrt(variance[2]) * UP_BIAS
+            covariance = Equations([term for term in found if term.name != "uprights"], self.state).covariance()[-3:, -3:] * UP_BIAS**2
+            information = np.linalg.inv(covariance)
+            if self.uprights:
+                by = terms_of_ground.uprights(self.state.ground, self.uprights).by_ground[0].numpy()
+                information += by.T @ by
+            variance = np.diag(np.linalg.inv(information))
+            tilt, height = np.rad2deg(np.sqrt(variance[:2].mean())), np.sqrt(variance[2])
         size = 0.0 if metric else float(np.sqrt(people**2 + path**2 + focal**2))
         return {
             "size": size, "path": float(path), "fit": float(fit), "up_deg": float(tilt), "ground_m": float(height), "lens": float(focal),
@@ -160,22 +185,6 @@ class Placement:
             report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
         plane = self.state.ground
         return Ground(plane.up().numpy(), float(plane.height), source), contact.numpy()
-
-
-def steppers(bodies: Bodies, evidence: Evidence, centre, up) -> dict:
-    """Who walks though no picture shows their feet: row -> ((speed that way they face, speed by their steps), frames). centre (T, 3), up (3,): W."""
-    posed, up, out = bodies.posed(), up.numpy(), {}
-    shoulders, root = ((part + centre).numpy() for part in (posed.joints[:, :, [16, 17]].mean(2), posed.joints[:, :, 0]))
-    rest = bodies.model.rest(bodies.betas)[0]
-    legs = ((rest[:, 1] - rest[:, 4]).norm(dim=-1) + (rest[:, 4] - rest[:, 7]).norm(dim=-1)).numpy()
-    for p, (span, legless) in enumerate(zip(evidence.span.numpy(), evidence.legless.numpy())):
-        if legless.sum() <= 0.5 * span.sum():
-            continue
-        steps = gait.speed(shoulders[p, span] @ up, float(legs[p]), evidence.fps)
-        pace = gait.along(root[p, span], posed.forward()[p].numpy()[span], up, evidence.fps)
-        if np.isfinite(steps) and np.isfinite(pace):
-            out[p] = (pace, steps), int(legless.sum())
-    return out
 
 
 def ground_from_bodies(keypoints, evidence) -> Ground:
@@ -199,11 +208,3 @@ def ground_from_bodies(keypoints, evidence) -> Ground:
 def _lowest(feet, up, evidence):
     """Height along `up` that four fifths of the frames' lowest feet (P, T, 4, 3) stand above."""
     return (feet @ up)[evidence.span].amin(-1).quantile(0.2)
-
-
-def _orthogonal(up):
-    """Two unit vectors (2, 3) across `up`."""
-    helper = np.eye(3)[np.abs(up).argmin()]
-    a = np.cross(up, helper)
-    a /= np.linalg.norm(a)
-    return np.stack([a, np.cross(up, a)])

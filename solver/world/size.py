@@ -10,12 +10,14 @@ import torch
 from ..body.fit import Evidence
 from ..bundle.bodies import Bodies
 from ..bundle.solve import threads
-from . import gait
-from .placement import ROUNDS, SPREAD_OF_SCALES, Placement, steppers
+from .placement import ROUNDS, SPREAD_OF_SCALES, Placement
+from .steps import steppers, unlike
 
 ROUNDS_TRIED, STEPS_TRIED, STEPS_REFINED = 3, 2, 3  # of a scale of the camera's path
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
+WIDE = tuple(np.geomspace(1 / 4, 4, 13))  # where neither feet nor steps tell
 SCALE_STEP, MOST_TRIED = 1.12, 20  # beyond these
+ANKLES, ANKLES_SHARE = 10, 0.1  # that must be seen before feet tell: so many, and so many a body
 
 
 def sized(guess: float, placed, report, scales=SCALES) -> tuple[Placement, float]:
@@ -51,6 +53,13 @@ def sized(guess: float, placed, report, scales=SCALES) -> tuple[Placement, float
         further = improved([placed(scale)], ROUNDS[:ROUNDS_TRIED], STEPS_TRIED, len(tries))
         tries = further + tries if least == 0 else tries + further
     middle = min(max(least, 1), len(tries) - 2)
+    if tries[middle + 1].scale > SCALE_STEP**2 * tries[middle].scale:
+        between = [placed(np.sqrt(tries[middle].scale * tries[at].scale)) for at in (middle - 1, middle + 1)]
+        asked[0] += 2
+        low, high = improved(between, ROUNDS[:ROUNDS_TRIED], STEPS_TRIED, len(tries))
+        tries[middle:middle + 1] = [low, tries[middle], high]
+        middle += int(np.argmin([trial.cost for trial in tries[middle : middle + 3]]))
+        middle = min(max(middle, 1), len(tries) - 2)
     near = improved(tries[middle - 1 : middle + 2], ROUNDS[ROUNDS_TRIED:], STEPS_REFINED, len(tries))
     costs, logs = [trial.cost for trial in near], np.log([trial.scale for trial in near])
     best = near[int(np.argmin(costs))]
@@ -71,7 +80,7 @@ def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bo
         seen = evidence.confidence[..., [15, 16]] > 0.3
         ankles = keypoints[..., [15, 16], :]
         ankles = torch.where(seen[..., None], ankles, torch.nan)
-        certain = int(torch.isfinite(ankles[..., 0]).sum()) > 10
+        certain = int(seen.sum()) > max(ANKLES, ANKLES_SHARE * int(evidence.span.sum()))
         if not certain:
             ankles = bodies.root[:, :, None]
         depth = ankles.norm(dim=-1, keepdim=True)
@@ -94,17 +103,17 @@ def scale_from_feet(bodies: Bodies, evidence: Evidence, path) -> tuple[float, bo
         return float(candidates[torch.stack(costs).argmin()]), certain
 
 
-def scale_from_steps(bodies: Bodies, evidence: Evidence, path, guess: float) -> float:
-    """Metres per SLAM unit at which people whose feet nobody sees go as fast as they step; `guess` where nobody steps.
+def scale_from_steps(bodies: Bodies, evidence: Evidence, path, guess: float) -> tuple[float, dict]:
+    """Metres per SLAM unit at which people whose feet nobody sees go as fast as they step, and who does (steps.steppers); `guess` where nobody steps.
 
-    Who steps does so at the guess: a path made large enough shakes everybody.
+    The guess may be far too small, as who is followed keeps their distance: without feet, standing still is no evidence. How fast somebody
+    steps is measured at the guess and at the scale that follows from it, and held: a path made large enough shakes everybody.
     """
     up = -torch.nn.functional.normalize(evidence.R_w_from_cam[:, :, 1].mean(0), dim=0)
-    if not steppers(bodies, evidence, guess * path, up):
-        return guess
-    scales = guess * np.geomspace(1 / 8, 8, 81)
-    costs = []
-    for scale in scales:
-        found = steppers(bodies, evidence, scale * path, up)
-        costs.append(sum(gait.unlike(*pace) * count for pace, count in found.values()) if found else np.inf)
-    return float(scales[int(np.argmin(costs))]) if np.isfinite(costs).any() else guess
+    posed = bodies.posed()
+    walkers, scale = steppers(posed, evidence, guess * path, up), guess
+    for _ in range(2 if walkers else 0):
+        scales = guess * np.geomspace(1 / 8, 64, 121)
+        scale = float(scales[int(np.argmin([unlike(walkers, posed, evidence, s * path, up) for s in scales]))])
+        walkers |= {row: found for row, found in steppers(posed, evidence, scale * path, up).items() if row in walkers}
+    return scale, walkers

@@ -23,16 +23,17 @@ from ..protocol import Reporter
 from ..records import Camera, People, Slam, Tracks, World
 from .background import Background
 from .outline import Outlines
-from .placement import ROUNDS, STEPS, Ground, Placement
+from .placement import ROUNDS, STEPS, Ground, Placement, ground_from_bodies
 from .sight import in_sight
-from .size import SCALES, scale_from_feet, scale_from_steps, sized
+from .size import SCALES, WIDE, scale_from_feet, scale_from_steps, sized
+from .uprights import upright
 
 CAMERA_HEIGHT = 1.5  # m, where nobody is there to measure it by
 
 
 def run(
     tracks: Tracks, slam: Slam, body: People, camera: Camera, points, model, fps: float, masks, report: Reporter,
-    start: World | None = None, corrected=None, quick=False,
+    start: World | None = None, corrected=None, quick=False, size=None,
 ) -> World:  # fmt: skip
     """Put S_c and a camera into one metric world.
 
@@ -40,7 +41,8 @@ def run(
     points:  (N, 3) static background points in the same frame.
     masks:   index -> (H, W) instance mask of the video, or None. What they hide lies behind them; in the second call their outlines count.
     start:   the world of the first call; the second goes on from its people.
-    corrected: solver.corrections.Corrections, or None: given heights, a locked ground.
+    corrected: solver.corrections.Corrections, or None: given heights, a locked ground, upright lines, who stands, how far the camera goes.
+    size: (width, height) of the shot's pictures; needed for upright lines that were given.
     quick:   preview quality: fewer sizes are tried, and no outlines.
     """
     T_w_from_cam = camera.T_world_from_cam
@@ -62,16 +64,30 @@ def run(
 
     found = (start.T_world_from_slam[2, :3], -start.T_world_from_slam[2, 3]) if start is not None else None
 
+    told = corrected.uprights(*size) if corrected and size else None
+    uprights = upright(slam.edges, camera, ground_from_bodies(bodies.posed().keypoints, evidence).up, told)
+    stands = torch.as_tensor(corrected.standing(tracks.ids, evidence.span.shape[1])) if corrected else None
+    measured = corrected.path_scale(T_w_from_cam[:, :3, 3]) if corrected and moving else None
+    if corrected and not moving and any(item["do"] == "moved" for item in corrected.items):
+        report.warn("The camera was told to go some way, but it does not travel in this solve, or its way is known: that was not used.")
+
+    walkers = {}
+
     def placed(scale, outlines=None):
-        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found)
+        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found, uprights, stands, walkers)
 
     size_sigma = 0.0
-    if moving and start is None:
+    if measured:
+        known = Outlines(masks, tracks.ids, tracks.visible, model) if start is not None and masks and not quick else None
+        placement = placed(measured, known)
+    elif moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
+        least, scales = background.least_scale(bodies), SCALES
         if not certain:
             report.warn("No foot was seen standing while the camera moved: the size of the camera's path is a guess from the people's speed.")
-            scale = scale_from_steps(bodies, evidence, path, scale)
-        placement, size_sigma = sized(max(scale, background.least_scale(bodies)), placed, report, SCALES[::2] if quick else SCALES)
+            scale, walkers = scale_from_steps(bodies, evidence, path, max(scale, least))
+            scales = SCALES if walkers else WIDE
+        placement, size_sigma = sized(max(scale, least), placed, report, scales[::2] if quick else scales)
     elif start is None:
         placement = placed(1.0)
     else:
@@ -81,6 +97,7 @@ def run(
     with threads(1):
         for index, turn in enumerate(rounds):
             tick = partial(lambda done, i: report.progress(done + i, len(rounds) * STEPS, "Placing people"), index * STEPS)
+            placement.step()
             placement.improve(*turn, steps=STEPS, tick=tick)
     bodies, centre = placement.state.bodies, placement.centre()
     ground, contact = placement.ground(report)
@@ -89,7 +106,7 @@ def run(
     origin = (bodies.root[0, first] + centre[first]).numpy()
     pelvis = model.rest(bodies.betas)[0][:, 0].numpy()
     world = in_world(people, pelvis, points, camera, placement.scale, ground, origin, contact)
-    world.sigma = placement.uncertainty(size_sigma, slam.focal_sigma, metric, tracks.ids)
+    world.sigma = placement.uncertainty(size_sigma, slam.focal_sigma, metric or bool(measured), tracks.ids)
     if masks and start is not None:
         height, width = masks(0).shape
         _, _, vertices = posed(world.people, given)

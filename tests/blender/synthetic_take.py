@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from solver import frames
+from solver.plate.erase import nearest_owner
 from solver.raster import instance_mask
 from solver.skeleton import SMPL_PARENTS, colour_of
 from solver.take import SCHEMA_VERSION, write_mask
@@ -35,7 +36,7 @@ def camera_path():
     return frames.compose(R, centre), K
 
 
-def person(number):
+def person(number, second=(1.1, 0.4, 0)):
     """betas (10,), poses (T, 24, 3) rotvec, trans (T, 3) of a person who turns, waves and bends the knees."""
     t = np.linspace(0, 1, FRAMES)[:, None]
     betas = np.zeros(10)
@@ -50,7 +51,7 @@ def person(number):
     poses[:, 4] = (1 - t) * [0.7, 0.0, 0.0]
     poses[:, 1] = (1 - t) * [-0.5, 0.1, 0.0]
     poses[:, 12] = t * [0.2, 0.3, 0.1]
-    trans = np.concatenate([-0.2 + 0.5 * t, 0.3 * t, 1.2 + 0 * t], 1) + ([0, 0, 0] if number == 1 else [1.1, 0.4, 0])
+    trans = np.concatenate([-0.2 + 0.5 * t, 0.3 * t, 1.2 + 0 * t], 1) + ([0, 0, 0] if number == 1 else list(second))
     return betas, poses, trans
 
 
@@ -76,10 +77,11 @@ def lbs(betas, poses, trans):
     return np.stack(vertices), np.stack(joints), faces
 
 
-def write(folder: Path, people=(1, 2), seen=None) -> dict:
-    """Write a take. seen: {person id: (first, last)} frames, all of them by default. Returns the truth."""
+def write(folder: Path, people=(1, 2), seen=None, second=(1.1, 0.4, 0)) -> dict:
+    """Write a take. seen: {person id: (first, last)} frames, all of them by default. second: where person 2 stands from person 1, m.
+    Returns the truth."""
     folder = Path(folder)
-    for name in ("people", "masks", "plate", "film"):
+    for name in ("people", "masks", "plate", "plate/erase", "film"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     T, K = camera_path()
     rng = np.random.default_rng(0)
@@ -93,7 +95,7 @@ def write(folder: Path, people=(1, 2), seen=None) -> dict:
     )
     listing, faces = [], None
     for number in people:
-        betas, poses, trans = person(number)
+        betas, poses, trans = person(number, second)
         vertices, joints, faces = lbs(betas, poses, trans)
         truth["vertices"][number], truth["joints"][number] = vertices, joints
         first, last = (seen or {}).get(number, (0, FRAMES - 1))
@@ -113,6 +115,7 @@ def write(folder: Path, people=(1, 2), seen=None) -> dict:
             )
         truth["masks"].append(mask)
         write_mask(folder / "masks" / f"{i:06d}.png", mask)
+        write_mask(folder / "plate" / "erase" / f"{i:06d}.png", nearest_owner(mask, 4))
         plate = np.full((HEIGHT, WIDTH, 3), PLATE_RGB, np.uint8)
         plate[:, :, 0] += np.uint8(8 * i)  # so that a test can tell one frame from another
         film = np.full((HEIGHT, WIDTH, 3), FILM_RGB, np.uint8)
@@ -129,4 +132,5 @@ def write(folder: Path, people=(1, 2), seen=None) -> dict:
         "options": {"source": str(folder / "film"), "quality": "final", "fps": 24000 / 1001, "plate": True},
     }  # fmt: skip
     (folder / "shot.json").write_text(json.dumps(shot))
+    truth["faces"] = faces
     return truth

@@ -54,6 +54,8 @@ CASES = [  # an operator of Blender and its arguments, the command line's words,
     ("set_focal", {"mm": 35.5}, ("focal", 35.5), "from slam"),
     ("lock_ground", {}, ("ground", "lock"), "from world"),
     ("unlock_ground", {}, ("ground", "unlock"), "from world"),
+    ("set_moved", {"first": START, "last": START + 4, "metres": 2.5}, ("moved", 0, 4, 2.5), "from world"),
+    ("set_stands", {"person": 2, "first": START + 1, "last": START + 3}, ("stands", 2, 1, 3), "from world"),
 ]
 
 
@@ -68,6 +70,17 @@ def test_blender_writes_what_the_command_line_writes(solved, tmp_path, capfd, na
     assert solver_main.main(["take", str(other), *map(str, words)]) == 0
     assert f"it goes on {goes_on}." in capfd.readouterr().out
     assert (folder / FILE).read_text() == (other / FILE).read_text() and load(folder).items
+
+
+def test_an_upright_line_is_where_it_was_drawn(solved):
+    bpy, folder = solved
+    from reshoot.operators.correct_place import share_of_frame
+
+    assert share_of_frame([(100, 50), (740, 410), (100, 410), (740, 50)], 420, 140) == pytest.approx((0.5, 0.75))
+    bpy.ops.shot.set_upright("EXEC_DEFAULT", frame=START + 2, x1=0.5, y1=0.25, x2=0.52, y2=0.75)
+    assert load(folder).items == [{"do": "upright", "frame": 2, "x1": 0.5, "y1": 0.25, "x2": 0.52, "y2": 0.75}]
+    with pytest.raises(RuntimeError, match="too short"):
+        bpy.ops.shot.set_upright("EXEC_DEFAULT", frame=START, x1=0.5, y1=0.25, x2=0.5, y2=0.25)
 
 
 def test_frames_are_those_of_the_scene(solved, capfd):

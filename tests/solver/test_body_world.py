@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from solver.body import body
 from solver.body.model import BodyModel
 from solver.bundle.ground import FEET
-from solver.frames import apply, fit_similarity, invert
+from solver.corrections import Corrections
+from solver.frames import apply, fit_similarity, invert, project
 from solver.protocol import Reporter
 from solver.world import world
 from tests.synthetic import FPS, shot
@@ -119,3 +121,36 @@ def test_moving_the_world_moves_the_body_with_it():
     moved = world.posed(world.moved_people(truth.people, T, pelvis), MODEL)[0]
     joints = world.posed(truth.people, MODEL)[0]
     assert np.allclose(moved, joints @ T[:3, :3].T + T[:3, 3], atol=1e-5)
+
+
+def test_an_artist_knows_how_far_the_camera_goes_and_where_somebody_stands():
+    truth = shot(MODEL, "track", frames=24, seed=2)
+    people = body.run(truth.tracks, truth.slam, MODEL, FPS, Reporter())
+    told = Corrections().with_item("moved", first=0, last=23, metres=5.0).with_item("stands", person=1, first=3, last=9)
+    solved = world.run(
+        truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, None, Reporter(), corrected=told, size=(640, 360)
+    )
+    centres = solved.camera.T_world_from_cam[:, :3, 3]
+    assert np.linalg.norm(centres[23] - centres[0]) == pytest.approx(5.0, abs=1e-6)  # twice the truth: the artist is believed
+    assert solved.sigma["size"] == 0
+    assert (solved.contact[0, 3:10] == 1).all() and not (solved.contact[0] == 1).all()
+
+
+def test_lines_that_an_artist_calls_upright_turn_the_world():
+    truth = shot(MODEL, "static", frames=12, seed=3)
+    people = body.run(truth.tracks, truth.slam, MODEL, FPS, Reporter())
+    solve = lambda told: world.run(
+        truth.tracks, truth.slam, people, truth.slam.camera, truth.slam.points_world, MODEL, FPS, None, Reporter(), corrected=told, size=(640, 360)
+    )
+    # lines through the picture that are upright in a world that leans by 6 degrees
+    lean = Rotation.from_euler("y", 6, degrees=True).apply([0, 0, 1.0])
+    told = Corrections()
+    T_cam = invert(truth.camera.T_world_from_cam[0])
+    for foot in ([-1.5, 6, 0.5], [0.0, 7, 0.5], [1.5, 6, 0.5]):
+        a, b = project(np.array([foot, foot + lean]), T_cam, truth.camera.K[0]) / [640, 360]
+        told = told.with_item("upright", frame=0, x1=float(a[0]), y1=float(a[1]), x2=float(b[0]), y2=float(b[1]))
+    up = lambda solved: solved.camera.T_world_from_cam[0, 2, :3] @ truth.camera.T_world_from_cam[0, :3, :3].T
+    off = lambda solved, way: np.rad2deg(np.arccos(np.clip(up(solved) @ way, -1, 1)))
+    plain, leant = solve(None), solve(told)
+    assert off(plain, np.array([0, 0, 1.0])) < 3
+    assert off(leant, lean) < 2 and off(plain, lean) > 3

@@ -12,6 +12,7 @@ from solver.body.prior import PosePrior
 from solver.bundle import ground, motion, outline, picture, pose
 from solver.bundle.bodies import Bodies, Moves, rotvec_to_matrix
 from solver.bundle.rows import Far, Rows
+from solver.bundle.steps import steps
 from solver.world.outline import Pairs, Skin
 
 P, T = 2, 5
@@ -56,6 +57,8 @@ BODIES, EVIDENCE, CENTRE, PLANE = scene()
 CONTACT = torch.rand(P, T, 4, dtype=F64, generator=torch.Generator().manual_seed(1))
 SKIN = Skin(MODEL, 60)
 LONG = SimpleNamespace(**{**EVIDENCE.__dict__, "fps": 4.0, "bust": EVIDENCE.bust})  # half seconds of two frames
+AHEAD = torch.nn.functional.normalize(torch.randn(P, T, 3, dtype=F64, generator=torch.Generator().manual_seed(4)), dim=-1)
+SINES = 0.3 * torch.randn(P, T, 2, 3, dtype=F64, generator=torch.Generator().manual_seed(5))
 FLOOR = torch.randn(9, 2, 3, dtype=F64, generator=torch.Generator().manual_seed(2))
 TERMS = {
     "joints": lambda b, m, g: picture.joints(EVIDENCE, b, m, 4.0),
@@ -77,6 +80,7 @@ TERMS = {
 # What a term holds while it is differentiated is held here too.
 HELD = {
     "depth": lambda b, m, g: picture.depth(EVIDENCE, b, m),
+    "steps": lambda b, m, g: steps(EVIDENCE, b, m, AHEAD, PLANE.up(), SINES, CONTACT[..., 0]),
     "legs": lambda b, m, g: ground.legs(EVIDENCE, b, m, CENTRE, g),
     "balls": lambda b, m, g: ground.balls(EVIDENCE, b, m, CENTRE, g),
     "heading": lambda b, m, g: ground.heading(EVIDENCE, b, m, CENTRE, g),

@@ -171,6 +171,8 @@ def test_only_the_stages_concerned_get_another_key():
     assert changed(do="focal", mm=35.0) == {"slam"}
     assert changed(do="height", person=1, metres=1.8) == {"body", "world"}
     assert changed(do="ground", up=[0, -1, 0], height=1.0) == {"world"}
+    assert changed(do="moved", first=0, last=5, metres=2.0) == {"world"}
+    assert changed({"do": "stands", "person": 1, "first": 0, "last": 5}, do="merge", keep=2, other=1) == {"edits", "world"}
 
 
 def test_ground_and_focal():
@@ -183,6 +185,39 @@ def test_ground_and_focal():
     up, height = c.ground
     assert np.allclose(up, [0, -1, 0]) and height == 1.5 and c.focal_mm == 35.0
     assert c.with_item("unlock").ground is None and Corrections().ground is None and Corrections().focal_mm is None
+
+
+def test_what_is_known_of_the_place():
+    c = Corrections().with_item("upright", frame=2, x1=0.5, y1=0.25, x2=0.5, y2=0.75)
+    assert c.uprights(640, 360).tolist() == [[2, 320, 90, 320, 270]]
+    assert Corrections().uprights(640, 360).shape == (0, 5)
+    centres = np.zeros((T, 3))
+    centres[:, 0] = np.arange(T) * 0.5
+    c = Corrections().with_item("moved", first=0, last=4, metres=4.0)
+    assert c.path_scale(centres) == pytest.approx(2.0)
+    c = c.with_item("moved", first=9, last=5, metres=4.4)
+    assert 2.0 < c.path_scale(centres) < 2.2
+    assert Corrections().path_scale(centres) is None and c.path_scale(np.zeros((T, 3))) is None
+
+
+def test_who_stands_goes_with_the_person():
+    c = Corrections().with_item("stands", person=1, first=2, last=6)
+    rows = lambda c, *ids: [np.flatnonzero(row).tolist() for row in c.standing(ids, T)]
+    assert rows(c, 1, 2) == [[2, 3, 4, 5, 6], []]
+    assert rows(c.with_item("merge", keep=2, other=1), 2) == [[2, 3, 4, 5, 6]]
+    assert rows(c.with_item("split", person=1, frame=5, new=7), 1, 7) == [[2, 3, 4], [5, 6]]
+    assert rows(c.with_item("swap", a=1, b=2, frame=4), 1, 2) == [[2, 3], [4, 5, 6]]
+    assert rows(c.with_item("delete", person=1), 1) == [[]]
+
+
+def test_what_cannot_be_of_a_place():
+    for do, values in (
+        ("upright", {"frame": 0, "x1": 0.5, "y1": 0.5, "x2": 0.501, "y2": 0.5}), ("moved", {"first": 3, "last": 3, "metres": 1.0}),
+        ("moved", {"first": 0, "last": 3, "metres": -1.0}), ("stands", {"person": 1, "first": 4, "last": 2}),
+    ):  # fmt: skip
+        with pytest.raises(ShotError) as caught:
+            Corrections().with_item(do, **values)
+        assert caught.value.fix
 
 
 # -- the file
@@ -253,6 +288,18 @@ def call(take, *words):
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers(dest="command", required=True))
     return run(parser.parse_args(["take", str(take.folder), *map(str, words)]))
+
+
+def test_command_line_of_the_place(take, capsys):
+    take.write({"schema_version": 1, "people": [], "source": {"frames": T, "original_width": 1920, "original_height": 1080}})
+    assert call(take, "upright", 3, 960, 540, 960, 1080) == 0
+    assert load(take.folder).items[-1] == {"do": "upright", "frame": 3, "x1": 0.5, "y1": 0.5, "x2": 0.5, "y2": 1.0}
+    assert call(take, "moved", 0, 9, 3.5) == 0 and call(take, "stands", 2, 0, 9) == 0
+    assert "goes on from world" in capsys.readouterr().out
+    for words in (("moved", 0, 10, 3.5), ("stands", 9, 0, 5), ("upright", -1, 0, 0, 0, 500)):
+        assert call(take, *words) == 1
+        assert "Traceback" not in (err := capsys.readouterr().err) and err.count("\n") <= 2
+    assert len(load(take.folder).items) == 3
 
 
 def test_command_line(take, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import av
@@ -11,6 +12,8 @@ import pytest
 
 from solver import plate
 from solver.frames import invert, project
+from solver.plate import light as lights
+from solver.plate.erase import Erase, cast_shadows, nearest_owner
 from solver.plate.guess import complete
 from solver.plate.pushpull import push_pull
 from solver.protocol import Reporter
@@ -33,14 +36,14 @@ def slam_of(verdict, camera, points=None):
     points = np.zeros((0, 3)) if points is None else points
     frame, point, xy = [], [], []
     T_cam = invert(camera.T_world_from_cam)
-    for t in range(FRAMES):
+    for t in range(len(T_cam)):
         pixels = project(points, T_cam[t], camera.K[t])
         inside = ((pixels > 0) & (pixels < [WIDTH, HEIGHT])).all(1)
         frame += [t] * inside.sum()
         point += list(np.nonzero(inside)[0])
         xy += list(pixels[inside])
     return Slam(
-        camera, verdict, {}, "given", 0.0, np.ones(FRAMES, bool), points, np.zeros((len(points), 3), np.uint8),
+        camera, verdict, {}, "given", 0.0, np.ones(len(T_cam), bool), points, np.zeros((len(points), 3), np.uint8),
         np.array(frame, int), np.array(point, int), np.array(xy).reshape(-1, 2),
     )  # fmt: skip
 
@@ -103,7 +106,7 @@ def make(verdict, stays=False, slam="given", gain=None):
 
 def paint(case):
     verdict = case.slam.verdict if case.slam else "full"
-    painter = plate.Painter(case.shot, case.frames, case.masks, verdict, None, case.slam)
+    painter = plate.Painter(case.shot, case.frames, Erase(case.masks, 4), verdict, None, case.slam)
     results = [painter.paint(i) for i in range(FRAMES)]
     holes = [painter.window.hole(i).copy() for i in range(FRAMES)]
     return [r[0] for r in results], [r[1] for r in results], holes
@@ -162,7 +165,7 @@ def test_run_writes_the_take(tmp_path):
     frames = SimpleNamespace(read=lambda i: np.ascontiguousarray(case.seen[i][:, :-1]))
     report = Reporter()
     numbers = plate.run(
-        case.shot, frames, lambda i: np.ascontiguousarray(case.mask[i][:, :-1]), None, case.slam, tmp_path, None, report
+        case.shot, frames, lambda i: np.ascontiguousarray(case.mask[i][:, :-1]), None, case.slam, tmp_path, report
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["plate"]
     assert len(list((tmp_path / "plate").glob("*.png"))) == FRAMES
@@ -182,7 +185,7 @@ def test_memory_window_is_bounded_and_carries_the_past():
     for t in range(4, FRAMES):  # the person walks in, then stands
         case.mask[t][:] = case.mask[4]
         case.seen[t][:] = np.where(case.mask[4][..., None] > 0, (255, 0, 255), case.truth[t])
-    painter = plate.Painter(case.shot, case.frames, case.masks, "static", None, case.slam, memory_bytes=1)
+    painter = plate.Painter(case.shot, case.frames, Erase(case.masks, 4), "static", None, case.slam, memory_bytes=1)
     assert painter.window.slots == 9
     for i in range(FRAMES):
         picture, unseen = painter.paint(i)
@@ -192,7 +195,8 @@ def test_memory_window_is_bounded_and_carries_the_past():
 
 def test_people_everywhere_leave_a_guess_not_a_crash():
     case = make("full", slam=None)
-    painter = plate.Painter(case.shot, case.frames, lambda i: np.ones((HEIGHT, WIDTH), np.uint8), "full", None, None)
+    everywhere = Erase(lambda i: np.ones((HEIGHT, WIDTH), np.uint8), 4)
+    painter = plate.Painter(case.shot, case.frames, everywhere, "full", None, None)
     for i in range(3):
         picture, unseen = painter.paint(i)
         assert picture.shape == (HEIGHT, WIDTH, 3) and (unseen == 255).all()
@@ -232,8 +236,143 @@ def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeyp
     tracks = SimpleNamespace(visible=np.array([[True, True], [True, False]]))
     monkeypatch.setattr("solver.plate.run", lambda shot, frames, masks, *rest: masks)
     shot = SimpleNamespace(frames=2, fresh=np.ones(2, bool))
-    masks = run._plate(shot, None, tracks, None, world)
-    assert (masks(0) == mask).all()
-    assert masks(1).tolist() == [[1, 1, 7, 7], [0, 0, 0, 0]]
+    model = SimpleNamespace(faces=SimpleNamespace(numpy=lambda: None))
+    monkeypatch.setattr("solver.world.world.posed", lambda *_: (None, None, None))
+    monkeypatch.setattr("solver.track.backend.Embedded", lambda: SimpleNamespace(detect=None))
+    masks = run._plate(shot, None, tracks, None, world, model)
+    assert masks(1).tolist() == [[1, 1, 7, 7], [1, 1, 1, 1]]
     shot.fresh[1] = False  # the second frame shows the first picture: its people are where they are there
-    assert (run._plate(shot, None, tracks, None, world)(1) == mask).all()
+    solved[:] = 0
+    assert (run._plate(shot, None, tracks, None, world, model)(1) == mask).all()
+
+
+class Outdoors:
+    """A textured ground z = 0 under a sun, seen by a camera; people are boxes that walk over it, and have shadows."""
+
+    towards = np.array([0.5, -0.45, 0.74]) / np.linalg.norm([0.5, -0.45, 0.74])
+    shade = np.array([0.3, 0.36, 0.45])
+
+    def __init__(self, moves=True, count=16, two=False):
+        self.count, self.size = count, (240, 136)
+        self.shot = SimpleNamespace(frames=count, width=240, height=136, fps="24/1")
+        eye, forward = np.array([0.0, -5.0, 2.2]), np.array([0.0, 5.0, -1.9])
+        forward /= np.linalg.norm(forward)
+        right = np.array([1.0, 0, 0])
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = np.stack([right, np.cross(forward, right), forward], 1), eye
+        K = np.array([[230.0, 0, 120], [0, 230, 68], [0, 0, 1]])
+        self.camera = Camera(np.tile(T, (count, 1, 1)), np.tile(K, (count, 1, 1)))
+        corners = np.array([[x, y, z] for x in (-0.2, 0.2) for y in (-0.15, 0.15) for z in np.linspace(0, 1.75, 30)])
+        rng = np.random.default_rng(1)
+        self.fill = np.c_[rng.uniform(-0.2, 0.2, 900), rng.uniform(-0.15, 0.15, 900), rng.uniform(0, 1.75, 900)]
+        self.fill = np.concatenate([corners, self.fill])
+        self.faces = np.array(
+            [
+                [0, 1, 3],
+                [0, 3, 2],
+                [4, 6, 7],
+                [4, 7, 5],
+                [0, 4, 5],
+                [0, 5, 1],
+                [2, 3, 7],
+                [2, 7, 6],
+                [0, 2, 6],
+                [0, 6, 4],
+                [1, 5, 7],
+                [1, 7, 3],
+            ]
+        )
+        self.box = np.array([[x, y, z] for x in (-0.2, 0.2) for y in (-0.15, 0.15) for z in (0, 1.75)])
+        steps = np.linspace(-1.3, 1.3, count) if moves else np.zeros(count)
+        self.paths = [np.c_[steps, 0.4 + 0 * steps, 0 * steps]]
+        if two:
+            self.paths.append(np.c_[-steps, 1.4 + 0 * steps, 0 * steps])
+        ground = texture(136, 240).astype(np.float32)
+        self.truth = np.clip(ground * 0.8 + 30, 0, 255).astype(np.uint8)
+        shift = -self.towards[:2] / self.towards[2]
+        self.true = lights.Light(tuple(shift), tuple(self.shade), 1.0, 0.0)
+        self.drawn = cast_shadows(self.true, self.bodies, self.camera, *self.size)
+
+    def bodies(self, index):
+        return [self.box + p[index] for p in self.paths], list(range(1, len(self.paths) + 1)), self.faces
+
+    def masks(self, index):
+        from solver.raster import instance_mask
+
+        v, ids, faces = self.bodies(index)
+        return instance_mask(v, faces, ids, self.camera.T_world_from_cam[index], self.camera.K[index], *self.size)
+
+    def read(self, index):
+        share = np.where(self.drawn(index)[..., None] > 0, self.shade, 1.0)
+        picture = np.round(lights.encoded(lights.linear(self.truth) * share)).astype(np.uint8)
+        picture[self.masks(index) > 0] = (255, 0, 255)
+        return picture
+
+    def points(self, index):
+        return [self.fill + p[index] for p in self.paths]
+
+
+def angle(a, b):
+    return np.rad2deg(np.arccos(np.clip(a @ b, -1, 1)))
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_light_is_found_from_the_shadows_of_people(two):
+    scene = Outdoors(two=two)
+    light = lights.estimate(scene.read, scene.masks, scene.camera, scene.points, scene.count, 3)
+    assert angle(light.towards, scene.towards) < 4
+    assert np.abs(np.array(light.shade) - scene.shade).max() < 0.12
+    assert light.sure > lights.LEAST
+
+
+def test_light_is_not_claimed_where_nobody_casts_a_shadow():
+    scene = Outdoors()
+    scene.shade = np.ones(3)
+    light = lights.estimate(scene.read, scene.masks, scene.camera, scene.points, scene.count, 3)
+    assert light is None or light.sure < lights.LEAST
+
+
+def test_shadows_go_with_the_people_and_are_theirs(tmp_path):
+    scene = Outdoors(two=True)
+    slam = slam_of("static", scene.camera)
+    frames = SimpleNamespace(read=scene.read)
+
+    def bodies(index):  # points for the light, triangles for the picture
+        return scene.bodies(index)
+
+    erase = Erase(scene.masks, 4, cast_shadows(scene.true, bodies, scene.camera, *scene.size))
+    painter = plate.Painter(scene.shot, frames, erase, "static", None, slam, scene.true)
+    results = [painter.paint(i) for i in range(scene.count)]
+    shadow = [(scene.drawn(i) > 0) & (scene.masks(i) == 0) for i in range(scene.count)]
+    with_shadows = [scene.read(i) for i in range(scene.count)]
+    assert psnr_in(with_shadows, [scene.truth] * scene.count, shadow) < 17
+    assert psnr_in([r[0] for r in results], [scene.truth] * scene.count, shadow) > 30
+    owners = erase.owners(8)
+    for person in (1, 2):
+        mine = (scene.drawn(8) == person) & (scene.masks(8) == 0) & (nearest_owner(scene.masks(8), 4) == 0)
+        assert mine.sum() > 50 and (owners[mine] == person).all()
+
+
+def test_ground_that_is_always_in_shadow_is_lit_again():
+    scene = Outdoors(moves=False)
+    erase = Erase(scene.masks, 4, scene.drawn)
+    painter = plate.Painter(
+        scene.shot, SimpleNamespace(read=scene.read), erase, "static", None, slam_of("static", scene.camera), scene.true
+    )
+    picture, unseen = painter.paint(0)
+    shadow = (scene.drawn(0) > 0) & (nearest_owner(scene.masks(0), 4) == 0)
+    inner = cv2.erode(shadow.astype(np.uint8), np.ones((5, 5))) > 0
+    assert inner.sum() > 60 and (unseen[inner] == plate.RELIT).all()
+    assert psnr_in([picture], [scene.truth], [inner]) > 28
+
+
+def test_who_is_still_in_the_plate_is_reported(tmp_path):
+    case = make("static")
+
+    def detect(picture):
+        return np.array([[80.0, 40, 110, 100], [0, 0, 20, 20]]), np.array([0.9, 0.95])
+
+    facts = plate.run(case.shot, case.frames, case.masks, None, case.slam, tmp_path, Reporter(), detect=detect)
+    assert facts["somebody_left"] == [6] and facts["looked_at"] == 4  # there the box lies where somebody was erased
+    kept = json.loads((tmp_path / "plate" / "plate.json").read_text())
+    assert kept == facts

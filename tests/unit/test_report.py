@@ -115,12 +115,21 @@ def numbers(**changes):
         "iou_people": 0.8,
         "foot_slide_mm": 2.0,
         "jitter": 5.0,
-        "camera": {"measured_share": 1.0, "focal_sigma": 0.02, "focal_source": "estimated", "focal_mm": 35.0},
-        "plate": {"unseen_share_of_hidden": 0.0},
+        "camera": {
+            "measured_share": 1.0, "focal_sigma": 0.02, "focal_source": "estimated", "focal_mm": 35.0, "movement": "full", "travel_margin": 0.4,
+            "set_by": "tracks",
+        },
+        "plate": {"unseen_share_of_hidden": 0.0, "light": {"sure": 0.9, "elevation_deg": 40.0}, "looked_at": 4, "somebody_left": []},
         "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0},
     }
     out.update(changes)
     return out
+
+
+def test_a_plate_with_somebody_left_in_it_is_red_and_says_where():
+    plate = {"unseen_share_of_hidden": 0.0, "light": None, "looked_at": 12, "somebody_left": [18, 24]}
+    light = next(light for light in lights(numbers(plate=plate)) if light.name == "Clean plate")
+    assert light.colour == "red" and "18, 24" in light.meaning and "2 of 12" in light.value
 
 
 def test_lights():
@@ -129,7 +138,7 @@ def test_lights():
     card = lights(numbers(foot_slide_mm=9.0, iou_people=0.2, plate=None, jitter=None))
     colours = {light.name: light.colour for light in card}
     assert colours["Feet on the ground"] == "amber" and colours["Outlines agree"] == "red"
-    assert colours["Clean plate"] == "grey" and colours["Smooth motion"] == "grey"
+    assert colours["Clean plate"] == "grey" and colours["Light of the film"] == "grey" and colours["Smooth motion"] == "grey"
     assert verdict(card)[0] == "red" and "outlines agree" in verdict(card)[1]
 
 
@@ -177,6 +186,15 @@ def test_knees_count_where_nobody_sees_the_ankle():
 def test_lens_light_knows_where_the_lens_comes_from(source, sigma, colour):
     camera = {"measured_share": 1.0, "focal_sigma": sigma, "focal_source": source, "focal_mm": 35.0}
     assert next(light for light in lights(numbers(camera=camera)) if light.name == "Lens known").colour == colour
+
+
+@pytest.mark.parametrize(
+    ("change", "colour"),
+    [({"travel_margin": 0.02}, "amber"), ({"travel_margin": -0.2}, "amber"), ({"travel_margin": 0.02, "set_by": "artist"}, "green"), ({"travel_margin": None}, "green")],
+)  # fmt: skip
+def test_a_kind_of_camera_that_is_hardly_known_is_no_green(change, colour):
+    card = lights(numbers(camera=numbers()["camera"] | change))
+    assert next(light for light in card if light.name == "Kind of camera").colour == colour
 
 
 def test_nice_steps():

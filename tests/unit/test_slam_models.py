@@ -49,6 +49,18 @@ def test_pan_is_a_rotation():
     assert np.allclose(np.linalg.norm(result.points_world, axis=1), slam.SPHERE)
 
 
+def test_a_backdrop_that_can_hardly_be_followed_is_no_turning_camera():
+    """Points in a third of the frames: a turn and a zoom fitted to them would bridge the rest."""
+    shot = scene("pan", seed=3)
+    report = Reporter()
+    result = slam.solve(shot.obs.only(shot.obs.frame < 20), shot.colours, len(shot.focal), SIZE, None, report)
+    assert result.verdict == "static" and result.focal_source == "prior"
+    assert result.measured[:20].any() and not result.measured[20:].any()
+    assert any("cannot be known" in line for line in report.warnings)
+    told = slam.solve(shot.obs.only(shot.obs.frame < 20), shot.colours, len(shot.focal), SIZE, None, Reporter(), kind="rotation")
+    assert told.verdict == "rotation"
+
+
 def test_an_artist_says_what_the_camera_does():
     shot = scene("pan", seed=3)
     answer = lambda kind, report=None: slam.solve(shot.obs, shot.colours, len(shot.focal), SIZE, None, report or Reporter(), kind=kind)

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from solver.skeleton import COCO_JOINTS
+from solver.track.appearance import unlike
 from solver.track.backend import Pose, body_region
 from solver.track.keypoints import ARMS, LEGS, disown, join, reject_jumps, repair_sides, swap
 from solver.track.masks import Store, clean, compose, place, skeleton
 from solver.track.motion import carry_box
 from solver.track.nets import iou, square_crop, suppress
 from solver.track.tracker import (
+    CHANGED,
     PROPAGATED,
     Sighting,
     Track,
@@ -87,6 +89,14 @@ def test_lost_behind_a_tree_and_found_again():
 def test_a_stranger_in_the_place_of_the_lost_is_somebody_new():
     seen = [[person(t, 100)] if t < 15 else [] if t < 25 else [person(t, 100, look=BLUE)] for t in range(40)]
     assert len(walk(seen)) == 2
+
+
+def test_who_comes_near_and_fills_the_picture_is_kept_to_the_end():
+    """Their looks change by and by: the last frames are unlike the whole, and like the ones before."""
+    change = lambda t: max(0, t - 40) / 59
+    track = Track({t: person(t, 100, look=(1 - change(t)) * RED + change(t) * BLUE) for t in range(100)})
+    assert unlike(track.sightings[99].look, track.mean_look(), CHANGED)
+    assert [(piece.first, piece.last) for piece in part([track])] == [(0, 99)]
 
 
 def test_link_over_a_short_gap_follows_the_camera():
