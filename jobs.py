@@ -67,11 +67,9 @@ def extract_command(python, clip, take, **options) -> list[str]:
     return command
 
 
-<<<<<<< HEAD
-def install_command(python, folder, wheels=None) -> list[str]:
-    """Command line of `python -m solver install`; wheels: a folder that holds them, or None to fetch them."""
-    command = [str(python), "-m", "solver", "install", str(folder), "--json"]
-    return command + (["--wheels", str(wheels)] if wheels else [])
+def command(python, words) -> list[str]:
+    """Command line of the solver with these words, heard through the job protocol."""
+    return [str(python), "-m", "solver", *words, "--json"]
 
 
 def environment(packages: str = "", paths=()) -> dict[str, str]:
@@ -81,11 +79,6 @@ def environment(packages: str = "", paths=()) -> dict[str, str]:
     if any(found):
         told["PYTHONPATH"] = os.pathsep.join(path for path in map(str, found) if path)
     return told
-=======
-def command(python, words) -> list[str]:
-    """Command line of the solver with these words, heard through the job protocol."""
-    return [str(python), "-m", "solver", *words, "--json"]
->>>>>>> main
 
 
 def parse(line: str):

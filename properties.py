@@ -107,13 +107,6 @@ class ReshootBone(bpy.types.PropertyGroup):
     bone: StringProperty(name="Bone", description="Choose the character's bone that moves as this part of the person")
 
 
-class ReshootPiece(bpy.types.PropertyGroup):
-    """A piece of the clip between hard cuts."""
-
-    first: IntProperty(name="First Frame", description="See where the piece begins; the clip's first frame is 1")
-    last: IntProperty(name="Last Frame", description="See where the piece ends")
-
-
 class ReshootSettings(bpy.types.PropertyGroup):
     filepath: StringProperty(
         name="Clip",
@@ -322,4 +315,4 @@ class ReshootJob(bpy.types.PropertyGroup):
     check: StringProperty()
 
 
-CLASSES = (ReshootBone, ReshootPiece, ReshootSettings, ReshootPerson, ReshootJob)
+CLASSES = (ReshootBone, ReshootSettings, ReshootPerson, ReshootJob)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import bpy
 
 from .. import jobs, preferences
@@ -75,8 +72,8 @@ class SHOT_OT_setup_solver(SolverRun, bpy.types.Operator):
         if error := refused(wheels):
             raise error
         folder = preferences.setup_folder()
-        command = jobs.install_command(sys.executable, folder, wheels or None)
-        return Plan(Path(folder), {}, _done, command)
+        words = ("install", str(folder), *(("--wheels", wheels) if wheels else ()))
+        return Plan(folder, {}, _done, words=words, installs=True)
 
 
 def _done(context, folder):

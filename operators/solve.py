@@ -6,6 +6,7 @@ A run belongs to Blender, neither to the operator that began it nor to a file: a
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,11 +30,8 @@ class Plan:
     take: Path
     options: dict  # the long flags of `extract`, with `source` for the clip and `plate`
     finish: Callable  # (context, take folder) -> a line for the artist, warnings; may raise ShotError
-<<<<<<< HEAD
-    command: list | None = None  # another command of the solver, whose result belongs to no file
-=======
     words: tuple = ()  # of another command of the solver, which `take` then is the folder of, instead of options
->>>>>>> main
+    installs: bool = False  # these words are for Blender's own Python, bring the solver, and have to do with no file
 
 
 @dataclass
@@ -132,21 +130,9 @@ def idle(cls) -> bool:
 def begin(context, label: str, plan: Plan) -> None:
     """Start the solver. Raises ShotError."""
     global current
-<<<<<<< HEAD
-    command, packages = plan.command, ""
-    if command is None:
-        flags = {name: value for name, value in plan.options.items() if name not in ("source", "plate")}
-        packages = preferences.packages(context)
-        command = jobs.extract_command(
-            preferences.solver_python(context),
-            plan.options["source"],
-            plan.take,
-            **flags,
-            no_plate=not plan.options["plate"],
-        )
-=======
-    command = _command(preferences.solver_python(context), plan)
->>>>>>> main
+    own = plan.installs
+    command = _command(sys.executable if own else preferences.solver_python(context), plan)
+    packages = "" if own else preferences.packages(context)
     try:
         job = jobs.Job(command, Path(tempfile.gettempdir()) / f"reshoot-{plan.take.name}.log", packages=packages)
     except OSError as error:
@@ -189,18 +175,13 @@ def conclude(context) -> Outcome:
     previews.clear()
     job, warnings = run.job, tuple(run.job.warnings)
     if job.state == jobs.CANCELLED:
-        what = "Extraction" if run.plan.command is None else run.label
+        what = run.label if run.plan.installs else "Extraction"
         outcome = Outcome(job.state, f"{what} was cancelled; {run.label} goes on from there.", warnings=warnings)
         context.window_manager.reshoot_job.unfinished = run.label
     elif job.state == jobs.FAILED:
-<<<<<<< HEAD
-        button = "shot.check_solver" if run.plan.command is None else "shot.setup_solver"
+        button = "shot.setup_solver" if run.plan.installs else "" if run.plan.words else "shot.check_solver"
         outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button=button)
-    elif not run.at_home and run.plan.command is None:
-=======
-        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button="" if run.plan.words else "shot.check_solver")
-    elif not run.at_home:
->>>>>>> main
+    elif not run.at_home and not run.plan.installs:
         outcome = Outcome(
             job.state, f"The take is ready in {job.take}.", "Another file was opened meanwhile.", warnings, job.take
         )
@@ -245,7 +226,7 @@ def tick():
         return TICK_S
     with _in_a_window(bpy.context, current.scene):
         label = current.label
-        of_the_file = current.plan.command is None
+        of_the_file = not current.plan.installs
         done = conclude(bpy.context).status == jobs.DONE
         if done and of_the_file and not bpy.app.background:
             bpy.ops.ed.undo_push(message=label)
