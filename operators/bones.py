@@ -7,14 +7,7 @@ import bpy
 from ..scene import actions, rig_maps
 from ..solver.protocol import ShotError
 from .base import ShotOperator, text_once
-from .retarget import character
-
-
-def rows(settings, armature) -> dict[str, str] | None:
-    """Part → bone name of the table in the panel; None where it is not of this armature."""
-    if settings.bones_of != armature.name or not len(settings.bones):
-        return None
-    return {row.name: row.bone for row in settings.bones if row.bone}
+from .retarget import character, chosen_bones
 
 
 class BonesOperator(ShotOperator):
@@ -71,7 +64,7 @@ class SHOT_OT_save_bones(BonesOperator, bpy.types.Operator):
     armature: text_once("Rig", "Name the character's armature. Empty: the active object")
 
     def on(self, settings, armature, rig):
-        bones = rows(settings, armature)
+        bones = chosen_bones(settings, armature)
         if bones is None:
             raise ShotError(f"There is no table of bones for {armature.name} yet.", "Press Find Bones first.")
         path = rig_maps.keep(rig, armature.name, bones)

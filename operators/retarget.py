@@ -64,7 +64,8 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
         name = f"{label} Person {self.person} on {armature.name}"
         track = load_track(folder, self.person)
         scale_path = {"AUTO": None, "KEEP": False, "SCALE": True}[self.path]
-        mapping = self._table(context.scene.reshoot, armature, world)
+        chosen = chosen_bones(context.scene.reshoot, armature)
+        mapping = rig_maps.checked(actions.read_rig(armature, world), chosen) if chosen else None
         action, motion, _, mapping = actions.retarget(
             armature, track, start, scale_path, self.keep_feet, world, name, mapping
         )
@@ -90,13 +91,12 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
             warnings.append(f"No feet were found on {armature.name}, so they are not kept on the floor.")
         return said, warnings
 
-    @staticmethod
-    def _table(settings, armature, world):
-        """The mapping of the table in the panel, where it is of this armature; else None."""
-        from .bones import rows
 
-        bones = rows(settings, armature)
-        return rig_maps.checked(actions.read_rig(armature, world), bones) if bones else None
+def chosen_bones(settings, armature) -> dict[str, str] | None:
+    """Part → bone name of the table in the panel; None where it is not of this armature."""
+    if settings.bones_of != armature.name or not len(settings.bones):
+        return None
+    return {row.name: row.bone for row in settings.bones if row.bone}
 
 
 def character(context, name: str = ""):

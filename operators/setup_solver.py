@@ -80,7 +80,7 @@ def _done(context, folder):
     fine, verdict = jobs.check(preferences.solver_python(context), packages=preferences.packages(context))
     context.window_manager.reshoot_job.check = verdict
     if not fine:
-        raise preferences.SolverError(verdict.splitlines()[0].removeprefix("not ready: "), "Check Solver says more.")
+        raise preferences.SolverError(verdict.splitlines()[0].removeprefix("not ready: ").rstrip(".") + ".", "Check Solver says more.")
     return "The solver is set up: choose a clip and press Extract Shot", []
 
 
