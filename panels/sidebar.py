@@ -44,7 +44,8 @@ class SHOT_UL_takes(bpy.types.UIList):
         row.label(text=item.name, icon="ERROR" if gone else "OUTLINER_COLLECTION")
         film = scene_take.film_of(item)
         row.label(text=film or "no film")
-        row.label(text=f"{len(scene_take.persons(item))} people")
+        count = len(scene_take.persons(item))
+        row.label(text="1 person" if count == 1 else f"{count} people")
 
 
 class SHOT_UL_people(bpy.types.UIList):
