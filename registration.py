@@ -51,6 +51,7 @@ CLASSES = (
 POINTERS = (
     (bpy.types.Scene, "reshoot", properties.ReshootSettings),
     (bpy.types.Scene, "reshoot_shots", shots.ReshootShots),
+    (bpy.types.Scene, "reshoot_composite", setup_composite.ReshootComposite),
     (bpy.types.Object, "reshoot", properties.ReshootPerson),
     (bpy.types.WindowManager, "reshoot_job", properties.ReshootJob),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import jobs, preferences, previews
+from ..operators.setup_composite import COMPOSITE_OPTIONS
 from ..properties import take_at_work
 from ..retarget.rig import REQUIRED
 from ..scene import corrections, rig_maps
@@ -346,8 +347,13 @@ class SHOT_PT_output(ReshootPanel, bpy.types.Panel):
         column.label(text="Into the Film")
         column.prop(settings, "replace")
         column.prop(settings, "keep")
+        options = context.scene.reshoot_composite
+        for name in COMPOSITE_OPTIONS:
+            column.prop(options, name, slider=name == "film_light")
         composite = column.operator("shot.setup_composite", icon="NODE_COMPOSITING")
         composite.replace, composite.keep, composite.characters = settings.replace, settings.keep, characters
+        for name in COMPOSITE_OPTIONS:
+            setattr(composite, name, getattr(options, name))
         layout.separator()
         column = layout.column()
         column.label(text="Into a New Set")
