@@ -24,11 +24,14 @@ NAMES = ("one", "two", "three")
 def make_wheel(folder: Path, name: str, extra=()) -> dict:
     """A wheel with a module of its name; its entry in the list."""
     path = folder / f"{name}-1.0-py3-none-any.whl"
+    about = f"{name}-1.0.dist-info"
+    members = [(f"{name}/__init__.py", f"NAME = '{name}'\n"), (f"{about}/METADATA", f"Name: {name}\nVersion: 1.0\n"), *extra]
+    members.append((f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"))
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}/__init__.py", f"NAME = '{name}'\n")
-        archive.writestr(f"{name}-1.0.dist-info/METADATA", f"Name: {name}\nVersion: 1.0\n")
-        for member, text in extra:
+        for member, text in members:
             archive.writestr(member, text)
+        record = [member for member, _ in members] + [f"{about}/RECORD"]
+        archive.writestr(f"{about}/RECORD", "".join(f"{member},,\n" for member in record))
     data = path.read_bytes()
     return {"name": name, "version": "1.0", "file": path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
