@@ -72,6 +72,15 @@ def command(python, words) -> list[str]:
     return [str(python), "-m", "solver", *words, "--json"]
 
 
+def environment(packages: str = "", paths=()) -> dict[str, str]:
+    """What a child of ours finds in its environment: `packages` is a folder of packages for its Python, beside its own."""
+    found = [*paths, packages, os.environ.get("PYTHONPATH", "")]
+    told = dict(os.environ, PYTHONIOENCODING="utf-8")
+    if any(found):
+        told["PYTHONPATH"] = os.pathsep.join(path for path in map(str, found) if path)
+    return told
+
+
 def parse(line: str):
     """The message in one line of the solver's stdout, or None where the line is none."""
     try:
@@ -99,8 +108,8 @@ def parse(line: str):
 class Job:
     """One run of the solver."""
 
-    def __init__(self, command: list[str], log: Path, cwd: Path = ROOT):
-        """Starts the child. log: file that gets its stderr. Raises OSError where it cannot be started."""
+    def __init__(self, command: list[str], log: Path, cwd: Path = ROOT, packages: str = ""):
+        """Starts the child. log: file that gets its stderr; packages: see `environment`. Raises OSError where it cannot be started."""
         self.state = RUNNING
         self.log = Path(log)
         self.take: str | None = None
@@ -110,12 +119,11 @@ class Job:
         self._kill_at: float | None = None
         self._times = {}
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = dict(os.environ, PYTHONIOENCODING="utf-8")
         with open(self.log, "w", encoding="utf-8") as stderr:
             self._child = subprocess.Popen(
                 command,
                 cwd=cwd,
-                env=environment,
+                env=environment(packages),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -197,20 +205,20 @@ class Job:
             self._child.kill()
 
 
-def call(python, words: list[str]) -> int:
+def call(python, words: list[str], packages: str = "") -> int:
     """Run the solver's own command line in the caller's folder and terminal. Returns its exit status."""
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [str(python), "-m", "solver", *words]
-    return subprocess.run(command, check=False, env=dict(os.environ, PYTHONPATH=path)).returncode
+    return subprocess.run(command, check=False, env=environment(packages, [ROOT])).returncode
 
 
-def check(python, timeout_s: float = 120.0) -> tuple[bool, str]:
+def check(python, timeout_s: float = 120.0, packages: str = "") -> tuple[bool, str]:
     """Run `python -m solver check`. Returns whether it passed, and what it said, for people, the verdict first."""
     try:
         done = subprocess.run(
             [str(python), "-m", "solver", "check"],
             check=False,
             cwd=ROOT,
+            env=environment(packages),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

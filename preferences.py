@@ -1,12 +1,15 @@
-"""Preferences: where the solver's Python is."""
+"""Preferences: where the solver's Python and its packages are."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from pathlib import Path
 
 import bpy
 
 from . import compat, jobs
+from .solver import install
 from .solver.protocol import ShotError
 
 
@@ -21,7 +24,7 @@ class ReshootPreferences(bpy.types.AddonPreferences):
 
     python: bpy.props.StringProperty(
         name="Solver Python",
-        description="Python that has the solver's packages: the program, or the folder of its environment. Empty: the RESHOOT_PYTHON variable, or Blender's own",
+        description="Python that has the solver's packages: the program, or the folder of its environment. Empty: Blender's own Python, with the packages that Set Up Solver or a bundle brought",
         subtype="FILE_PATH",
         options=compat.PATH,
     )
@@ -35,12 +38,29 @@ class ReshootPreferences(bpy.types.AddonPreferences):
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
+        job = context.window_manager.reshoot_job
+        mine, theirs = own_packages(), bundled_packages()
+        if mine:
+            layout.label(text=f"The solver is set up in {mine}", icon="CHECKMARK")
+        elif theirs:
+            layout.label(text=f"The solver's packages are in {theirs}", icon="CHECKMARK")
+        elif not named_python(context):
+            layout.label(text="The solver is not set up yet", icon="ERROR")
+        if job.status in (jobs.RUNNING, jobs.STOPPING):
+            layout.progress(factor=job.fraction, text=f"{job.stage} {100 * job.fraction:.0f} %")
+            layout.label(text=job.text)
+        else:
+            row = layout.row()
+            row.operator("shot.setup_solver", icon="IMPORT")
+            if mine:
+                row.operator("shot.remove_solver", icon="TRASH")
+        layout.operator("shot.check_solver", icon="CHECKMARK")
+        layout.separator()
         layout.prop(self, "python")
         if not self.python:
             layout.label(text=f"Now: {jobs.default_python()}", icon="INFO")
-        layout.operator("shot.check_solver", icon="CHECKMARK")
         layout.prop(self, "smpl_folder")
-        for line in context.window_manager.reshoot_job.check.splitlines():
+        for line in job.check.splitlines():
             row = layout.row()
             row.label(text=line)
             kind, _, command = line.partition(" ")
@@ -70,6 +90,42 @@ def solver_python(context) -> str:
     return str(python)
 
 
+def named_python(context) -> str:
+    """The Python that the artist, or RESHOOT_PYTHON, has named; empty where Blender's own is to run the solver."""
+    mine = of(context)
+    return (mine.python if mine else "") or os.environ.get("RESHOOT_PYTHON", "")
+
+
+def setup_folder() -> Path | None:
+    """Where Set Up Solver puts the packages: the extension's own user folder. None while this is no extension, as in tests."""
+    try:
+        return Path(bpy.utils.extension_path_user(__package__, path="solver"))
+    except ValueError:
+        return None
+
+
+def own_packages() -> str:
+    """Folder of the packages that Set Up Solver has brought; empty where it has not, or not for this Blender's Python."""
+    folder = setup_folder()
+    return str(folder / install.PACKAGES) if folder and install.is_ready(folder) else ""
+
+
+def bundled_packages() -> str:
+    """Folder where Blender has put the wheels of a bundle, or where its Python finds torch otherwise. Nothing is imported."""
+    found = importlib.util.find_spec("torch")
+    return str(Path(found.origin).parents[1]) if found and found.origin else ""
+
+
+def packages(context) -> str:
+    """Folder of the solver's packages for Blender's own Python; empty where another Python was named, which has its own."""
+    return "" if named_python(context) else own_packages() or bundled_packages()
+
+
+def is_set_up(context) -> bool:
+    """Whether there is something that could run the solver. Cheap: nothing is started."""
+    return bool(named_python(context) or packages(context))
+
+
 def smpl_folder(context) -> str | None:
     """The artist's SMPL folder, or None."""
     mine = of(context)
@@ -84,7 +140,7 @@ class SHOT_OT_check_solver(bpy.types.Operator):
     def execute(self, context):
         job = context.window_manager.reshoot_job
         try:
-            fine, said = jobs.check(solver_python(context))
+            fine, said = jobs.check(solver_python(context), packages=packages(context))
         except ShotError as error:
             fine, said = False, f"not ready: {error}"
         job.check = said

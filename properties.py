@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import (
     BoolProperty,
+    CollectionProperty,
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
@@ -59,6 +60,51 @@ def _is_rig(_settings, item):
 def _read_facts(settings, _context):
     path = bpy.path.abspath(settings.filepath)
     settings.facts = plate.facts(path) if path else ""
+
+
+def take_at_work(settings):
+    """The take that the panels work with: the chosen one, else the last; None where there is none."""
+    takes = scene_take.take_collections()
+    chosen = settings.take
+    return chosen if chosen in takes else takes[-1] if takes else None
+
+
+def _person_row(settings):
+    """Row of the chosen person among the objects of the take, for the list."""
+    take = take_at_work(settings)
+    items = take.all_objects[:] if take else []
+    return next((i for i, item in enumerate(items) if item.get(scene_take.PERSON_KEY) == settings.person and _is_person(item)), -1)
+
+
+def _choose_person(settings, row):
+    take = take_at_work(settings)
+    items = take.all_objects[:] if take else []
+    if not (0 <= row < len(items) and _is_person(items[row])):
+        return
+    settings.person = items[row][scene_take.PERSON_KEY]
+    if height := scene_take.facts_of(items[row]).height_m:
+        settings.height = height
+    scene_take.select(items[row])
+
+
+def _is_person(item):
+    return item.get(scene_take.ROLE_KEY) == "person"
+
+
+def _take_row(settings):
+    take = take_at_work(settings)
+    return bpy.data.collections.find(take.name) if take else -1
+
+
+def _choose_take(settings, row):
+    if 0 <= row < len(bpy.data.collections) and scene_take.TAKE_KEY in bpy.data.collections[row]:
+        settings.take = bpy.data.collections[row]
+
+
+class ReshootBone(bpy.types.PropertyGroup):
+    """A row of the table of bones: `name` is the part of a human, as in `retarget.rig`."""
+
+    bone: StringProperty(name="Bone", description="Choose the character's bone that moves as this part of the person")
 
 
 class ReshootSettings(bpy.types.PropertyGroup):
@@ -138,9 +184,6 @@ class ReshootSettings(bpy.types.PropertyGroup):
         subtype="FILE_PATH",
         options=compat.PATH,
     )
-    correct_person: IntProperty(
-        name="Person", description="Choose the person to correct, by number", default=1, min=1, max=255
-    )
     correct_other: IntProperty(
         name="Other", description="Choose the other person, by number", default=2, min=1, max=255
     )
@@ -184,6 +227,14 @@ class ReshootSettings(bpy.types.PropertyGroup):
     )
     smoothing: FloatProperty(name="Smoothing", description="Smooth the move over this many frames", min=0.0, max=50.0)
     person: IntProperty(name="Person", description="Choose the person of the take, by number", default=1, min=1)
+    person_row: IntProperty(
+        name="Person", description="Choose a person; it is selected in the scene", get=_person_row, set=_choose_person
+    )
+    take_row: IntProperty(name="Take", description="Choose the take to work with", get=_take_row, set=_choose_take)
+    bones: CollectionProperty(
+        name="Bones", description="See and correct which bone is which part of a person", type=ReshootBone
+    )
+    bones_of: StringProperty(name="Rig of the Bones", description="See which rig the table of bones is of")
     rig: PointerProperty(name="Rig", description="Choose the character's armature", type=bpy.types.Object, poll=_is_rig)
     characters: PointerProperty(
         name="Characters",
@@ -264,4 +315,4 @@ class ReshootJob(bpy.types.PropertyGroup):
     check: StringProperty()
 
 
-CLASSES = (ReshootSettings, ReshootPerson, ReshootJob)
+CLASSES = (ReshootBone, ReshootSettings, ReshootPerson, ReshootJob)

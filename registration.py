@@ -7,6 +7,7 @@ import bpy
 from . import preferences, properties
 from .operators import (
     bake_camera,
+    bones,
     command,
     correct,
     correct_place,
@@ -18,6 +19,7 @@ from .operators import (
     retarget,
     setup_composite,
     setup_scene,
+    setup_solver,
     shots,
     solve,
 )
@@ -28,6 +30,7 @@ from .scene import saving
 CLASSES = (
     *preferences.CLASSES,
     *properties.CLASSES,
+    *setup_solver.CLASSES,
     *extract.CLASSES,
     *load_take.CLASSES,
     *correct.CLASSES,
@@ -35,6 +38,7 @@ CLASSES = (
     *resolve.CLASSES,
     *bake_camera.CLASSES,
     *retarget.CLASSES,
+    *bones.CLASSES,
     *setup_composite.CLASSES,
     *setup_scene.CLASSES,
     *export.CLASSES,
@@ -47,6 +51,7 @@ CLASSES = (
 POINTERS = (
     (bpy.types.Scene, "reshoot", properties.ReshootSettings),
     (bpy.types.Scene, "reshoot_shots", shots.ReshootShots),
+    (bpy.types.Scene, "reshoot_composite", setup_composite.ReshootComposite),
     (bpy.types.Object, "reshoot", properties.ReshootPerson),
     (bpy.types.WindowManager, "reshoot_job", properties.ReshootJob),
 )

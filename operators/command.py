@@ -25,4 +25,4 @@ def run(argv: list[str]) -> int:
     named = any(word.partition("=")[0] == "--out" for word in words)
     if words[:1] == ["extract"] and len(words) > 1 and not words[1].startswith("-") and not named:
         words += ["--out", str(take_beside(Path(words[1])))]
-    return jobs.call(python, words)
+    return jobs.call(python, words, preferences.packages(bpy.context))

@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 
 from ..retarget import load_track
-from ..scene import actions
+from ..scene import actions, rig_maps
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
 from .base import ShotOperator, absolute, chosen_take, object_called, path_once, take_name, text_once
@@ -48,7 +48,7 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
         return False
 
     def run(self, context):
-        armature = self._armature(context)
+        armature = character(context, self.armature)
         if self.take_dir:
             folder, start, world, label = absolute(self.take_dir, "take folder"), self.frame_start, None, "Take"
         else:
@@ -64,7 +64,11 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
         name = f"{label} Person {self.person} on {armature.name}"
         track = load_track(folder, self.person)
         scale_path = {"AUTO": None, "KEEP": False, "SCALE": True}[self.path]
-        action, motion, _, mapping = actions.retarget(armature, track, start, scale_path, self.keep_feet, world, name)
+        chosen = chosen_bones(context.scene.reshoot, armature)
+        mapping = rig_maps.checked(actions.read_rig(armature, world), chosen) if chosen else None
+        action, motion, _, mapping = actions.retarget(
+            armature, track, start, scale_path, self.keep_feet, world, name, mapping
+        )
         said = f"{armature.name} now moves as person {self.person}, in the action {action.name}"
         warnings = []
         if motion.legs_differ and self.path != "SCALE":
@@ -74,8 +78,11 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
                 if motion.path_scaled
                 else f"{legs} and bend to step where the person stepped: try the path Scaled to the Character."
             )
-        if "head" not in mapping.bones:
-            warnings.append(f"No head was found on {armature.name}, so it does not turn.")
+        lacking = [rig_maps.words(part) for part in ("head", "toes.L", "toes.R") if part not in mapping.bones]
+        if lacking and mapping.source != "rigify_controls":
+            warnings.append(
+                f"Not found on {armature.name}, and so not moved: {', '.join(lacking)}. Bones in the Retarget panel corrects that."
+            )
         if mapping.source == "structure":
             warnings.append(
                 f"The bones of {armature.name} were told apart by their shape, not by name: look the result over."
@@ -84,18 +91,29 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
             warnings.append(f"No feet were found on {armature.name}, so they are not kept on the floor.")
         return said, warnings
 
-    def _armature(self, context):
-        if self.armature:
-            armature = object_called(self.armature, "ARMATURE", "armature")
-        else:
-            armature = context.object
-            if armature is None or armature.type != "ARMATURE":
-                raise ShotError("No character is chosen.", "Choose its armature in the Retarget panel.")
-        if armature.library is not None:
-            raise ShotError(f"{armature.name} is linked from another file.", "Make a library override, or append it.")
-        if armature.mode == "EDIT":
-            raise ShotError(f"{armature.name} is in Edit Mode.", "Leave Edit Mode first.")
-        return armature
+
+def chosen_bones(settings, armature) -> dict[str, str] | None:
+    """Part → bone name of the table in the panel; None where it is not of this armature."""
+    if settings.bones_of != armature.name or not len(settings.bones):
+        return None
+    return {row.name: row.bone for row in settings.bones if row.bone}
+
+
+def character(context, name: str = ""):
+    """The armature object of that name, else of the active object: itself, or what deforms this mesh. Raises ShotError."""
+    if name:
+        armature = object_called(name, "ARMATURE", "armature")
+    else:
+        armature = context.object
+        if armature is not None and armature.type == "MESH":
+            armature = armature.find_armature()
+        if armature is None or armature.type != "ARMATURE":
+            raise ShotError("No character is chosen.", "Choose its armature in the Retarget panel.")
+    if armature.library is not None:
+        raise ShotError(f"{armature.name} is linked from another file.", "Make a library override, or append it.")
+    if armature.mode == "EDIT":
+        raise ShotError(f"{armature.name} is in Edit Mode.", "Leave Edit Mode first.")
+    return armature
 
 
 CLASSES = (SHOT_OT_retarget,)

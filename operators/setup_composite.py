@@ -23,18 +23,9 @@ def characters_called(name: str):
     return collection
 
 
-class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
-    bl_idname = "shot.setup_composite"
-    bl_label = "Set Up 2D Transfer"
-    bl_description = "Make a scene that erases the people you replace and lays your characters, with their shadows, into the film"
-    bl_options = {"REGISTER", "UNDO"}
+class CompositeOptions:
+    """Mix-in: what the panel keeps and the operator takes."""
 
-    take: take_name()
-    replace: text_once("Replace", "List the people to replace, as in 1,2. Empty: all that are not kept")
-    keep: text_once("Keep", "List the people to keep in the film. They hide the characters where they are nearer")
-    characters: text_once(
-        "Characters", "Name the collection to render. Empty: every animated character outside the take"
-    )
     engine: bpy.props.EnumProperty(
         name="Engine", description="Choose what renders the characters", items=ENGINE_ITEMS, default="CYCLES"
     )
@@ -55,6 +46,26 @@ class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
         description="Choose what the new scene writes",
         items=(("MOVIE", "Movie", "mp4"), ("PICTURES", "Pictures", "PNG"), ("LAYERS", "Layers", "Multi-layer EXR")),
         default="MOVIE",
+    )
+
+class ReshootComposite(CompositeOptions, bpy.types.PropertyGroup):
+    """The options of the scene's next 2D transfer."""
+
+
+COMPOSITE_OPTIONS = tuple(CompositeOptions.__annotations__)
+
+
+class SHOT_OT_setup_composite(CompositeOptions, ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.setup_composite"
+    bl_label = "Set Up 2D Transfer"
+    bl_description = "Make a scene that erases the people you replace and lays your characters, with their shadows, into the film"
+    bl_options = {"REGISTER", "UNDO"}
+
+    take: take_name()
+    replace: text_once("Replace", "List the people to replace, as in 1,2. Empty: all that are not kept")
+    keep: text_once("Keep", "List the people to keep in the film. They hide the characters where they are nearer")
+    characters: text_once(
+        "Characters", "Name the collection to render. Empty: every animated character outside the take"
     )
     scene_name: text_once("Scene", "Name the new scene. Empty: after the take")
 
@@ -82,4 +93,4 @@ class SHOT_OT_setup_composite(ShotOperator, bpy.types.Operator):
         return f"The 2D transfer is the scene {transfer.scene.name}", transfer.warnings
 
 
-CLASSES = (SHOT_OT_setup_composite,)
+CLASSES = (ReshootComposite, SHOT_OT_setup_composite,)

@@ -6,6 +6,7 @@ A run belongs to Blender, neither to the operator that began it nor to a file: a
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ class Plan:
     options: dict  # the long flags of `extract`, with `source` for the clip and `plate`
     finish: Callable  # (context, take folder) -> a line for the artist, warnings; may raise ShotError
     words: tuple = ()  # of another command of the solver, which `take` then is the folder of, instead of options
+    installs: bool = False  # these words are for Blender's own Python, bring the solver, and have to do with no file
 
 
 @dataclass
@@ -128,9 +130,11 @@ def idle(cls) -> bool:
 def begin(context, label: str, plan: Plan) -> None:
     """Start the solver. Raises ShotError."""
     global current
-    command = _command(preferences.solver_python(context), plan)
+    own = plan.installs
+    command = _command(sys.executable if own else preferences.solver_python(context), plan)
+    packages = "" if own else preferences.packages(context)
     try:
-        job = jobs.Job(command, Path(tempfile.gettempdir()) / f"reshoot-{plan.take.name}.log")
+        job = jobs.Job(command, Path(tempfile.gettempdir()) / f"reshoot-{plan.take.name}.log", packages=packages)
     except OSError as error:
         raise preferences.SolverError(
             f"The solver cannot be started: {error}.", "Choose it in the preferences."
@@ -171,11 +175,13 @@ def conclude(context) -> Outcome:
     previews.clear()
     job, warnings = run.job, tuple(run.job.warnings)
     if job.state == jobs.CANCELLED:
-        outcome = Outcome(job.state, f"Extraction was cancelled; {run.label} goes on from there.", warnings=warnings)
+        what = run.label if run.plan.installs else "Extraction"
+        outcome = Outcome(job.state, f"{what} was cancelled; {run.label} goes on from there.", warnings=warnings)
         context.window_manager.reshoot_job.unfinished = run.label
     elif job.state == jobs.FAILED:
-        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button="" if run.plan.words else "shot.check_solver")
-    elif not run.at_home:
+        button = "shot.setup_solver" if run.plan.installs else "" if run.plan.words else "shot.check_solver"
+        outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button=button)
+    elif not run.at_home and not run.plan.installs:
         outcome = Outcome(
             job.state, f"The take is ready in {job.take}.", "Another file was opened meanwhile.", warnings, job.take
         )
@@ -220,7 +226,9 @@ def tick():
         return TICK_S
     with _in_a_window(bpy.context, current.scene):
         label = current.label
-        if conclude(bpy.context).status == jobs.DONE and not bpy.app.background:
+        of_the_file = not current.plan.installs
+        done = conclude(bpy.context).status == jobs.DONE
+        if done and of_the_file and not bpy.app.background:
             bpy.ops.ed.undo_push(message=label)
     return None
 

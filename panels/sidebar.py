@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import bpy
 
-from .. import jobs, previews
-from ..scene import corrections
+from .. import jobs, preferences, previews
+from ..operators.setup_composite import COMPOSITE_OPTIONS
+from ..properties import take_at_work
+from ..retarget.rig import REQUIRED
+from ..scene import corrections, rig_maps
 from ..scene import take as scene_take
 
 PICTURE_SCALE = 11.0  # times a button's height, about as wide as the sidebar
@@ -23,9 +26,53 @@ class ReshootPanel:
 
 
 def _take(context):
-    takes = scene_take.take_collections()
-    chosen = context.scene.reshoot.take
-    return chosen if chosen in takes else takes[-1] if takes else None
+    return take_at_work(context.scene.reshoot)
+
+
+class SHOT_UL_takes(bpy.types.UIList):
+    """The takes among the collections of the file."""
+
+    bl_idname = "SHOT_UL_takes"
+
+    def filter_items(self, context, data, propname):
+        shown = {collection.name for collection in scene_take.take_collections()}
+        return [self.bitflag_filter_item if item.name in shown else 0 for item in getattr(data, propname)], []
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_propname, index):
+        gone = scene_take.gone(item) is not None
+        row = layout.row()
+        row.alert = gone
+        row.label(text=item.name, icon="ERROR" if gone else "OUTLINER_COLLECTION")
+        film = scene_take.film_of(item)
+        row.label(text=film or "no film")
+        count = len(scene_take.persons(item))
+        row.label(text="1 person" if count == 1 else f"{count} people")
+
+
+class SHOT_UL_people(bpy.types.UIList):
+    """The people among the objects of a take."""
+
+    bl_idname = "SHOT_UL_people"
+
+    def filter_items(self, context, data, propname):
+        items = getattr(data, propname)
+        people = [item.name for item in scene_take.persons(data)]
+        shown = [self.bitflag_filter_item if item.name in people else 0 for item in items]
+        order = {name: n for n, name in enumerate(people)}
+        others = iter(range(len(people), len(items)))
+        return shown, [order[item.name] if item.name in order else next(others) for item in items]
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_propname, index):
+        settings, facts = item.reshoot, scene_take.facts_of(item)
+        row = layout.row(align=True)
+        swatch = row.row()
+        swatch.scale_x = 0.3
+        swatch.prop(settings, "colour", text="")
+        row.label(text=f"Person {item[scene_take.PERSON_KEY]}")
+        row.label(text=f"{facts.first}–{facts.last}")
+        row.label(text="" if facts.confidence is None else f"{100 * facts.confidence:.0f} %")
+        row.label(text="" if facts.height_m is None else f"{facts.height_m:.2f} m")
+        row.prop(settings, "shown", text="", icon="HIDE_OFF" if settings.shown else "HIDE_ON", emboss=False)
 
 
 class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
@@ -48,6 +95,12 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
             _lines(layout, job.text or "The solver is loading", "NONE")
             if picture := previews.icon_id():
                 layout.template_icon(picture, scale=PICTURE_SCALE)
+        elif not preferences.is_set_up(context):
+            box = layout.box()
+            _lines(box, "One thing first: the solver's packages are not here yet.", "INFO")
+            row = box.row()
+            row.scale_y = 1.6
+            row.operator("shot.setup_solver", icon="IMPORT")
         else:
             row = layout.row()
             row.scale_y = 1.6
@@ -57,7 +110,8 @@ class SHOT_PT_shot(ReshootPanel, bpy.types.Panel):
             _hand_over(settings, extract)
         _outcome(layout, job)
         layout.operator("shot.load_take", icon="FILE_FOLDER").match_scene = settings.match_scene
-        layout.prop(settings, "take", icon="OUTLINER_COLLECTION")
+        if len(scene_take.take_collections()) > 1:
+            layout.template_list(SHOT_UL_takes.bl_idname, "", bpy.data, "collections", settings, "take_row", rows=2, maxrows=5)
         take = _take(context)
         said = scene_take.difference(take, context.scene) if take else ""
         if said:
@@ -149,7 +203,7 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
     bl_order = 1
 
     def draw(self, context):
-        layout, take = self.prepare(), _take(context)
+        layout, settings, take = self.prepare(), context.scene.reshoot, _take(context)
         if take is None:
             layout.label(text="Extract a shot or load a take first", icon="INFO")
             return
@@ -160,19 +214,11 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
         people = scene_take.persons(take)
         if not people:
             layout.label(text="Nobody was found in this shot", icon="INFO")
-        for armature in people:
-            number = armature[scene_take.PERSON_KEY]
-            row = layout.row()
-            swatch = row.row()
-            swatch.scale_x = 0.25
-            settings = armature.reshoot
-            swatch.prop(settings, "colour", text="")
-            first, last = (
-                (int(f) for f in armature.animation_data.action.frame_range) if armature.animation_data else (0, 0)
+        else:
+            rows = min(max(len(people), 2), 6)
+            layout.template_list(
+                SHOT_UL_people.bl_idname, "", take, "all_objects", settings, "person_row", rows=rows, maxrows=6
             )
-            row.label(text=f"Person {number}")
-            row.label(text=f"{first}–{last}")
-            row.prop(settings, "shown", text="", icon="HIDE_OFF" if settings.shown else "HIDE_ON", emboss=False)
         layout.operator("shot.open_report", icon="URL")
 
 
@@ -188,9 +234,9 @@ class SHOT_PT_corrections(ReshootPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings, take = self.prepare(), context.scene.reshoot, _take(context)
-        frame, person, other = context.scene.frame_current, settings.correct_person, settings.correct_other
+        frame, person, other = context.scene.frame_current, settings.person, settings.correct_other
         column = layout.column()
-        column.prop(settings, "correct_person")
+        column.prop(settings, "person")
         column.prop(settings, "correct_other")
         row = layout.row(align=True)
         merge = row.operator("shot.merge_people")
@@ -201,10 +247,16 @@ class SHOT_PT_corrections(ReshootPanel, bpy.types.Panel):
         row.operator("shot.delete_person").person = person
         split = row.operator("shot.split_person", text=f"Split at {frame}")
         split.person, split.frame = person, frame
+        armature, cam = scene_take.person_of(take, person), scene_take.part(take, "camera")
+        solved = scene_take.facts_of(armature).height_m if armature is not None else None
+        if solved is not None:
+            layout.label(text=f"Solved height: {solved:.2f} m")
         row = layout.row()
         row.prop(settings, "height")
         height = row.operator("shot.set_height", text="", icon="CHECKMARK")
         height.person, height.metres = person, settings.height
+        if cam is not None:
+            layout.label(text=f"Solved lens here: {cam.data.lens:.1f} mm")
         row = layout.row()
         row.prop(settings, "lens")
         row.operator("shot.set_focal", text="", icon="CHECKMARK").mm = settings.lens
@@ -252,8 +304,33 @@ class SHOT_PT_retarget(ReshootPanel, bpy.types.Panel):
         layout, settings = self.prepare(), context.scene.reshoot
         layout.prop(settings, "person")
         layout.prop(settings, "rig", icon="ARMATURE_DATA")
-        move = layout.operator("shot.retarget", icon="ARMATURE_DATA")
+        row = layout.row()
+        row.scale_y = 1.3
+        move = row.operator("shot.retarget", icon="ARMATURE_DATA")
         move.person, move.armature = settings.person, settings.rig.name if settings.rig else ""
+
+
+class SHOT_PT_bones(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_bones"
+    bl_label = "Bones"
+    bl_parent_id = "SHOT_PT_retarget"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.prepare(), context.scene.reshoot
+        rig = settings.rig
+        name = rig.name if rig else ""
+        layout.operator("shot.find_bones", icon="VIEWZOOM").armature = name
+        if rig is None or settings.bones_of != name:
+            return
+        column = layout.column(align=True)
+        for item in settings.bones:
+            row = column.row()
+            row.alert = not item.bone and item.name in REQUIRED
+            row.prop_search(item, "bone", rig.data, "bones", text=rig_maps.words(item.name))
+        row = layout.row(align=True)
+        row.operator("shot.save_bones", icon="FILE_TICK").armature = name
+        row.operator("shot.forget_bones", icon="TRASH").armature = name
 
 
 class SHOT_PT_output(ReshootPanel, bpy.types.Panel):
@@ -270,8 +347,13 @@ class SHOT_PT_output(ReshootPanel, bpy.types.Panel):
         column.label(text="Into the Film")
         column.prop(settings, "replace")
         column.prop(settings, "keep")
+        options = context.scene.reshoot_composite
+        for name in COMPOSITE_OPTIONS:
+            column.prop(options, name, slider=name == "film_light")
         composite = column.operator("shot.setup_composite", icon="NODE_COMPOSITING")
         composite.replace, composite.keep, composite.characters = settings.replace, settings.keep, characters
+        for name in COMPOSITE_OPTIONS:
+            setattr(composite, name, getattr(options, name))
         layout.separator()
         column = layout.column()
         column.label(text="Into a New Set")
@@ -294,6 +376,8 @@ class SHOT_PT_export(ReshootPanel, bpy.types.Panel):
 
 
 CLASSES = (
+    SHOT_UL_takes,
+    SHOT_UL_people,
     SHOT_PT_shot,
     SHOT_PT_shot_options,
     SHOT_PT_shot_imports,
@@ -301,6 +385,7 @@ CLASSES = (
     SHOT_PT_corrections,
     SHOT_PT_camera,
     SHOT_PT_retarget,
+    SHOT_PT_bones,
     SHOT_PT_output,
     SHOT_PT_export,
 )

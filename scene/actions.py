@@ -7,11 +7,12 @@ import numpy as np
 from mathutils import Quaternion
 
 from .. import compat
-from ..retarget import Mapping, Motion, Rig, Track, match, match_named, transfer
+from ..retarget import Mapping, Motion, Rig, Track, match_named, transfer
 from ..retarget.maps import rigify_controls
 from ..retarget.matching import parts_from_vrm
 from ..retarget.rig import REQUIRED, body_axes
 from ..solver.protocol import ShotError
+from . import rig_maps
 from .animation import write_action
 
 
@@ -32,7 +33,7 @@ def retarget(
         settings, standing = rigify_controls.SETTINGS, rigify_controls.FEET
         resting = [bone for bone in rig.names if bone.startswith(rigify_controls.STILL)]
         rig, mapping = controls_of(rig)
-    mapping = mapping or match_given(rig, armature) or match(rig)
+    mapping = mapping or rig_maps.found(rig, match_given(rig, armature))
     refuse_constrained(armature, rig, mapping)
     rig.floor_m = sole_height(armature, rig, mapping, world, standing)
     motion = transfer(track, rig, mapping, scale_path=scale_path, keep_feet=keep_feet)

@@ -31,6 +31,7 @@ class PersonTrack:
     frame: np.ndarray  # (F,) int, index in the take
     visible: np.ndarray  # (F,) bool
     joints_world: np.ndarray  # (F, 24, 3) m
+    confidence: float  # mean of the joints' in the picture while the person is seen, 0..1; NaN where the take has none
 
 
 @dataclass
@@ -137,6 +138,7 @@ def _read_person(path: Path, entry: dict) -> PersonTrack:
     count = len(file["frame"])
     if count == 0 or any(len(file[name]) != count for name in ("poses", "trans", "visible", "joints_world")):
         raise ShotError(f"{path.name} of this take has tracks of different lengths.", _AGAIN)
+    seen = np.asarray(file["visible"], bool)
     return PersonTrack(
         id=int(entry["id"]),
         colour=tuple(int(c) for c in entry["colour"]),
@@ -147,7 +149,16 @@ def _read_person(path: Path, entry: dict) -> PersonTrack:
         frame=np.asarray(file["frame"], int),
         visible=np.asarray(file["visible"], bool),
         joints_world=np.asarray(file["joints_world"], float),
+        confidence=_confidence(path, seen),
     )
+
+
+def _confidence(path: Path, seen) -> float:
+    try:
+        joints = _read_npz(path, "joints_2d")["joints_2d"]
+    except ShotError:  # people of other programs may come without
+        return float("nan")
+    return float(joints[seen, :, 2].mean()) if seen.any() and joints.ndim == 3 else float("nan")
 
 
 def global_rotations(poses):

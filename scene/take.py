@@ -16,6 +16,7 @@ from .read import PersonTrack, TakeData, read_body, read_take
 # Custom properties that mark what belongs to a take; plain ones, so that they stay in files opened without Reshoot.
 TAKE_KEY, START_KEY, ROLE_KEY, PERSON_KEY = "reshoot_take", "reshoot_frame_start", "reshoot_role", "reshoot_person"
 FILM_KEY = "reshoot_film"  # rate (two numbers), width, height and frames of the film, for the panel
+FACTS_KEY = "reshoot_facts"  # on a person: first and last frame in the scene, confidence 0..1 or -1, height in metres or 0
 
 
 class TakeGone(ShotError):
@@ -172,6 +173,12 @@ def _load_person(person: PersonTrack, frame_start, loaded: Loaded, body, name):
         if made is not None:
             _mark(made, role)
             made[PERSON_KEY] = person.id
+    armature[FACTS_KEY] = [
+        float(frame_start + person.frame[0]),
+        float(frame_start + person.frame[-1]),
+        -1.0 if np.isnan(person.confidence) else person.confidence,
+        float(np.ptp(body.vertices(person.betas)[:, 1])) if body is not None else 0.0,
+    ]
     loaded.armatures[person.id] = armature
     if skin is not None:
         loaded.bodies[person.id] = skin
@@ -239,6 +246,32 @@ def persons(collection) -> list:
     return sorted(found, key=lambda o: o[PERSON_KEY])
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a list says of a person."""
+
+    first: int
+    last: int
+    confidence: float | None  # 0..1
+    height_m: float | None
+
+
+def facts_of(armature) -> Facts:
+    """Facts of a person of a take; of one that was loaded by an earlier Reshoot, the frames alone."""
+    kept = armature.get(FACTS_KEY)
+    if kept is None:
+        action = armature.animation_data.action if armature.animation_data else None
+        first, last = (int(f) for f in action.frame_range) if action else (0, 0)
+        return Facts(first, last, None, None)
+    first, last, confidence, height = kept
+    return Facts(int(first), int(last), confidence if confidence >= 0 else None, height or None)
+
+
+def person_of(collection, number: int):
+    """The armature of a person by number, or None."""
+    return part(collection, "person", number)
+
+
 def folder_of(collection) -> Path:
     """Folder of a take, also where it has moved together with the .blend or the film. Raises ShotError where it is gone."""
     if TAKE_KEY not in collection:
@@ -264,6 +297,13 @@ def _is_take(folder: Path) -> bool:
     return (folder / "shot.json").is_file()
 
 
+def film_of(collection) -> str:
+    """File name of the film behind the camera of a take, or empty."""
+    cam = part(collection, "camera")
+    clips = [b.clip for b in cam.data.background_images if b.clip] if cam is not None else []
+    return Path(clips[0].filepath.replace("\\", "/")).name if clips else ""
+
+
 def _film_folders(collection) -> list[Path]:
     """Folder of the film that stands behind the camera of a take."""
     cam = part(collection, "camera")
@@ -284,6 +324,16 @@ def paint(armature, colour) -> None:
 def show(armature, shown: bool) -> None:
     """Show or hide a person of a take, bones and body."""
     people.show((armature, body_of(armature)), shown)
+
+
+def select(armature) -> None:
+    """Make a person of a take the one selected and active object, where the view layer at work shows it."""
+    layer = bpy.context.view_layer
+    if bpy.context.mode != "OBJECT" or armature.name not in layer.objects:
+        return
+    for other in layer.objects:
+        other.select_set(other == armature)
+    layer.objects.active = armature
 
 
 def data_of(collection) -> TakeData:

@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     batch_cli.add_parsers(commands, [solving, reading, talking], [reading, talking])
     corrections_cli.add_parser(commands)
     commands.add_parser("check", help="say whether everything the solver needs is here")
+    commands.add_parser("install", help="put the solver's packages into a folder, for this Python", add_help=False)
     return parser
 
 
@@ -96,6 +97,10 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv == ["check"]:
         return solver_check.check()
+    if argv[:1] == ["install"]:  # before anything that is to be installed
+        from . import install
+
+        return install.main(argv[1:])
     if solver_check.too_old() or solver_check.missing():
         return _refuse(argv)
     arguments = _parser().parse_args(argv)

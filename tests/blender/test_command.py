@@ -47,7 +47,7 @@ def test_paths_are_those_of_the_terminal_and_the_take_goes_beside_the_clip(comma
     assert "notes.mp4" in said and "Traceback" not in said
     assert "error: the following arguments are required" not in said
     asked = []
-    monkeypatch.setattr(jobs, "call", lambda python, words: asked.append(words) or 0)
+    monkeypatch.setattr(jobs, "call", lambda python, words, packages: asked.append(words) or 0)
     command(["extract", "films/a.mp4", "--no-plate"])
     command(["extract", "a.mp4", "--out=here"])
     assert asked == [

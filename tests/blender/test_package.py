@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from solver import install
+
 ROOT = Path(__file__).resolve().parents[2]
 
 USE = """
@@ -81,3 +83,64 @@ def test_installed_from_the_zip_it_loads_a_take_and_leaves_nothing(package, take
     assert result["objects"] >= 8 and str(tmp_path) in result["root"]
     assert result["python"] == sys.executable
     assert not result["torch"] and not result["left"]
+
+
+BUNDLE = """
+import sys
+from pathlib import Path
+from solver import install
+from tools import build_zip
+install.LIST = Path(sys.argv.pop(1))
+install.pip = lambda: [sys.executable, "-c", "import sys; print('ERROR: no route out'); sys.exit(1)"]
+sys.exit(build_zip.main())
+"""
+
+
+def build_bundle(folder, wheels, *words):
+    """`python -m tools.build_zip --bundle …` with a list of small wheels, and without a network."""
+    environment = dict(os.environ, BLENDER_USER_RESOURCES=str(folder / "user"))
+    command = [sys.executable, "-c", BUNDLE, str(folder / "wheels.json"), "--out", str(folder / "dist"), "--wheels", str(wheels)]
+    return subprocess.run([*command, *words], check=False, capture_output=True, text=True, env=environment, cwd=ROOT)
+
+
+def test_a_bundle_is_the_extension_with_its_wheels_and_blender_installs_both_offline(tmp_path):
+    import tomllib
+
+    from tests.unit.test_install import NAMES, make_wheel
+
+    pytest.importorskip("bpy")
+    system, _, python = install.target().partition(" ")
+    folder = tmp_path / "wheels" / f"{system}-{python}"
+    folder.mkdir(parents=True)
+    entries = [make_wheel(folder, f"reshoot_{name}") for name in NAMES]
+    (tmp_path / "wheels.json").write_text(json.dumps({install.target(): entries}), encoding="utf-8")
+    built = build_bundle(tmp_path, tmp_path / "wheels", "--bundle", install.target())
+    assert built.returncode == 0, built.stdout + built.stderr
+    (path,) = (tmp_path / "dist").glob("*.zip")
+    assert path.stem.endswith(f"{system}-python{python}")
+    with zipfile.ZipFile(path) as archive:
+        manifest = tomllib.loads(archive.read("blender_manifest.toml").decode())
+        assert manifest["wheels"] == [f"./wheels/{entry['file']}" for entry in entries] and manifest["platforms"] == [system]
+        assert manifest["permissions"] and {wheel.removeprefix("./") for wheel in manifest["wheels"]} <= set(archive.namelist())
+        assert "solver/__main__.py" in archive.namelist()
+    code = """
+import importlib, json, sys
+bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
+assert "bl_ext.user_default.reshoot" in bpy.context.preferences.addons
+print("FOUND", importlib.import_module("reshoot_three").__file__)
+"""
+    used = blender(code, tmp_path, path)
+    assert f"FOUND {tmp_path}" in used.stdout, used.stdout + used.stderr
+
+    (folder / entries[1]["file"]).write_bytes(b"another")
+    (path).unlink()
+    again = build_bundle(tmp_path, tmp_path / "wheels", "--bundle", install.target())
+    assert again.returncode == 1 and "could not be fetched" in again.stderr and "Traceback" not in again.stderr
+    assert not list((tmp_path / "dist").glob("*.zip"))
+
+
+def test_a_bundle_for_a_system_without_a_list_is_refused(tmp_path):
+    pytest.importorskip("bpy")
+    (tmp_path / "wheels.json").write_text("{}", encoding="utf-8")
+    built = build_bundle(tmp_path, tmp_path, "--bundle", "haiku-x64 3.11")
+    assert built.returncode == 1 and "no list of packages for haiku-x64 3.11" in built.stderr

@@ -1,5 +1,7 @@
 """Registering leaves what it should, unregistering leaves nothing, and each poll says why."""
 
+from types import SimpleNamespace
+
 import pytest
 
 
@@ -152,6 +154,21 @@ class Ink:
     def template_icon(self, icon_value=0, scale=1.0):
         self.drawn.append(f"icon {icon_value}")
 
+    def prop_search(self, data, name, search, among, **_):
+        assert among in search.bl_rna.properties, among
+        self.prop(data, name)
+
+    def template_list(self, list_type, list_id, data, name, active, active_name, **_):
+        cls = getattr(self.bpy.types, list_type)
+        flag = SimpleNamespace(bitflag_filter_item=1)
+        shown, order = cls.filter_items(flag, self.bpy.context, data, name)
+        items = list(getattr(data, name))
+        assert len(shown) == len(items) and (not order or sorted(order) == list(range(len(items))))
+        assert active_name in active.bl_rna.properties
+        for index, item in enumerate(items):
+            if shown[index]:
+                cls.draw_item(None, self.bpy.context, self, data, item, 0, active, active_name, index)
+
     def separator(self, **_):
         pass
 
@@ -176,6 +193,8 @@ def draw_all(bpy):
 
     drawn = {}
     for cls in sidebar.CLASSES:
+        if not issubclass(cls, bpy.types.Panel):
+            continue
         if hasattr(cls, "poll") and not cls.poll(bpy.context):
             continue
         drawn[cls.bl_label] = []
@@ -187,7 +206,7 @@ def draw_all(bpy):
 
 def test_panels_draw_before_and_after_loading(blender, take):
     drawn = draw_all(blender)
-    assert list(drawn) == ["Shot", "Options", "Bring Your Own", "People", "Camera", "Retarget", "Output", "Export"]
+    assert list(drawn) == ["Shot", "Options", "Bring Your Own", "People", "Camera", "Retarget", "Bones", "Output", "Export"]
     assert "shot.extract" in drawn["Shot"] and "Extract a shot or load a take first" in drawn["People"]
     blender.ops.shot.load_take(directory=str(take[0]))
     drawn = draw_all(blender)

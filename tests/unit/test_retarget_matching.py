@@ -234,3 +234,94 @@ def test_hips_that_carry_the_arms_alone_turn_with_the_bone_above():
     found = match(Rig(names, parents, heads, heads + [0, 0, 0.05], axes))
     assert names[found.bones["hips"]] == "Body"
     assert [names[b] for b in found.spine] == ["Spine", "Spine1", "Spine2"]
+
+
+@pytest.mark.parametrize("above", ["Body", "Root", "Pelvis", "root", "Armature_Root"])
+def test_hips_are_the_bone_called_hips_beside_another_that_could_be(above):
+    """The other bone carries all limbs too, as a root does."""
+    plain = rig(rename=lambda name: name)
+    parents = np.array([-1, *(p + 1 for p in plain.parents)])
+    heads = np.concatenate([plain.heads[:1] * [1, 1, 0], plain.heads])
+    axes = np.broadcast_to(np.eye(3), (len(parents), 3, 3))
+    names = [above, *plain.names]
+    found = match(Rig(names, parents, heads, heads + [0, 0, 0.05], axes))
+    assert names[found.bones["hips"]] == "Hips" and [names[b] for b in found.spine] == ["Spine", "Spine1", "Spine2"]
+
+
+
+KNUCKLE_NAMES = {
+    "mixamo": "{Word}HandIndex1 {Word}HandMiddle1 {Word}HandPinky1",
+    "unreal": "index_01_{side} middle_01_{side} pinky_01_{side}",
+    "unreal 5": "index_01_{side} middle_01_{side} pinky_01_{side} index_metacarpal_{side} middle_metacarpal_{side}",
+    "character creator": "CC_Base_{Side}_Index1 CC_Base_{Side}_Mid1 CC_Base_{Side}_Pinky1",
+    "biped": "Bip001_{Side}_Finger1 Bip001_{Side}_Finger2 Bip001_{Side}_Finger4 Bip001_{Side}_Finger0",
+    "auto-rig pro": "index1.{side} middle1.{side} pinky1.{side} index1_base.{side}",
+    "rigify": "f_index.01.{Side} f_middle.01.{Side} f_pinky.01.{Side} palm.01.{Side}",
+    "mmd": "{kanji}人指１ {kanji}中指１ {kanji}小指１ {kanji}親指１",
+    "vrm": "J_Bip_{Side}_Index1 J_Bip_{Side}_Middle1 J_Bip_{Side}_Little1",
+    "daz": "{side}Index1 {side}Mid1 {side}Pinky1",
+}
+LIMBS_OF_KNUCKLES = {  # the limbs that these fingers come with
+    "unreal 5": "unreal", "auto-rig pro": "autorig", "mmd": "mmd", "biped": "biped", "character creator": "character creator",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", KNUCKLE_NAMES)
+def test_knuckles_are_found_by_name(family):
+    plain, words = rig(), KNUCKLE_NAMES[family].split()
+    other = LIMBS_OF_KNUCKLES.get(family, family)
+
+    def rename(name):
+        side = next((word for word in ("Left", "Right") if name.startswith(word)), None)
+        if side is None:
+            return name
+        plain_name = name.removeprefix(side)
+        if other in OTHERS:
+            pattern = OTHERS[other][1].split()[MIXAMO_PARTS.index(plain_name)]
+            return in_side(pattern, side)
+        if other in FAMILIES:
+            part = FAMILIES[other].split()[4:][MIXAMO_PARTS.index(plain_name)]
+            return side[0].lower() + part if other == "daz" else f"{part}.{side[0]}"
+        return name
+
+    def in_side(pattern, side):
+        return pattern.format(side=side[0].lower(), Side=side[0], Word=side, kanji="左" if side == "Left" else "右")
+
+    original = [name.removeprefix("mixamorig:") for name in plain.names]
+    names, parents, heads = [rename(name) for name in original], list(plain.parents), list(plain.heads)
+    for side in ("Left", "Right"):
+        for pattern in words:
+            names.append(in_side(pattern, side))
+            parents.append(original.index(f"{side}Hand"))
+            heads.append(plain.heads[original.index(f"{side}Hand")])
+    heads = np.array(heads)
+    found = match(Rig(names, np.array(parents), heads, heads + [0, 0, 0.02], np.broadcast_to(np.eye(3), (len(names), 3, 3))))
+    for knuckle, pattern in zip(KNUCKLES, words, strict=False):
+        for side in ("Left", "Right"):
+            assert names[found.bones[f"{knuckle}.{side[0]}"]] == in_side(pattern, side)
+    assert {p: b for p, b in found.bones.items() if p.partition(".")[0] in SIDED} == {
+        p: b for p, b in match(plain).bones.items() if p.partition(".")[0] in SIDED
+    }
+
+
+def test_auto_rig_pro_with_its_twist_bones():
+    """As it exports: twist bones hang beside the halves that stretch, and the root carries both."""
+    middle, parts = (words.split() for words in OTHERS["autorig"])
+    plain = rig()
+    original = [name.removeprefix("mixamorig:") for name in plain.names]
+
+    def rename(name):
+        for word in ("Left", "Right"):
+            if name.startswith(word):
+                return parts[MIXAMO_PARTS.index(name.removeprefix(word))].format(side=word[0].lower())
+        return dict(zip(("Hips", "Spine", "Neck", "Head"), middle, strict=True)).get(name, f"{name.lower()}.x")
+
+    names, parents, heads = [rename(name) for name in original], list(plain.parents), list(plain.heads)
+    for side in ("Left", "Right"):
+        for limb, twist in (("Arm", "arm_twist"), ("ForeArm", "forearm_twist"), ("UpLeg", "thigh_twist"), ("Leg", "leg_twist")):
+            names.append(f"{twist}.{side[0].lower()}")
+            parents.append(original.index(side + limb))
+            heads.append(plain.heads[original.index(side + limb)])
+    heads = np.array(heads)
+    found = match(Rig(names, np.array(parents), heads, heads + [0, 0, 0.02], np.broadcast_to(np.eye(3), (len(names), 3, 3))))
+    assert found.source == "autorig" and found.bones == match(plain).bones
