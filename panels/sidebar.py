@@ -68,7 +68,9 @@ class SHOT_UL_people(bpy.types.UIList):
         swatch = row.row()
         swatch.scale_x = 0.3
         swatch.prop(settings, "colour", text="")
-        row.label(text=f"Person {item[scene_take.PERSON_KEY]}")
+        name = row.row()
+        name.scale_x = 1.6  # else it is cut in a narrow sidebar
+        name.label(text=f"Person {item[scene_take.PERSON_KEY]}")
         row.label(text=f"{facts.first}–{facts.last}")
         row.label(text="" if facts.confidence is None else f"{100 * facts.confidence:.0f} %")
         row.label(text="" if facts.height_m is None else f"{facts.height_m:.2f} m")

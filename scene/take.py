@@ -298,10 +298,13 @@ def _is_take(folder: Path) -> bool:
 
 
 def film_of(collection) -> str:
-    """File name of the film behind the camera of a take, or empty."""
+    """File name of the film behind the camera of a take, its folder's for a sequence of pictures, or empty."""
     cam = part(collection, "camera")
     clips = [b.clip for b in cam.data.background_images if b.clip] if cam is not None else []
-    return Path(clips[0].filepath.replace("\\", "/")).name if clips else ""
+    if not clips:
+        return ""
+    path = Path(clips[0].filepath.replace("\\", "/"))
+    return path.parent.name if clips[0].source == "SEQUENCE" else path.name
 
 
 def _film_folders(collection) -> list[Path]:

@@ -98,6 +98,7 @@ def test_takes_are_a_list_as_soon_as_there_are_two(loaded, tmp_path):
     bpy.data.collections.new("Furniture")
     words = "\n".join(map(str, draw_all(bpy)["Shot"]))
     assert first.name in words and second.name in words and "Furniture" not in words
+    assert words.count("\nfilm\n") == 2 and ".png" not in words  # a sequence is told by its folder
     assert "2 people" in words and "1 people" not in words and "1 person" in words
     assert settings.take_row == bpy.data.collections.find(second.name)
     settings.take_row = bpy.data.collections.find(first.name)
