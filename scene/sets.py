@@ -13,7 +13,7 @@ from .. import compat
 LIGHTS = {
     "DAY": (3.0, (1.0, 1.0, 1.0), 3.0, 50.0, (0.55, 0.68, 0.9), 0.7),
     "OVERCAST": (0.8, (0.95, 0.97, 1.0), 60.0, 65.0, (0.72, 0.76, 0.8), 1.0),
-    "GOLDEN_HOUR": (3.5, (1.0, 0.6, 0.28), 1.5, 12.0, (0.75, 0.52, 0.45), 0.45),
+    "GOLDEN_HOUR": (5.0, (1.0, 0.62, 0.32), 1.5, 24.0, (0.78, 0.6, 0.52), 0.7),
     "NIGHT": (0.12, (0.55, 0.7, 1.0), 1.0, 40.0, (0.02, 0.035, 0.09), 0.5),
 }
 
@@ -114,9 +114,7 @@ def landscape(collection, x, y, clear, night):
         for r in range(count - 1)
         for c in range(count - 1)
     ]
-    _mesh(
-        collection, "Meadow", vertices, faces, _noisy("Grass", (0.06, 0.13, 0.025), (0.17, 0.2, 0.06), 0.5), smooth=True
-    )
+    _mesh(collection, "Meadow", vertices, faces, _noisy("Grass", (0.1, 0.2, 0.04), (0.27, 0.3, 0.1), 0.5), smooth=True)
     firs, faces = [], []
     for _ in range(260):
         angle, far = chance.uniform(0, 2 * math.pi), clear + 3 + chance.random() * 70
