@@ -119,7 +119,7 @@ def landscape(collection, x, y, clear, night):
     for _ in range(260):
         angle, far = chance.uniform(0, 2 * math.pi), clear + 3 + chance.random() * 70
         dx, dy, tall = far * math.cos(angle), far * math.sin(angle), chance.uniform(3, 8)
-        for low, top, wide in ((0.1, 0.55, 0.24), (0.35, 0.8, 0.18), (0.6, 1.0, 0.11)):
+        for low, top, wide in ((-0.03, 0.55, 0.24), (0.35, 0.8, 0.18), (0.6, 1.0, 0.11)):
             first, base = len(firs), height(dx, dy)
             firs += [
                 (x + dx + wide * tall * math.cos(k), y + dy + wide * tall * math.sin(k), base + low * tall)
