@@ -15,7 +15,7 @@ from bpy.props import (
 )
 
 from . import compat, jobs
-from .scene import plate
+from .scene import plate, sets
 from .scene import take as scene_take
 
 QUALITY = (
@@ -255,6 +255,21 @@ class ReshootSettings(bpy.types.PropertyGroup):
             ("CAMERA", "Camera", "Fly the solved camera through the set"),
             ("CHARACTERS", "Characters", "Put the characters into the set, before a camera that stands still"),
         ),
+    )
+    surroundings: EnumProperty(
+        name="Set",
+        description="Choose what stands around the action",
+        items=[(c, c.title(), "") for c in ("HALL", *sets.SETS)],
+    )
+    into: PointerProperty(
+        name="Own Set",
+        description="Choose a collection of your own to use as the set. Empty: the one chosen under Set",
+        type=bpy.types.Collection,
+    )
+    set_light: EnumProperty(
+        name="Light",
+        description="Choose the sun and the sky of the new set",
+        items=[(c, c.replace("_", " ").title(), "") for c in (*sets.LIGHTS, "NONE")],
     )
     set_retime: FloatProperty(
         name="Retime", description="Stretch the time of the new set: 2 is half speed", default=1.0, min=0.05, max=20.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bpy
 
-from ..scene import stage
+from ..scene import sets, stage
 from ..scene import take as scene_take
+from ..solver.protocol import ShotError
 from .base import ShotOperator, chosen_take, has_take, object_called, show_scene, take_name, text_once
 from .setup_composite import ENGINE_ITEMS, characters_called
 
@@ -28,6 +29,24 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
         name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0
     )
     place: text_once("Placed By", "Name an empty that places the action. Empty: a new one")
+    surroundings: bpy.props.EnumProperty(
+        name="Set",
+        description="Choose what stands around the action",
+        items=[(c, c.title(), "") for c in ("HALL", *sets.SETS)],
+        default="HALL",
+    )
+    into: text_once(
+        "Own Set", "Name a collection or scene of your own to use as the set. Empty: the one chosen under Set"
+    )
+    light: bpy.props.EnumProperty(
+        name="Light",
+        description="Choose the sun and the sky",
+        items=[(c, c.replace("_", " ").title(), "") for c in (*sets.LIGHTS, "NONE")],
+        default="DAY",
+    )
+    snap: bpy.props.BoolProperty(
+        name="Snap to Floor", description="Put the ground of the take onto the floor under it", default=True
+    )
     engine: bpy.props.EnumProperty(
         name="Engine", description="Choose what renders the set", items=ENGINE_ITEMS, default="CYCLES"
     )
@@ -50,9 +69,21 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
             engine=self.engine,
             samples=self.samples,
             name=self.scene_name,
+            surroundings=self.surroundings,
+            into=self._own_set(),
+            light=self.light,
+            snap=self.snap,
         )
         show_scene(context, scene)
         return f"The 3D transfer is the scene {scene.name}", warnings
+
+    def _own_set(self):
+        if not self.into:
+            return None
+        own = bpy.data.collections.get(self.into) or bpy.data.scenes.get(self.into)
+        if own is None:
+            raise ShotError(f"There is no collection or scene called {self.into}.", "Choose one that is in the file.")
+        return own
 
 
 CLASSES = (SHOT_OT_setup_scene,)

@@ -360,9 +360,12 @@ class SHOT_PT_output(ReshootPanel, bpy.types.Panel):
         column = layout.column()
         column.label(text="Into a New Set")
         column.prop(settings, "content")
-        column.prop(settings, "set_retime")
+        for name in ("surroundings", "into", "set_light", "set_retime"):
+            column.prop(settings, name)
         stage = column.operator("shot.setup_scene", icon="SCENE_DATA")
         stage.content, stage.retime, stage.characters = settings.content, settings.set_retime, characters
+        stage.surroundings, stage.light = settings.surroundings, settings.set_light
+        stage.into = settings.into.name if settings.into else ""
 
 
 class SHOT_PT_export(ReshootPanel, bpy.types.Panel):

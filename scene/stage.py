@@ -6,13 +6,13 @@ import math
 
 import bpy
 import numpy as np
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
 from .. import compat
 from ..solver.protocol import ShotError
 from . import camera as scene_camera
 from . import characters as scene_characters
-from . import render
+from . import render, sets
 from . import take as scene_take
 
 CONTENTS = ("BOTH", "CAMERA", "CHARACTERS")
@@ -28,6 +28,10 @@ def build(
     engine="CYCLES",
     samples=64,
     name="",
+    surroundings="HALL",
+    into=None,
+    light="DAY",
+    snap=True,
 ):
     """A new scene with a set and what of the take was asked for. The scene it comes from stays as it is.
 
@@ -35,6 +39,10 @@ def build(
     characters:  collection to show; None gathers every animated rig, and without one the take's own bodies.
     retime:      factor on duration for everything in the new scene; 2 is half speed.
     place:       empty that places the action in the set; None makes one at the origin.
+    surroundings: "HALL" or one of sets.SETS.
+    into:        collection or scene of the artist's own in place of a shipped set; it is linked, not copied.
+    light:       one of sets.LIGHTS, or "NONE" for what the artist's own set brings.
+    snap:        lower or raise the empty so that the take's ground lies on the floor under the action; the hall is flat.
     Returns the scene and warnings.
     """
     take = scene_take.data_of(take_collection)
@@ -52,6 +60,16 @@ def build(
         place.empty_display_size = 1.0
     scene.collection.objects.link(place)
     centre, radius = _extent(take, content)
+    if into is not None:
+        _link(scene, into)
+    elif surroundings == "HALL":
+        _set(scene, centre, radius)
+    else:
+        collection = bpy.data.collections.new(f"{scene.name} Set")
+        scene.collection.children.link(collection)
+        sets.SETS[surroundings](collection, float(centre[0]), float(centre[1]), radius + 3.0, light == "NIGHT")
+    if snap and (into is not None or surroundings != "HALL") and not _snap(scene, place, centre):
+        warnings.append("There is no floor under the action, so it stays at the height of its empty.")
     if content != "CAMERA":
         if characters is None:
             characters, stand_in = scene_characters.gather(
@@ -71,8 +89,10 @@ def build(
     else:
         camera = _standing_camera(scene, take, place)
     scene.camera = camera
-    _set(scene, centre, radius)
-    add_light(scene, f"{scene.name} Sun", 3.0, 0.7)
+    if light != "NONE":
+        add_light(scene, f"{scene.name} Sun", light)
+    elif isinstance(into, bpy.types.Scene):
+        scene.world = into.world
     return scene, warnings
 
 
@@ -112,19 +132,44 @@ def _standing_camera(scene, take, place):
     return camera
 
 
-def add_light(scene, name: str, sun_strength: float, sky_strength: float) -> None:
-    """A soft sun and a sky, for scenes that have none yet."""
+def _link(scene, into) -> None:
+    """Show a collection, or all of another scene, in a scene."""
+    if isinstance(into, bpy.types.Collection):
+        scene.collection.children.link(into)
+        return
+    for child in into.collection.children:
+        scene.collection.children.link(child)
+    for item in into.collection.objects:
+        if item.name not in scene.collection.objects:
+            scene.collection.objects.link(item)
+
+
+def _snap(scene, place, centre) -> bool:
+    """Put the empty's ground onto the floor under (or else over) the middle of the action; False where there is none."""
+    layer = scene.view_layers[0]
+    layer.update()
+    spot = place.matrix_world @ Vector((float(centre[0]), float(centre[1]), 0.0))
+    for above in (2.0, 1000.0):
+        hit, at, *_ = scene.ray_cast(layer.depsgraph, spot + Vector((0, 0, above)), Vector((0, 0, -1)))
+        if hit:
+            place.matrix_world = Matrix.Translation((0, 0, at.z - spot.z)) @ place.matrix_world
+            return True
+    return False
+
+
+def add_light(scene, name: str, preset: str) -> None:
+    """A sun and a sky of sets.LIGHTS: an ordinary light and world."""
+    strength, colour, size, height, sky_colour, sky_strength = sets.LIGHTS[preset]
     data = bpy.data.lights.new(name, "SUN")
-    data.energy = sun_strength
-    data.angle = math.radians(3)
+    data.energy, data.color, data.angle = strength, colour, math.radians(size)
     sun = bpy.data.objects.new(name, data)
-    sun.rotation_euler = (math.radians(40), math.radians(12), math.radians(-35))
+    sun.rotation_euler = (math.radians(90 - height), math.radians(12), math.radians(-35))
     sun.location = (0, 0, 8)
     scene.collection.objects.link(sun)
     world = bpy.data.worlds.new(f"{scene.name} Sky")
     compat.use_nodes(world)
     background = world.node_tree.nodes.get("Background")
-    background.inputs["Color"].default_value = (0.55, 0.68, 0.9, 1.0)
+    background.inputs["Color"].default_value = (*sky_colour, 1.0)
     background.inputs["Strength"].default_value = sky_strength
     scene.world = world
 

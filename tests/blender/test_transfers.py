@@ -59,7 +59,9 @@ def test_only_the_replaced_person_is_erased(loaded, tmp_path):
     erased = nearest_owner(mask, 4) == 1
     untouched = cv2.erode((~erased).astype(np.uint8), np.ones((5, 5))) > 0
     assert (mask[untouched] == 2).sum() > 200 and near(picture, film, 1)[untouched].all()
-    rim = cv2.erode(erased.astype(np.uint8), np.ones((3, 3))).astype(bool) & (cv2.dilate((mask == 1).astype(np.uint8), np.ones((3, 3))) == 0)
+    rim = cv2.erode(erased.astype(np.uint8), np.ones((3, 3))).astype(bool) & (
+        cv2.dilate((mask == 1).astype(np.uint8), np.ones((3, 3))) == 0
+    )
     assert rim.sum() > 100 and near(picture, plate, 1)[rim].all()
     shown = ~near(picture, film, 60) & ~near(picture, plate, 60)
     inner = cv2.erode(erased.astype(np.uint8), np.ones((5, 5))) > 0  # not where film and plate mix
@@ -79,14 +81,19 @@ def test_kept_people_hide_the_characters_only_where_they_are_nearer(blender, tmp
     for index in (2, 6):
         picture = rendered(bpy, bpy.data.scenes["Cross"], tmp_path / "c.png", 1 + index)
         alone = [
-            instance_mask([truth["vertices"][p][index]], truth["faces"], [p], truth["T"][index], truth["K"][index], WIDTH, HEIGHT) > 0
+            instance_mask(
+                [truth["vertices"][p][index]], truth["faces"], [p], truth["T"][index], truth["K"][index], WIDTH, HEIGHT
+            )
+            > 0
             for p in (1, 2)
         ]
         overlap = alone[0] & alone[1]
         assert overlap.sum() > 150
         assert (truth["masks"][index][overlap] == front).mean() > 0.95
         film, body = np.array(FILM_RGB) + [0, 8 * index, 0], np.median(picture[alone[0] & ~alone[1]], axis=0)
-        film = np.linalg.norm(picture - film, axis=-1) < np.linalg.norm(picture - body, axis=-1)  # outlines are soft: whose is the larger share
+        film = np.linalg.norm(picture - film, axis=-1) < np.linalg.norm(
+            picture - body, axis=-1
+        )  # outlines are soft: whose is the larger share
         assert (film == (truth["masks"][index] == 2))[overlap].mean() >= 0.98
 
 
@@ -182,7 +189,9 @@ def test_replacing_one_keeps_the_other(loaded):
     bpy, collection, _ = loaded
     bpy.ops.shot.setup_composite(engine="WORKBENCH", replace="1", scene_name="One")
     scene = bpy.data.scenes["One"]
-    rendered_in, for_depth = ([o for o in layer.objects if o.visible_get(view_layer=layer)] for layer in scene.view_layers)
+    rendered_in, for_depth = (
+        [o for o in layer.objects if o.visible_get(view_layer=layer)] for layer in scene.view_layers
+    )
     for person, place, other in ((1, rendered_in, for_depth), (2, for_depth, rendered_in)):
         body = scene_take.part(collection, "body", person)
         assert body in place and body not in other
@@ -262,6 +271,42 @@ def test_standing_camera_sees_everybody(loaded):
     points = np.concatenate([truth["joints"][p].reshape(-1, 3) for p in (1, 2)])
     clip = np.concatenate([points, np.ones((len(points), 1))], 1) @ projection.T
     assert (np.abs(clip[:, :2] / clip[:, 3:]) < 1).all()
+
+
+@pytest.mark.parametrize("surroundings", ["STREET", "STAGE", "LANDSCAPE"])
+def test_shipped_sets_leave_the_action_on_their_floor(loaded, surroundings):
+    bpy, _, _ = loaded
+    bpy.ops.shot.setup_scene(surroundings=surroundings, light="NIGHT", engine="WORKBENCH", scene_name="Set")
+    scene = bpy.data.scenes["Set"]
+    assert abs(scene.objects["Set Place"].matrix_world.translation.z) < 0.02
+    assert len(bpy.data.collections["Set Set"].objects) >= 2
+
+
+def test_own_collection_is_the_set_and_its_floor_is_stood_on(loaded):
+    bpy, _, _ = loaded
+    own = bpy.data.collections.new("Own")
+    mesh = bpy.data.meshes.new("Roof")
+    mesh.from_pydata([(-99, -99, 1.5), (99, -99, 1.5), (99, 99, 1.5), (-99, 99, 1.5)], [], [(0, 1, 2, 3)])
+    own.objects.link(bpy.data.objects.new("Roof", mesh))
+    bpy.ops.shot.setup_scene(into="Own", light="NONE", engine="WORKBENCH", scene_name="Mine")
+    scene = bpy.data.scenes["Mine"]
+    assert scene.objects["Mine Place"].location.z == pytest.approx(1.5, abs=1e-4)
+    assert not [o for o in scene.objects if o.type == "LIGHT"] and "Own" in scene.collection.children
+    bpy.ops.shot.setup_scene(into="Own", snap=False, engine="WORKBENCH", scene_name="Low")
+    assert bpy.data.scenes["Low"].objects["Low Place"].location.z == 0
+    with pytest.raises(RuntimeError, match="no collection or scene called Gone"):
+        bpy.ops.shot.setup_scene(into="Gone")
+
+
+def test_lights_differ_and_are_ordinary(loaded):
+    bpy, _, _ = loaded
+    suns = {}
+    for light in ("DAY", "OVERCAST", "GOLDEN_HOUR", "NIGHT"):
+        bpy.ops.shot.setup_scene(light=light, engine="WORKBENCH", scene_name=light)
+        sun = bpy.data.objects[f"{light} Sun"]
+        suns[light] = sun.data.energy
+        assert sun.type == "LIGHT" and bpy.data.scenes[light].world
+    assert suns["NIGHT"] < suns["OVERCAST"] < suns["DAY"]
 
 
 def test_retime_slows_everything_in_the_new_scene_only(loaded):
