@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ from .erase import Erase, cast_shadows
 from .guess import complete
 from .pushpull import push_pull
 from .register import Registration
-from .sources import Patch, Target, choose_sources
+from .sources import Patch, Target, best_of_planes, choose_sources
 from .window import MEMORY_BYTES, Window, grow_mask
 
 GROW_WIDTH = 0.015  # the masks grow by this part of the picture's width
@@ -180,16 +181,18 @@ class Painter:
         inner = part[y0:y1, x0:x1]
         target = Target(rgb, self.window.hole(index), box)
         self.grain.append(target.grain)
-        patches, distances = [], []
+        patches, distances, sources = [], [], []
         for source in choose_sources(self.window, self.registration, index, box, inner):
             patch = self._aligned(target, index, source, box)
             if patch is not None:
                 patches.append(patch)
                 distances.append(abs(source - index))
+                sources.append(source)
         if patches:
             limit = min(p.error for p in patches) * 1.5 + MISFIT_LEVELS
             kept = [i for i, p in enumerate(patches) if p.error <= limit]
             patches, distances = [patches[i] for i in kept], [distances[i] for i in kept]
+            patches = self._over_planes(target, index, [sources[i] for i in kept], box, patches)
         before = self._carried(target, index, box)
         band = grow_mask(inner, SEAM_PX) & ~self.window.hole(index)[y0:y1, x0:x1]
         work = inner | band
@@ -225,6 +228,18 @@ class Painter:
             if bent is not None and bent.error < 0.8 * patch.error:
                 return bent
         return patch
+
+    def _over_planes(self, target: Target, index, sources, box, bent: list[Patch]) -> list[Patch]:
+        """The bent patches, but each pixel over the plane on which the sources agree best with each other and with the rim."""
+        sweeps = [bent]
+        for plane in self.registration.planes(index, box):
+            sweep = []
+            for source, patch in zip(sources, bent):
+                H = self.registration.over_plane(index, source, plane)
+                over = target.align(self.window.rgb(source), self.window.hole(source), H)
+                sweep.append(over or replace(patch, valid=np.zeros_like(patch.valid)))
+            sweeps.append(sweep)
+        return sweeps[0] if len(sweeps) == 1 else best_of_planes(target, sweeps)
 
     def _relit(self, index):
         """The frame with the light put back into its shadows, float32 (H, W, 3) 0..255, and where that may be used (H, W) bool; or None."""

@@ -14,6 +14,8 @@ from ..frames import invert, project
 from .window import Window
 
 MIN_POINTS = 8
+MOST_PLANES = 3
+PLANE_MISFIT = 0.02  # a point lies on a plane when its inverse depth does within this part of it
 NEIGHBOUR_FRAMES = 15  # a point counts as visible this many frames before its first and after its last observation
 _TO_CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
 
@@ -26,9 +28,10 @@ class Registration:
         self.verdict = verdict
         self._camera = slam.camera if slam is not None else camera
         self._steps = {}
-        self._tracks = None
+        self._tracks = self._points = None
         if verdict == "full" and slam is not None and len(slam.points_world) >= MIN_POINTS and len(slam.obs_frame):
             self._tracks = _project_tracks(slam, window.count)
+            self._points = slam.points_world
 
     def homography(self, target: int, source: int, box) -> np.ndarray:
         """(3, 3), for the background around box = (x0, y0, x1, y1)."""
@@ -70,6 +73,27 @@ class Registration:
         H, _ = cv2.findHomography(a, b, cv2.RANSAC, 2.0, maxIters=200)
         return H if H is not None and _plausible(H, self._window.width, self._window.height) else None
 
+    def planes(self, target: int, box) -> list[np.ndarray]:
+        """Planes through the solved points around the hole, the one with most points first; [] without points.
+
+        Each is n (3,) with 1 / depth = n . (x, y, 1), x and y in OpenCV pixels of the target: any plane is linear in inverse depth.
+        """
+        if self._points is None:
+            return []
+        T = invert(self._camera.T_world_from_cam[target])
+        depth = self._points @ T[2, :3] + T[2, 3]
+        pixels = self._tracks[0][:, target] - 0.5
+        x0, y0, x1, y1 = box
+        near = (pixels > (x0, y0)).all(1) & (pixels < (x1, y1)).all(1) & (depth > 0.1)  # NaN compares false
+        points = np.concatenate([pixels[near], np.ones((near.sum(), 1))], 1)
+        return _fit_planes(points, 1 / depth[near])
+
+    def over_plane(self, target: int, source: int, plane) -> np.ndarray:
+        """(3, 3): how what lies on `plane` (of planes(target, ...)) maps from target to source by the solved camera."""
+        T = invert(self._camera.T_world_from_cam[source]) @ self._camera.T_world_from_cam[target]
+        K_target, K_source = (np.linalg.inv(_TO_CORNER) @ self._camera.K[i] for i in (target, source))
+        return K_source @ (T[:3, :3] @ np.linalg.inv(K_target) + np.outer(T[:3, 3], plane))
+
     def chained(self, target: int, source: int) -> np.ndarray:
         """Product of frame-to-frame homographies; drifts slowly, needs nothing but the pictures."""
         H = np.eye(3)
@@ -94,6 +118,26 @@ class Registration:
                 H = np.eye(3)
             self._steps[index] = H
         return self._steps[index]
+
+
+def _fit_planes(points, inverse_depth):
+    """RANSAC, again and again on what is left: list of n (3,) with inverse_depth ~ points (N, 3) @ n."""
+    rng = np.random.default_rng(0)
+    planes, enough = [], max(2 * MIN_POINTS, 0.05 * len(points))
+    while len(planes) < MOST_PLANES and len(points) >= enough:
+        best = np.zeros(len(points), bool)
+        for three in rng.integers(0, len(points), (200, 3)):
+            if abs(np.linalg.det(points[three])) < 100:  # twice their triangle's area, px^2
+                continue
+            n = np.linalg.solve(points[three], inverse_depth[three])
+            on = np.abs(points @ n - inverse_depth) < PLANE_MISFIT * inverse_depth
+            if on.sum() > best.sum():
+                best = on
+        if best.sum() < enough:
+            break
+        planes.append(np.linalg.lstsq(points[best], inverse_depth[best], rcond=None)[0])
+        points, inverse_depth = points[~best], inverse_depth[~best]
+    return planes
 
 
 def _project_tracks(slam, count):

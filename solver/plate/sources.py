@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,6 +18,8 @@ MOST_EXTRA = 8  # more frames, only for pixels that none of the others sees
 KEY_FRAMES = 4  # beyond KEY_BEYOND frames only every fourth one is used, so that neighbours fill from the same pictures
 KEY_BEYOND = 6
 RESIDUAL_LIMIT_PX = 8.0
+PLANE_CELL = 15  # px, over which the sources' agreement is averaged to choose a plane
+PLANE_GAIN = 1.0  # grey levels by which a plane must agree better than the patches bent to the rim
 BEND_CELL = 8  # px, resolution of the bending of a plane to what corners say
 
 
@@ -182,15 +184,44 @@ class Target:
         return warped * gain.astype(np.float32) + offset.astype(np.float32)
 
 
+def best_of_planes(target: Target, sweeps: list[list[Patch]]) -> list[Patch]:
+    """For every pixel, the sweep whose patches agree: a plane sweep (Collins 1996) with few planes.
+
+    sweeps: first the usual one, then one a plane; each has the same sources in the same order. In the hole the patches are
+    compared with each other, around it with the picture itself. Where fewer than two patches see a pixel its neighbours decide.
+    Returns one patch a source.
+    """
+    costs = []
+    for number, sweep in enumerate(sweeps):
+        valid = np.stack([p.valid for p in sweep])
+        gray = np.stack([p.rgb @ np.array([0.3, 0.6, 0.1], np.float32) for p in sweep])
+        count = valid.sum(0)
+        mean = (gray * valid).sum(0) / np.maximum(count, 1)
+        reference = np.where(target.known, target.gray, mean)
+        cost = (np.abs(gray - reference) * valid).sum(0) / np.maximum(count, 1)
+        # the mean of few lies nearer to them than the truth does
+        cost = np.where(target.known, cost, cost * np.sqrt(count / np.maximum(count - 1, 1)))
+        weight = (count >= np.where(target.known, 1, 2)).astype(np.float32)
+        cell, near = (PLANE_CELL, PLANE_CELL), cv2.blur(weight, (PLANE_CELL, PLANE_CELL))
+        cost = cv2.blur(cost.astype(np.float32) * weight, cell) / np.maximum(near, 1e-6)
+        costs.append(np.where(near > 0.1, cost, 255) + (PLANE_GAIN if number else 0))
+    choice = np.argmin(costs, 0)
+    out = []
+    for patches in zip(*sweeps):
+        rgb = np.choose(choice[..., None], [p.rgb for p in patches])
+        out.append(replace(patches[0], rgb=rgb, valid=np.choose(choice, [p.valid for p in patches])))
+    return out
+
+
 def _map(H, grid):
     """Pixels grid (h, w, 2) through H, float32; points behind the horizon go far outside."""
     x, y = grid[..., 0], grid[..., 1]
     H = H.astype(np.float32)
     w = H[2, 0] * x + H[2, 1] * y + H[2, 2]
     w = np.where(w > 1e-6, w, np.float32(1e-6))
-    return np.stack(
-        [(H[0, 0] * x + H[0, 1] * y + H[0, 2]) / w, (H[1, 0] * x + H[1, 1] * y + H[1, 2]) / w], 2
-    ).clip(-30000, 30000)
+    return np.stack([(H[0, 0] * x + H[0, 1] * y + H[0, 2]) / w, (H[1, 0] * x + H[1, 1] * y + H[1, 2]) / w], 2).clip(
+        -30000, 30000
+    )
 
 
 def _sample(image, hole, where):
@@ -199,7 +230,10 @@ def _sample(image, hole, where):
     height, width = image.shape[:2]
     valid = (where[..., 0] >= 0) & (where[..., 1] >= 0) & (where[..., 0] <= width - 1) & (where[..., 1] <= height - 1)
     if hole is not None:
-        valid &= cv2.remap(hole.view(np.uint8), where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1) == 0
+        valid &= (
+            cv2.remap(hole.view(np.uint8), where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1)
+            == 0
+        )
     return out, valid
 
 

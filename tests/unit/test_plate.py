@@ -16,6 +16,8 @@ from solver.plate import light as lights
 from solver.plate.erase import Erase, cast_shadows, nearest_owner
 from solver.plate.guess import complete
 from solver.plate.pushpull import push_pull
+from solver.plate.register import Registration
+from solver.plate.sources import Patch, Target, best_of_planes
 from solver.protocol import Reporter
 from solver.records import Camera, Slam
 
@@ -376,3 +378,58 @@ def test_who_is_still_in_the_plate_is_reported(tmp_path):
     assert facts["somebody_left"] == [6] and facts["looked_at"] == 4  # there the box lies where somebody was erased
     kept = json.loads((tmp_path / "plate" / "plate.json").read_text())
     assert kept == facts
+
+
+def _two_planes():
+    """A camera that goes sideways before a floor and a wall: Registration, and world points (N, 3), floor first."""
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-3, 3, 400)
+    floor = np.stack([x[:200], np.full(200, 1.5), rng.uniform(3, 8, 200)], 1)
+    wall = np.stack([x[200:], rng.uniform(-2, 1.5, 200), np.full(200, 8.0)], 1)
+    points = np.concatenate([floor, wall])
+    T = np.tile(np.eye(4), (2, 1, 1))
+    T[1, 0, 3] = 0.7
+    K = np.tile(np.array([[300, 0, 160], [0, 300, 90], [0, 0, 1.0]]), (2, 1, 1))
+    seen = np.repeat([0, 1], 400)
+    xy = np.concatenate([project(points, np.linalg.inv(t), k) for t, k in zip(T, K)])
+    camera = SimpleNamespace(T_world_from_cam=T, K=K)
+    slam = SimpleNamespace(
+        camera=camera, points_world=points, obs_frame=seen, obs_point=np.tile(np.arange(400), 2), obs_xy=xy
+    )
+    window = SimpleNamespace(count=2, width=320, height=180)
+    return Registration(window, "full", camera, slam), xy.reshape(2, 400, 2)
+
+
+def test_floor_and_wall_are_carried_over_on_planes_of_their_own():
+    registration, xy = _two_planes()
+    planes = registration.planes(0, (-1000, -1000, 2000, 2000))
+    assert len(planes) >= 2
+    at = np.concatenate([xy[0] - 0.5, np.ones((400, 1))], 1)
+    off = []
+    for plane in planes[:2]:
+        there = at @ registration.over_plane(0, 1, plane).T
+        off.append(np.linalg.norm(there[:, :2] / there[:, 2:] + 0.5 - xy[1], axis=1))
+    one, other = (0, 1) if np.median(off[0][:200]) < np.median(off[1][:200]) else (1, 0)
+    assert off[one][:200].max() < 0.1 and off[other][200:].max() < 0.1
+    assert np.median(off[one][200:]) > 1  # one plane does not do for both
+
+
+def test_each_pixel_takes_the_plane_on_which_sources_agree():
+    rng = np.random.default_rng(2)
+    truth = cv2.GaussianBlur(rng.uniform(0, 255, (90, 120, 3)), (0, 0), 2).astype(np.float32)
+    truth = (truth - truth.mean()) * 4 + 128
+    hole = np.zeros((90, 120), bool)
+    hole[20:70, 30:90] = True
+    target = Target(np.clip(truth, 0, 255).astype(np.uint8), hole, (0, 0, 120, 90))
+    valid = np.ones(hole.shape, bool)
+
+    def sweep(right):
+        """Sources that agree where `right`, and are shifted by different amounts elsewhere."""
+        return [Patch(np.where(right[..., None], truth, np.roll(truth, s, 1)), valid, 1.0, 0.0) for s in (4, 9, 15)]
+
+    left = np.tile(np.arange(120) < 60, (90, 1))
+    chosen = best_of_planes(target, [sweep(left), sweep(~left)])
+    clear = np.abs(np.arange(120) - 60) > 8
+    for patch in chosen:
+        assert np.abs(patch.rgb - truth)[:, clear].mean() < 0.5
+    assert np.abs(sweep(left)[0].rgb - truth)[:, clear].mean() > 5
