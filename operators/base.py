@@ -81,6 +81,14 @@ def has_take(cls, context) -> bool:
     return False
 
 
+def has_character(cls, context) -> bool:
+    """Poll: there is an armature in this scene."""
+    if any(item.type == "ARMATURE" for item in context.scene.objects):
+        return True
+    cls.poll_message_set("Add or import a character with an armature first")
+    return False
+
+
 def chosen_take(context, name: str = ""):
     """The take's collection by name, else the one chosen in the panel, else the last one. Raises ShotError."""
     takes = scene_take.take_collections()

@@ -6,7 +6,7 @@ import bpy
 
 from ..scene import actions, rig_maps
 from ..solver.protocol import ShotError
-from .base import ShotOperator, text_once
+from .base import ShotOperator, has_character, text_once
 from .retarget import character, chosen_bones
 
 
@@ -15,10 +15,7 @@ class BonesOperator(ShotOperator):
 
     @classmethod
     def poll(cls, context):
-        if any(o.type == "ARMATURE" for o in context.scene.objects):
-            return True
-        cls.poll_message_set("Add or import a character with an armature first")
-        return False
+        return has_character(cls, context)
 
     def run(self, context):
         armature = character(context, self.armature)

@@ -9,7 +9,7 @@ from ..retarget import load_track
 from ..scene import actions, rig_maps
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import ShotOperator, absolute, chosen_take, object_called, path_once, take_name, text_once
+from .base import ShotOperator, absolute, chosen_take, has_character, object_called, path_once, take_name, text_once
 
 
 class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
@@ -42,10 +42,7 @@ class SHOT_OT_retarget(ShotOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if any(o.type == "ARMATURE" for o in context.scene.objects):
-            return True
-        cls.poll_message_set("Add or import a character with an armature first")
-        return False
+        return has_character(cls, context)
 
     def run(self, context):
         armature = character(context, self.armature)

@@ -32,7 +32,7 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
     surroundings: bpy.props.EnumProperty(
         name="Set",
         description="Choose what stands around the action",
-        items=[(c, c.title(), "") for c in ("HALL", *sets.SETS)],
+        items=[(c, c.title(), "") for c in sets.SETS],
         default="HALL",
     )
     into: text_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -16,6 +17,29 @@ LIGHTS = {
     "GOLDEN_HOUR": (5.0, (1.0, 0.62, 0.32), 1.5, 24.0, (0.78, 0.6, 0.52), 0.7),
     "NIGHT": (0.12, (0.55, 0.7, 1.0), 1.0, 40.0, (0.02, 0.035, 0.09), 0.5),
 }
+
+
+def hall(collection, x, y, clear, night):
+    """A tiled floor, and walls, pillars and steps around the action, never in it."""
+    wide, far = clear + 12.0, clear + 6.0
+    plaster, brick, stone = (_matt(*m) for m in (("Plaster", (0.72, 0.66, 0.56)), ("Clay", (0.55, 0.25, 0.17)), ("Slate", (0.2, 0.26, 0.33))))
+    boxes(collection, "Floor", [((x, y, -0.05), (2 * wide, 2 * wide, 0.1))], _tiled("Floor", (0.34, 0.36, 0.38), (0.24, 0.25, 0.27)))
+    walls = [
+        ((x, y + far, 2.5), (2 * far, 0.3, 5)),
+        ((x - far, y, 1.75), (0.3, 2 * far, 3.5)),
+        ((x + far, y + far / 2, 1.25), (0.3, far, 2.5)),
+    ]
+    boxes(collection, "Walls", walls, plaster)
+    pillars, steps = [], []
+    for index in range(10):
+        turn = 2 * math.pi * (index + 0.5) / 10
+        at = (x + (clear + 1.5) * math.cos(turn), y + (clear + 1.5) * math.sin(turn))
+        if index % 3 == 2:
+            steps += [((*at, 0.15 + 0.3 * step), (1.5 - 0.4 * step, 1.5 - 0.4 * step, 0.3), turn) for step in range(3)]
+        else:
+            pillars.append(((*at, 1.6), (0.45, 0.45, 3.2), turn))
+    boxes(collection, "Pillars", pillars, brick)
+    boxes(collection, "Steps", steps, stone)
 
 
 def street(collection, x, y, clear, night):
@@ -130,20 +154,17 @@ def landscape(collection, x, y, clear, night):
     _mesh(collection, "Firs", firs, faces, _noisy("Fir", (0.015, 0.05, 0.02), (0.04, 0.09, 0.03), 1.0))
 
 
-SETS = {"STREET": street, "STAGE": stage, "LANDSCAPE": landscape}
+SETS = {"HALL": hall, "STREET": street, "STAGE": stage, "LANDSCAPE": landscape}
 
 
 def boxes(collection, name, places, material):
-    """Boxes in one mesh; places: (centre, size) in metres."""
+    """Boxes in one mesh; places: (centre, size) in metres, or (centre, size, turn) with a turn about z, rad."""
     vertices, faces = [], []
-    for at, size in places:
-        first = len(vertices)
-        vertices += [
-            tuple(a + s * h / 2 for a, s, h in zip(at, (sx, sy, sz), size))
-            for sx in (-1, 1)
-            for sy in (-1, 1)
-            for sz in (-1, 1)
-        ]
+    for at, size, *turn in places:
+        first, (c, s) = len(vertices), (math.cos(sum(turn)), math.sin(sum(turn)))
+        for corner in itertools.product((-0.5, 0.5), repeat=3):
+            u, v, w = (k * length for k, length in zip(corner, size))
+            vertices.append((at[0] + c * u - s * v, at[1] + s * u + c * v, at[2] + w))
         sides = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
         faces += [tuple(first + i for i in side) for side in sides]
     if faces:
@@ -170,14 +191,34 @@ def _spot(collection, at, target, watts, colour, degrees):
     collection.objects.link(lamp)
 
 
-def _noisy(name, colour, second, scale):
-    """A matt material that wanders between two colours."""
+def _matt(name, colour):
+    """A matt material of one colour."""
     material = bpy.data.materials.new(name)
     material.diffuse_color = (*colour, 1.0)
     compat.use_nodes(material)
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    shader = nodes.get("Principled BSDF")
+    shader = material.node_tree.nodes.get("Principled BSDF")
+    shader.inputs["Base Color"].default_value = (*colour, 1.0)
     shader.inputs["Roughness"].default_value = 0.8
+    return material
+
+
+def _tiled(name, colour, second):
+    """A checker of tiles of a metre."""
+    material = _matt(name, colour)
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    place, checker = nodes.new("ShaderNodeTexCoord"), nodes.new("ShaderNodeTexChecker")
+    for which, rgb in (("Color1", colour), ("Color2", second)):
+        checker.inputs[which].default_value = (*rgb, 1.0)
+    checker.inputs["Scale"].default_value = 1.0
+    links.new(place.outputs["Object"], checker.inputs["Vector"])
+    links.new(checker.outputs["Color"], nodes.get("Principled BSDF").inputs["Base Color"])
+    return material
+
+
+def _noisy(name, colour, second, scale):
+    """A matt material that wanders between two colours."""
+    material = _matt(name, colour)
+    nodes, links = material.node_tree.nodes, material.node_tree.links
     place, noise, ramp = (nodes.new(f"ShaderNode{k}") for k in ("TexCoord", "TexNoise", "ValToRGB"))
     noise.inputs["Scale"].default_value = scale
     noise.inputs["Detail"].default_value = 8.0
@@ -185,12 +226,12 @@ def _noisy(name, colour, second, scale):
         element.color, element.position = (*rgb, 1.0), at
     links.new(place.outputs["Object"], noise.inputs["Vector"])
     links.new(noise.outputs[0], ramp.inputs[0])
-    links.new(ramp.outputs[0], shader.inputs["Base Color"])
+    links.new(ramp.outputs[0], nodes.get("Principled BSDF").inputs["Base Color"])
     return material
 
 
 def _glow(name, colour, strength):
-    material = _noisy(name, colour, colour, 1.0)
+    material = _matt(name, colour)
     shader = material.node_tree.nodes.get("Principled BSDF")
     shader.inputs["Emission Color"].default_value = (*colour, 1.0)
     shader.inputs["Emission Strength"].default_value = strength

@@ -39,10 +39,10 @@ def build(
     characters:  collection to show; None gathers every animated rig, and without one the take's own bodies.
     retime:      factor on duration for everything in the new scene; 2 is half speed.
     place:       empty that places the action in the set; None makes one at the origin.
-    surroundings: "HALL" or one of sets.SETS.
+    surroundings: one of sets.SETS.
     into:        collection or scene of the artist's own in place of a shipped set; it is linked, not copied.
     light:       one of sets.LIGHTS, or "NONE" for what the artist's own set brings.
-    snap:        lower or raise the empty so that the take's ground lies on the floor under the action; the hall is flat.
+    snap:        lower or raise the empty so that the take's ground lies on the floor under the action.
     Returns the scene and warnings.
     """
     take = scene_take.data_of(take_collection)
@@ -62,13 +62,11 @@ def build(
     centre, radius = _extent(take, content)
     if into is not None:
         _link(scene, into)
-    elif surroundings == "HALL":
-        _set(scene, centre, radius)
     else:
         collection = bpy.data.collections.new(f"{scene.name} Set")
         scene.collection.children.link(collection)
         sets.SETS[surroundings](collection, float(centre[0]), float(centre[1]), radius + 3.0, light == "NIGHT")
-    if snap and (into is not None or surroundings != "HALL") and not _snap(scene, place, centre):
+    if snap and not _snap(scene, place, centre):
         warnings.append("There is no floor under the action, so it stays at the height of its empty.")
     if content != "CAMERA":
         if characters is None:
@@ -172,71 +170,3 @@ def add_light(scene, name: str, preset: str) -> None:
     background.inputs["Color"].default_value = (*sky_colour, 1.0)
     background.inputs["Strength"].default_value = sky_strength
     scene.world = world
-
-
-def _set(scene, centre, radius):
-    """A tiled floor, and walls, pillars and steps around the action, never in it."""
-    collection = bpy.data.collections.new(f"{scene.name} Set")
-    scene.collection.children.link(collection)
-    x, y = float(centre[0]), float(centre[1])
-    clear = radius + 3.0
-    wide = clear + 12.0
-    floor = _material("Floor", (0.34, 0.36, 0.38), (0.24, 0.25, 0.27), 1.0)
-    plaster = _material("Plaster", (0.72, 0.66, 0.56))
-    brick = _material("Clay", (0.55, 0.25, 0.17))
-    stone = _material("Slate", (0.2, 0.26, 0.33))
-    _box(collection, "Floor", (x, y, -0.05), (2 * wide, 2 * wide, 0.1), floor)
-    far = clear + 6.0
-    for name, at, size in (
-        ("Back Wall", (x, y + far, 2.5), (2 * far, 0.3, 5)),
-        ("Left Wall", (x - far, y, 1.75), (0.3, 2 * far, 3.5)),
-        ("Right Wall", (x + far, y + far / 2, 1.25), (0.3, far, 2.5)),
-    ):
-        _box(collection, name, at, size, plaster)
-    for index in range(10):
-        angle = 2 * math.pi * (index + 0.5) / 10
-        at = (x + (clear + 1.5) * math.cos(angle), y + (clear + 1.5) * math.sin(angle))
-        if index % 3 == 2:
-            for step in range(3):
-                _box(
-                    collection,
-                    "Step",
-                    (*at, 0.15 + 0.3 * step),
-                    (1.5 - 0.4 * step, 1.5 - 0.4 * step, 0.3),
-                    stone,
-                    angle,
-                )
-        else:
-            _box(collection, "Pillar", (*at, 1.6), (0.45, 0.45, 3.2), brick, angle)
-
-
-def _box(collection, name, at, size, material, turn=0.0):
-    corners = [(sx / 2, sy / 2, sz / 2) for sx in (-1, 1) for sy in (-1, 1) for sz in (-1, 1)]
-    faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-    mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata([tuple(c * s for c, s in zip(corner, size)) for corner in corners], [], faces)
-    mesh.materials.append(material)
-    box = bpy.data.objects.new(name, mesh)
-    box.location = at
-    box.rotation_euler = (0, 0, turn)
-    collection.objects.link(box)
-
-
-def _material(name, colour, second=None, tile_m=1.0):
-    """A matt colour; with a second one, a checker of tiles."""
-    material = bpy.data.materials.new(name)
-    material.diffuse_color = (*colour, 1.0)
-    compat.use_nodes(material)
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    shader = nodes.get("Principled BSDF")
-    shader.inputs["Base Color"].default_value = (*colour, 1.0)
-    shader.inputs["Roughness"].default_value = 0.8
-    if second is not None:
-        place = nodes.new("ShaderNodeTexCoord")
-        checker = nodes.new("ShaderNodeTexChecker")
-        checker.inputs["Color1"].default_value = (*colour, 1.0)
-        checker.inputs["Color2"].default_value = (*second, 1.0)
-        checker.inputs["Scale"].default_value = 1.0 / tile_m
-        links.new(place.outputs["Object"], checker.inputs["Vector"])
-        links.new(checker.outputs["Color"], shader.inputs["Base Color"])
-    return material

@@ -8,7 +8,7 @@ from .bodies import Moves, Posed
 from .rows import Rows, lets_go
 
 BONES = ((1, 4), (4, 7), (7, 10)), ((2, 5), (5, 8), (8, 11))  # thigh, shank and foot of the left and the right leg
-SIGMAS = (0.15, 0.15, 0.2)  # sines; two people of CMU's are 0.07, 0.09 and 0.12 off their common mean
+SIGMAS = (0.15, 0.15, 0.2)  # sines; two people of CMU's are 0.07, 0.09 and 0.11 off their common mean
 
 
 def steps(evidence, posed: Posed, moves: Moves | None, ahead, up, sines, share) -> Rows:

@@ -153,7 +153,7 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report, 
         "set_by": "artist" if kind else "tracks",
         "runner_up": second.verdict if second else None,
         "margin": round(second.score - best.score, 1) if second else None,
-        "travel_margin": None if least is None else round((least - best.score) / least, 4),
+        "travel_margin": 1.0 if least is None else round((least - best.score) / least, 4),  # 1: no other was worth a try
         "criterion": "robust BIC over the same tracks, lowest wins; a travelling camera must foretell tracks better than one that stays",
         "foretold": None if share is None else round(share, 3),
         "sigma_px": round(max(floor, min(c.fit.sigma for c in found)), 3),

@@ -71,15 +71,15 @@ def run(
     if corrected and not moving and any(item["do"] == "moved" for item in corrected.items):
         report.warn("The camera was told to go some way, but it does not travel in this solve, or its way is known: that was not used.")
 
+    outlines = Outlines(masks, tracks.ids, tracks.visible, model) if start is not None and masks and not quick else None
     walkers = {}
 
-    def placed(scale, outlines=None):
+    def placed(scale):
         return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found, uprights, stands, walkers)
 
     size_sigma = 0.0
     if measured:
-        known = Outlines(masks, tracks.ids, tracks.visible, model) if start is not None and masks and not quick else None
-        placement = placed(measured, known)
+        placement = placed(measured)
     elif moving and start is None:
         scale, certain = scale_from_feet(bodies, evidence, path)
         least, scales = background.least_scale(bodies), SCALES
@@ -91,7 +91,7 @@ def run(
     elif start is None:
         placement = placed(1.0)
     else:
-        placement = placed(start.scale, Outlines(masks, tracks.ids, tracks.visible, model) if masks and not quick else None)
+        placement = placed(start.scale)
         size_sigma = start.sigma.get("fit", 0.0)
     rounds = ROUNDS[-1:] if quick and start is not None else ROUNDS
     with threads(1):

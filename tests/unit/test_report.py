@@ -190,7 +190,7 @@ def test_lens_light_knows_where_the_lens_comes_from(source, sigma, colour):
 
 @pytest.mark.parametrize(
     ("change", "colour"),
-    [({"travel_margin": 0.02}, "amber"), ({"travel_margin": -0.2}, "amber"), ({"travel_margin": 0.02, "set_by": "artist"}, "green"), ({"travel_margin": None}, "green")],
+    [({"travel_margin": 0.02}, "amber"), ({"travel_margin": -0.2}, "amber"), ({"travel_margin": 0.02, "set_by": "artist"}, "green"), ({"travel_margin": 1.0}, "green"), ({"travel_margin": None}, "red")],
 )  # fmt: skip
 def test_a_kind_of_camera_that_is_hardly_known_is_no_green(change, colour):
     card = lights(numbers(camera=numbers()["camera"] | change))

@@ -74,9 +74,8 @@ def test_two_directions_that_are_as_likely_make_it_unsure():
     foot, top = posts(rng, 12)
     sideways = np.array([np.tan(np.deg2rad(14.0)), 0, 0])
     found = seen(camera, np.r_[foot, foot + [0.3, 0, 0]], np.r_[top + sideways / 2, top - sideways / 2 + [0.3, 0, 0]], rng)
-    up, covariance, _ = upright(found, camera, np.array([0, 0, 1.0]))
-    assert np.sqrt(np.linalg.eigvalsh(covariance)[-1]) > 0.3 * degrees(up, np.array([0, 0, 1.0])) / 57.3
-    assert np.rad2deg(np.sqrt(np.linalg.eigvalsh(covariance)[-1])) > 2
+    spread = lambda edges: np.rad2deg(np.sqrt(np.linalg.eigvalsh(upright(edges, camera, np.array([0, 0, 1.0]))[1])[-1]))
+    assert spread(found) > 2 > spread(seen(camera, np.r_[foot, foot + [0.3, 0, 0]], np.r_[top, top + [0.3, 0, 0]], rng))
 
 
 def test_an_edge_counts_once_however_often_it_is_seen():
