@@ -245,7 +245,7 @@ class ReshootSettings(bpy.types.PropertyGroup):
         name="Replace", description="List the people to replace, as in 1,2. Empty: all that are not kept"
     )
     keep: StringProperty(
-        name="Keep in Front", description="List the people to keep from the film, in front of the render, as in 2,3"
+        name="Keep", description="List the people to keep from the film, in front of the render where they are nearer, as in 2,3"
     )
     content: EnumProperty(
         name="Use",

@@ -41,7 +41,7 @@ class SHOT_OT_set_upright(Correction, bpy.types.Operator):
     def invoke(self, context, event):
         area = context.area
         if area is None or area.type != "VIEW_3D" or area.spaces.active.region_3d.view_perspective != "CAMERA":
-            self.report({"ERROR"}, "Look through the film's camera first (View Through Film Camera), and draw there.")
+            self.report({"ERROR"}, "Look through the film's camera first (Numpad 0), and draw there.")
             return {"CANCELLED"}
         self.region = next(r for r in area.regions if r.type == "WINDOW")
         self.frame, self.begun, self.ends = context.scene.frame_current, False, [(0, 0), (0, 0)]

@@ -266,8 +266,8 @@ class SHOT_PT_corrections(ReshootPanel, bpy.types.Panel):
         row.operator("shot.lock_ground", icon="LOCKED")
         row.operator("shot.unlock_ground", icon="UNLOCKED")
         row = layout.row(align=True)
-        row.operator("shot.set_upright", icon="EMPTY_SINGLE_ARROW")
-        row.operator("shot.set_moved", icon="DRIVER_DISTANCE")
+        row.operator("shot.set_upright", text="Upright", icon="EMPTY_SINGLE_ARROW")
+        row.operator("shot.set_moved", text="Goes", icon="DRIVER_DISTANCE")
         row.operator("shot.set_stands", icon="CON_FLOOR").person = person
         made = corrections.lines(take)
         if made:

@@ -130,6 +130,23 @@ def story(seen):
         yield
     seen["Export asks each time"] = sorted(path.name for path in FOLDER.glob("*_camera.npz"))
 
+    view = area("VIEW_3D")
+    region = next(r for r in view.regions if r.type == "WINDOW")
+    bpy.context.scene.camera = next(o for o in bpy.data.collections["walk"].all_objects if o.type == "CAMERA")
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    yield
+    press(bpy.ops.shot.set_upright)
+    yield
+    middle = region.x + region.width // 2, region.y + region.height // 2
+    for kind, value, up in (
+        ("MOUSEMOVE", "NOTHING", 40), ("LEFTMOUSE", "PRESS", 40), ("MOUSEMOVE", "NOTHING", 0), ("MOUSEMOVE", "NOTHING", -40),
+        ("LEFTMOUSE", "RELEASE", -40),
+    ):  # fmt: skip
+        window().event_simulate(type=kind, value=value, x=middle[0], y=middle[1] + up)
+        yield
+    told = json.loads((FOLDER / "walk" / "corrections.json").read_text())["corrections"]
+    seen["an upright line"] = told
+
 
 def run():
     seen = {}

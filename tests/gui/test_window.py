@@ -92,3 +92,10 @@ def test_the_take_is_loaded_and_one_undo_takes_it_back(seen):
 def test_buttons_with_a_file_browser_ask_each_time(seen):
     assert seen["Load Take asks each time"] == ["walk", "walk.001"]
     assert seen["Export asks each time"] == ["one_camera.npz", "two_camera.npz"]
+
+
+def test_a_line_is_drawn_along_something_upright(seen):
+    (told,) = seen["an upright line"]
+    assert told["do"] == "upright" and told["frame"] == 0
+    assert abs(told["x1"] - told["x2"]) < 0.002 and told["y1"] < 0.5 < told["y2"]
+    assert abs((told["y1"] + told["y2"]) / 2 - 0.5) < 0.1 and 0.02 < told["y2"] - told["y1"] < 0.9
