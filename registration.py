@@ -22,6 +22,7 @@ from .operators import (
     setup_solver,
     shots,
     solve,
+    variations,
 )
 from .panels import shots as shots_panel
 from .panels import sidebar
@@ -41,6 +42,7 @@ CLASSES = (
     *bones.CLASSES,
     *setup_composite.CLASSES,
     *setup_scene.CLASSES,
+    *variations.CLASSES,
     *export.CLASSES,
     *files.CLASSES,
     *shots.CLASSES,
@@ -52,6 +54,7 @@ POINTERS = (
     (bpy.types.Scene, "reshoot", properties.ReshootSettings),
     (bpy.types.Scene, "reshoot_shots", shots.ReshootShots),
     (bpy.types.Scene, "reshoot_composite", setup_composite.ReshootComposite),
+    (bpy.types.Scene, "reshoot_variations", variations.ReshootVariations),
     (bpy.types.Object, "reshoot", properties.ReshootPerson),
     (bpy.types.WindowManager, "reshoot_job", properties.ReshootJob),
 )

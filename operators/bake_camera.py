@@ -7,7 +7,7 @@ import bpy
 from ..scene import camera as scene_camera
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import ShotOperator, chosen_take, has_take, object_called, take_name, text_once
+from .base import ShotOperator, camera_shake, chosen_take, has_take, object_called, take_name, text_once
 
 
 class SHOT_OT_bake_camera(ShotOperator, bpy.types.Operator):
@@ -26,6 +26,7 @@ class SHOT_OT_bake_camera(ShotOperator, bpy.types.Operator):
     smoothing: bpy.props.FloatProperty(
         name="Smoothing", description="Smooth the move over this many frames", min=0.0, max=50.0
     )
+    shake: camera_shake()
 
     @classmethod
     def poll(cls, context):
@@ -47,7 +48,7 @@ class SHOT_OT_bake_camera(ShotOperator, bpy.types.Operator):
             raise ShotError(f"{parent.name} hangs on the camera itself.", "Choose an empty that does not.")
         take = scene_take.data_of(collection)
         path = scene_camera.path_of_take(take, collection[scene_take.START_KEY])
-        path = scene_camera.adjusted(path, self.scale, self.retime, self.smoothing)
+        path = scene_camera.adjusted(path, self.scale, self.retime, self.smoothing, self.shake, take.fps)
         off = scene_camera.bake(camera, path, f"{camera.name} {collection.name}", parent)
         warnings = [f"Switched off on {camera.name}, to follow the film: {', '.join(off)}"] if off else []
         return f"Baked {len(path.frames)} frames onto {camera.name}", warnings

@@ -28,6 +28,17 @@ def take_name():
     return text_once("Take", "Name the take. Empty: the one chosen in the panel")
 
 
+def camera_shake():
+    """How much of the film camera's shake a baked camera has."""
+    return bpy.props.FloatProperty(
+        name="Shake",
+        description="Set how much of the film camera's shake is kept: 0 glides, 1 is as filmed, more is a nervous hand",
+        default=1.0,
+        min=0.0,
+        soft_max=3.0,
+    )
+
+
 class ShotOperator:
     """Mix-in. `run(context)` does the work and may raise ShotError; it returns a line for the artist."""
 

@@ -7,7 +7,7 @@ import bpy
 from ..scene import sets, stage
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import ShotOperator, chosen_take, has_take, object_called, show_scene, take_name, text_once
+from .base import ShotOperator, camera_shake, chosen_take, has_take, object_called, show_scene, take_name, text_once
 from .setup_composite import ENGINE_ITEMS, characters_called
 
 
@@ -47,6 +47,9 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
     snap: bpy.props.BoolProperty(
         name="Snap to Floor", description="Put the ground of the take onto the floor under it", default=True
     )
+    shake: camera_shake()
+    frame_on: text_once("Frame On", "Name an object that the camera, alone, frames as it framed the person, whatever its height")
+    person: bpy.props.IntProperty(name="Person", description="Choose whom the camera framed, by number", default=1, min=1)
     engine: bpy.props.EnumProperty(
         name="Engine", description="Choose what renders the set", items=ENGINE_ITEMS, default="CYCLES"
     )
@@ -73,6 +76,9 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
             into=self._own_set(),
             light=self.light,
             snap=self.snap,
+            shake=self.shake,
+            frame_on=object_called(self.frame_on, "", "object") if self.frame_on else None,
+            person=self.person,
         )
         show_scene(context, scene)
         return f"The 3D transfer is the scene {scene.name}", warnings

@@ -6,6 +6,7 @@ import bpy
 
 from .. import jobs, preferences, previews
 from ..operators.setup_composite import COMPOSITE_OPTIONS
+from ..operators.variations import VARIATION_OPTIONS
 from ..properties import take_at_work
 from ..retarget.rig import REQUIRED
 from ..scene import corrections, rig_maps
@@ -366,6 +367,19 @@ class SHOT_PT_output(ReshootPanel, bpy.types.Panel):
         stage.content, stage.retime, stage.characters = settings.content, settings.set_retime, characters
         stage.surroundings, stage.light = settings.surroundings, settings.set_light
         stage.into = settings.into.name if settings.into else ""
+        layout.separator()
+        column = layout.column()
+        column.label(text="Many at Once")
+        many = context.scene.reshoot_variations
+        column.prop(many, "vary")
+        if many.vary != "FILM":
+            column.prop(many, "surroundings")
+            column.prop(many, "light")
+        vary = column.operator("shot.variations", icon="DUPLICATE")
+        vary.person, vary.characters, vary.engine, vary.samples = settings.person, characters, options.engine, options.samples
+        for name in VARIATION_OPTIONS:
+            setattr(vary, name, getattr(many, name))
+        column.operator("shot.contact_sheet", icon="IMAGE_DATA")
 
 
 class SHOT_PT_export(ReshootPanel, bpy.types.Panel):

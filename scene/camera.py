@@ -41,12 +41,16 @@ def path_of_take(take: TakeData, frame_start: int = 1) -> CameraPath:
     )
 
 
-def adjusted(path: CameraPath, scale=1.0, retime=1.0, smoothing=0.0) -> CameraPath:
+SHAKE_S = 0.5  # sigma of the Gaussian that tells the move from its shake
+
+
+def adjusted(path: CameraPath, scale=1.0, retime=1.0, smoothing=0.0, shake=1.0, fps=24.0) -> CameraPath:
     """A changed copy of a path.
 
     scale:      factor on distances: a camera for a set `scale` times as large.
     retime:     factor on duration; 2 is half speed. The first frame stays where it is.
     smoothing:  sigma in frames of a Gaussian over movement and zoom.
+    shake:      factor on what of place and turn is quicker than SHAKE_S: 0 is a dolly, 1 as filmed, more a nervous hand. fps is the film's.
     """
     values = {
         "location": path.location * scale,
@@ -55,6 +59,10 @@ def adjusted(path: CameraPath, scale=1.0, retime=1.0, smoothing=0.0) -> CameraPa
         "shift": path.shift,
     }
     values = {name: sampling.smooth(v, smoothing) for name, v in values.items()}
+    if shake != 1.0:
+        for name in ("location", "quat_wxyz"):
+            calm = sampling.smooth(values[name], SHAKE_S * fps)
+            values[name] = calm + shake * (values[name] - calm)
     frames = path.frames
     if retime != 1.0 and len(frames) > 1:
         count = round((len(frames) - 1) * retime) + 1

@@ -10,7 +10,7 @@ from . import take as scene_take
 def animated_rigs(scene) -> list:
     """Armatures of a scene that have an animation of their own and belong to no take."""
     of_takes = {o for c in scene_take.take_collections() for o in c.all_objects}
-    return [o for o in scene.objects if o.type == "ARMATURE" and o not in of_takes and _is_animated(o)]
+    return [o for o in scene.objects if o.type == "ARMATURE" and o not in of_takes and is_animated(o)]
 
 
 def with_everything_it_moves(scene, rig) -> list:
@@ -43,6 +43,6 @@ def gather(scene, take_collection, person_ids, name: str):
     return collection, stand_in
 
 
-def _is_animated(item) -> bool:
+def is_animated(item) -> bool:
     animation = item.animation_data
     return animation is not None and (animation.action is not None or len(animation.nla_tracks) > 0)

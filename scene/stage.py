@@ -14,7 +14,9 @@ from . import camera as scene_camera
 from . import characters as scene_characters
 from . import render, sets
 from . import take as scene_take
+from .read import rest_joints
 
+CROWN = 1.14  # height of the mean body over that of its highest joint above its lowest; 1.13-1.15 within two deviations of size
 CONTENTS = ("BOTH", "CAMERA", "CHARACTERS")
 
 
@@ -32,6 +34,9 @@ def build(
     into=None,
     light="DAY",
     snap=True,
+    shake=1.0,
+    frame_on=None,
+    person=1,
 ):
     """A new scene with a set and what of the take was asked for. The scene it comes from stays as it is.
 
@@ -43,12 +48,17 @@ def build(
     into:        collection or scene of the artist's own in place of a shipped set; it is linked, not copied.
     light:       one of sets.LIGHTS, or "NONE" for what the artist's own set brings.
     snap:        lower or raise the empty so that the take's ground lies on the floor under the action.
+    shake:       factor on the shake of the film's camera.
+    frame_on:    object that the camera alone frames as it framed `person`: the empty moves and scales the path to its place and height.
     Returns the scene and warnings.
     """
     take = scene_take.data_of(take_collection)
     start = int(take_collection[scene_take.START_KEY])
     if content not in CONTENTS:
         raise ShotError(f"{content} is not something to put into a set.", "Choose camera, characters or both.")
+    if frame_on is not None and (content != "CAMERA" or place is not None):
+        raise ShotError("Only a camera that comes alone, with a new empty, can be framed on somebody else.", "Choose Camera under Use.")
+    moved = _framed_on(frame_on, take.person(person)) if frame_on is not None else None
     warnings = []
     scene = bpy.data.scenes.new(name or f"{take_collection.name} 3D Transfer")
     scene_take.match(scene, take, start)
@@ -60,6 +70,9 @@ def build(
         place.empty_display_size = 1.0
     scene.collection.objects.link(place)
     centre, radius = _extent(take, content)
+    if moved is not None:
+        place.matrix_world, snap = moved, False
+        centre, radius = (moved @ Vector((*centre, 0.0)))[:2], radius * moved.median_scale
     if into is not None:
         _link(scene, into)
     else:
@@ -82,7 +95,7 @@ def build(
         instance.parent = place
         scene.collection.objects.link(instance)
     if content != "CHARACTERS":
-        path = scene_camera.path_of_take(take, start)
+        path = scene_camera.adjusted(scene_camera.path_of_take(take, start), shake=shake, fps=take.fps)
         camera = scene_camera.new_camera(f"{scene.name} Camera", path, scene.collection, place)
     else:
         camera = _standing_camera(scene, take, place)
@@ -112,6 +125,18 @@ def _extent(take, content):
     spots = np.concatenate(spots)
     centre = (spots.min(0) + spots.max(0)) / 2
     return centre, float(np.linalg.norm(spots - centre, axis=1).max())
+
+
+def _framed_on(item, person) -> Matrix:
+    """Where the take's world has to go for an object, as high as it is now, to be in the frame as a person of the take was."""
+    corners = [item.matrix_world @ Vector(corner) for corner in item.bound_box]
+    corners += [child.matrix_world @ Vector(corner) for child in item.children_recursive for corner in child.bound_box]
+    low, high = (Vector(f(c[k] for c in corners) for k in range(3)) for f in (min, max))
+    stands = person.joints_world[:, 0].mean(0)
+    stands[2] = np.median(person.joints_world[..., 2].min(1))
+    scale = (high.z - low.z) / (CROWN * np.ptp(rest_joints(person)[:, 1]))
+    spot = Vector(((low.x + high.x) / 2, (low.y + high.y) / 2, low.z))
+    return Matrix.Translation(spot) @ Matrix.Scale(scale, 4) @ Matrix.Translation(-Vector(stands))
 
 
 def _standing_camera(scene, take, place):

@@ -9,6 +9,7 @@ import pytest
 from solver import frames
 from solver.plate.erase import nearest_owner
 from tests.blender.synthetic_take import FILM_RGB, FRAMES, HEIGHT, PLATE_RGB, WIDTH
+from tools.demo import ROOT, import_character
 
 
 def rendered(bpy, scene, path, frame, alpha=False):
@@ -353,3 +354,80 @@ def test_palette_masks_of_every_png_filter(tmp_path):
         assert np.array_equal(png.read_indices(tmp_path / f"{kind}.png"), smooth)
     png.write_grey(tmp_path / "g.png", smooth)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "g.png")), smooth)
+
+
+def camera_places(bpy, scene):
+    """Place (N, 3) of a scene's camera in each of its frames."""
+    bpy.context.window.scene = scene
+    places = []
+    for frame in range(scene.frame_start, scene.frame_end + 1):
+        scene.frame_set(frame)
+        places.append(np.array(scene.camera.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world.translation))
+    return np.array(places)
+
+
+def test_shake_of_the_camera_can_be_taken_away_and_doubled(loaded):
+    """What is left without shake is smooth; the rest grows with the factor."""
+    from reshoot.scene import camera as scene_camera
+    from reshoot.scene import take as scene_take
+
+    _, collection, _ = loaded
+    path = scene_camera.path_of_take(scene_take.data_of(collection))
+    rng = np.random.default_rng(0)
+    path.location = np.linspace([0, 0, 1], [2, 0, 1], len(path.frames)) + 0.01 * rng.normal(size=(len(path.frames), 3))
+
+    def rough(p):
+        return np.abs(np.diff(p.location, 2, axis=0)).mean()
+
+    still, twice = (scene_camera.adjusted(path, shake=s, fps=24) for s in (0.0, 2.0))
+    assert rough(still) < 0.1 * rough(path) and rough(twice) > 1.8 * rough(path)
+    assert np.allclose(still.location + twice.location, 2 * path.location)
+    assert np.allclose(np.linalg.norm(twice.quat_wxyz, axis=1), 1)
+
+
+def test_camera_alone_frames_somebody_smaller_as_it_framed_the_person(loaded):
+    """A doll of half the person's height, elsewhere: the camera is half as far from it, and looks at it under the same angles."""
+    from reshoot.scene import read
+    from reshoot.scene import take as scene_take
+
+    bpy, collection, _ = loaded
+    person = scene_take.data_of(collection).person(1)
+    doll = bpy.data.objects.new("Doll", bpy.data.meshes.new("Doll"))
+    height = 0.5 * 1.14 * np.ptp(read.rest_joints(person)[:, 1])
+    doll.data.from_pydata([(6, 1, 0.3), (6.2, 1.2, 0.3 + height)], [(0, 1)], [])
+    bpy.context.scene.collection.objects.link(doll)
+    bpy.context.view_layer.update()
+    bpy.ops.shot.setup_scene(content="CAMERA", engine="WORKBENCH", scene_name="As Filmed", snap=False)
+    bpy.ops.shot.setup_scene(content="CAMERA", engine="WORKBENCH", scene_name="On Doll", frame_on="Doll", person=1)
+    filmed, on_doll = (camera_places(bpy, bpy.data.scenes[name]) for name in ("As Filmed", "On Doll"))
+    stood = person.joints_world[:, 0].mean(0)
+    stood[2] = np.median(person.joints_world[..., 2].min(1))
+    assert np.allclose(on_doll - [6.1, 1.1, 0.3], 0.5 * (filmed - stood), atol=1e-3)
+    with pytest.raises(RuntimeError, match="that comes alone"):
+        bpy.ops.shot.setup_scene(frame_on="Doll")
+    assert len(bpy.data.scenes) == 3
+
+
+def test_variations_show_one_character_each_and_a_sheet_shows_them_all(loaded, tmp_path):
+    bpy, _, _ = loaded
+    rigs = [import_character(bpy, ROOT / "examples" / f"character_{name}.glb", name) for name in ("mixamo", "game")]
+    bpy.context.scene.render.filepath = "//kept"
+    assert bpy.ops.shot.variations(vary="FILM", person=1, engine="WORKBENCH") == {"FINISHED"}
+    assert bpy.ops.shot.variations(vary="SETS", surroundings={"HALL", "STAGE"}, light={"DAY"}, engine="WORKBENCH") == {"FINISHED"}
+    made = [scene for scene in bpy.data.scenes if "reshoot_variation" in scene]
+    assert [len(made), len({scene.name for scene in made})] == [4, 4]
+    for rig in rigs:
+        assert rig.animation_data.action is not None
+        (scene,) = [s for s in made if s.name.endswith(rig.name)]
+        assert [o for o in scene.objects if o in rigs] == [rig]
+    before = [(s.render.filepath, s.render.resolution_percentage, s.render.image_settings.file_format) for s in made]
+    assert bpy.ops.shot.contact_sheet(filepath=str(tmp_path / "sheet"), moments=2, width=160) == {"FINISHED"}
+    assert before == [(s.render.filepath, s.render.resolution_percentage, s.render.image_settings.file_format) for s in made]
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    gap = 3
+    assert sheet.shape[:2] == (4 * (HEIGHT // 2 + gap) + gap, 2 * (160 + gap) + gap)
+    hall, stage = (sheet[gap + k * (HEIGHT // 2 + gap) :][: HEIGHT // 2, gap : gap + 160].astype(int) for k in (2, 3))
+    assert np.abs(hall - stage).mean() > 5  # the sets differ
+    with pytest.raises(RuntimeError, match="no scene called Gone"):
+        bpy.ops.shot.contact_sheet(filepath=str(tmp_path / "no.png"), scenes="Gone")
+    assert not (tmp_path / "no.png").exists()
