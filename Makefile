@@ -1,15 +1,19 @@
 # make demo   set up, then one real shot from film to film (CLIP=FILE for your own), results in out/
+# make gallery   two shots through every mode of both transfers, pictures in out/gallery/
 # make test   set up, then every test
 PYTHON ?= python3.11
 RUN = . .venv/env.sh && .venv/bin/python
 
-.PHONY: setup demo test zip clean
+.PHONY: setup demo gallery test zip clean
 
 setup:
 	@bash tools/setup.sh $(PYTHON)
 
 demo: setup
 	@$(RUN) -m tools.demo $(if $(CLIP),"$(CLIP)") </dev/null
+
+gallery: setup
+	@$(RUN) -m tools.gallery </dev/null
 
 test: setup
 	@$(RUN) -m ruff check .

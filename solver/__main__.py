@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     lens.add_argument("--fov", type=float, metavar="DEG", help="known horizontal field of view")
     solving.add_argument("--camera-kind", choices=("travels", "turns", "locked"), help="what the camera does, where you know it")
     solving.add_argument("--smpl", type=Path, metavar="FOLDER", help="folder with your licensed SMPL_NEUTRAL file")
+    solving.add_argument("--backend", type=Path, metavar="FOLDER|FILE.py", help="nets of your own for boxes, joints or 3D (docs/backends.md)")
     solving.add_argument("--quality", choices=("preview", "final"), default="final", help="preview skips differentiable filming")
     solving.add_argument("--no-plate", dest="plate", action="store_false", help="do not build the clean plate")
     solving.add_argument("--device", default="cpu", help="torch device for differentiable filming: cpu, cuda")

@@ -23,6 +23,7 @@ class Options:
     masks: Path | None = None  # folder of instance masks
     joints: Path | None = None  # 2D joints of another program
     camera: Path | None = None  # known camera: COLMAP model or workspace, .chan, npz or JSON
+    backend: Path | None = None  # nets of the artist's own: a folder, or a Python file
     quality: str = "final"  # "preview" skips what costs most, and says so
     plate: bool = True  # build the clean plate
     fps: float | None = None  # for image sequences

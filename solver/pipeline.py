@@ -58,7 +58,7 @@ class Run:
 
         o, corrected = self.options, self.corrections
         frames = self.frames = Frames(shot)
-        files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera),) if key]
+        files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera, o.backend),) if key]
         try:
             raw = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames, model), o.quality, *files)
             self._use_given(raw.provenance.get("given", {}), shot)
@@ -155,11 +155,13 @@ class Run:
 
     def _read_imports(self, shot, model) -> None:
         from . import imports
+        from .track import chosen
 
         o = self.options
         self.masks = imports.read_masks(o.masks, shot) if o.masks else None
         self.joints = imports.read_joints(o.joints, shot) if o.joints else None
         self.known = imports.read_camera(o.camera, shot, o, self.report) if o.camera else None
+        self.backend = chosen.backend_of(o.backend, o.device) if o.backend else None
         self.people = imports.read_people(o.people, shot, model, self.report, o) if o.people else []
 
     def _use_given(self, facts, shot) -> None:
@@ -178,9 +180,9 @@ class Run:
         corrections.forget_masks(self.take)
         (self.take.folder / "masks").mkdir(exist_ok=True)
         if self.masks is not None or self.joints is not None:
-            tracks = imports.tracks_from_imports(shot, frames, self.take.folder, self.masks, self.joints, self.report)
+            tracks = imports.tracks_from_imports(shot, frames, self.take.folder, self.masks, self.joints, self.report, self.backend)
         else:
-            tracks = track.run(shot, frames, self.take.folder, self.options, self.report)
+            tracks = track.run(shot, frames, self.take.folder, self.options, self.report, self.backend)
         given = imports.against_film(shot, frames, tracks, self.mask, self.known, self.people, model, self.report)
         if given.people:
             known = given.known.camera if given.known else None
@@ -260,7 +262,7 @@ class Run:
             seen = np.flatnonzero(world.people.visible[:, shown[index]])
             return [vertices(p, int(shown[index])) for p in seen], [int(world.people.ids[p]) for p in seen], faces
 
-        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, Embedded().detect)
+        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, (self.backend or Embedded()).detect)
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
         from . import report

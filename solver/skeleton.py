@@ -18,6 +18,12 @@ KEYPOINTS = COCO_JOINTS + (
     "left_heel", "right_heel", "left_big_toe", "right_big_toe",
     "left_index_knuckle", "right_index_knuckle", "left_pinky_knuckle", "right_pinky_knuckle",
 )  # fmt: skip
+# SAM 3D Body (MHR's 70): 15-20 feet, 21-41 the right hand, 42-62 the left. Its joints are of a body that is always whole.
+MHR_70 = {name: i for i, name in enumerate(COCO_JOINTS[:9])} | {
+    "left_wrist": 62, "right_wrist": 41, "left_hip": 9, "right_hip": 10, "left_knee": 11, "right_knee": 12, "left_ankle": 13,
+    "right_ankle": 14, "left_big_toe": 15, "left_heel": 17, "right_big_toe": 18, "right_heel": 20, "right_index_knuckle": 28,
+    "right_pinky_knuckle": 40, "left_index_knuckle": 49, "left_pinky_knuckle": 61,
+}  # fmt: skip
 # The SMPL joint whose bone carries each keypoint rigidly.
 KEYPOINT_BONES = (15, 15, 15, 15, 15, 16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8, 7, 8, 10, 11, 20, 21, 20, 21)
 # BlazePose's landmark (of its 33) for each keypoint.

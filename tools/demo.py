@@ -66,16 +66,9 @@ def main() -> int:
     def say(text):
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", flush=True)
 
-    say(f"Extracting {clip.name} into {take} (progress is in {take}.log)")
     bpy = load_extension()
-    if take.exists() and not same_clip(take, clip):
-        shutil.rmtree(take)
-    done(bpy.ops.shot.extract(filepath=str(clip), take_dir=str(take), load=False), "Extract Shot")
-    shot = json.loads((take / "shot.json").read_text(encoding="utf-8"))
-    people = [p["id"] for p in shot["people"]]
-    say(f"Solved: camera {shot['verdict']}, {len(people)} people, {shot['source']['frames']} frames")
-    for warning in shot["warnings"]:
-        say(f"  warning: {warning}")
+    solved(bpy, clip, take, say)
+    people = [p["id"] for p in json.loads((take / "shot.json").read_text(encoding="utf-8"))["people"]]
 
     scene = bpy.context.scene
     done(bpy.ops.shot.load_take(directory=str(take), match_scene=True), "Load Take")
@@ -111,6 +104,19 @@ def main() -> int:
     if clip == EXAMPLE:
         measure(take)
     return 0
+
+
+def solved(bpy, clip: Path, take: Path, say) -> Path:
+    """The take of a clip, extracted where it is not there yet."""
+    say(f"Extracting {clip.name} into {take} (progress is in {take}.log)")
+    if take.exists() and not same_clip(take, clip):
+        shutil.rmtree(take)
+    done(bpy.ops.shot.extract(filepath=str(clip), take_dir=str(take), load=False), "Extract Shot")
+    shot = json.loads((take / "shot.json").read_text(encoding="utf-8"))
+    say(f"Solved: camera {shot['verdict']}, {len(shot['people'])} people, {shot['source']['frames']} frames")
+    for warning in shot["warnings"]:
+        say(f"  warning: {warning}")
+    return take
 
 
 def same_clip(take: Path, clip: Path) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ..protocol import ShotError
-from ..skeleton import COCO_JOINTS, KEYPOINTS
+from ..skeleton import COCO_JOINTS, KEYPOINTS, MHR_70
 from .numbering import count_from, files_of_frames, number_of, to_shot
 from .rows import refusal
 from .safe import read_npz, read_pickled
@@ -35,12 +35,6 @@ _WHOLE_BODY = _COCO | {
     "left_pinky_knuckle": 108, "right_index_knuckle": 117, "right_pinky_knuckle": 129,
 }  # fmt: skip
 _FEET_23 = {name: i for name, i in _WHOLE_BODY.items() if i < 23}
-# SAM 3D Body (MHR's 70): 15-20 feet, 21-41 the right hand, 42-62 the left. Its joints are of a body that is always whole.
-_MHR_70 = {name: i for i, name in enumerate(COCO_JOINTS[:9])} | {
-    "left_wrist": 62, "right_wrist": 41, "left_hip": 9, "right_hip": 10, "left_knee": 11, "right_knee": 12, "left_ankle": 13,
-    "right_ankle": 14, "left_big_toe": 15, "left_heel": 17, "right_big_toe": 18, "right_heel": 20, "right_index_knuckle": 28,
-    "right_pinky_knuckle": 40, "left_index_knuckle": 49, "left_pinky_knuckle": 61,
-}  # fmt: skip
 PROJECTED = 0.6  # confidence of a joint that was not seen but projected from a body
 _OPENPOSE, _ELSE = {25: _BODY_25, 18: _OPENPOSE_18}, {17: _COCO, 23: _FEET_23, 133: _WHOLE_BODY, 25: _BODY_25}
 
@@ -157,7 +151,7 @@ def _mhr_people(people):
     for person in people if isinstance(people, list) else [people]:
         for xy in np.asarray(person["pred_keypoints_2d"], float).reshape(-1, 70, 2):
             # its pixels count from the corner; the caller takes them from the middle of the first
-            out.append((None, _named(np.column_stack([xy - 0.5, np.full(70, PROJECTED)]), {70: _MHR_70})))
+            out.append((None, _named(np.column_stack([xy - 0.5, np.full(70, PROJECTED)]), {70: MHR_70})))
     return out
 
 

@@ -18,9 +18,9 @@ THREADS = int(os.environ.get("OMP_NUM_THREADS") or 2)  # a batch gives each shot
 
 
 class Net:
-    """An ONNX file on the CPU. `sha256` is that of the bytes that were loaded."""
+    """An ONNX file. `sha256` is that of the bytes that were loaded. device: "cpu", or what begins with "cuda"."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, device: str = "cpu"):
         import onnxruntime
 
         data = Path(path).read_bytes()
@@ -31,25 +31,32 @@ class Net:
         settings.log_severity_level = 3
         # Threads that wait by spinning take the processor from whatever else runs.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
+        providers = ["CUDAExecutionProvider"] * device.startswith("cuda") + ["CPUExecutionProvider"]
+        usable = onnxruntime.get_available_providers()
+        self._session = onnxruntime.InferenceSession(data, settings, providers=[name for name in providers if name in usable])
         self._input = self._session.get_inputs()[0].name
 
     def run(self, tensor) -> list[np.ndarray]:
         return self._session.run(None, {self._input: tensor})
 
+    def run_named(self, inputs: dict, output: str) -> np.ndarray:
+        """One output of a net with several inputs, by their names."""
+        return self._session.run([output], inputs)[0]
+
 
 def square_crop(image, centre, side, turn_rad=0.0, size=256):
-    """Cut a turned square out of a picture; what lies outside is black.
+    """Cut a turned square out of a picture, or a rectangle `side` wide; what lies outside is black.
 
-    Returns the crop (size, size, 3) and the affine (2, 3) from crop pixels to picture pixels, both with corner origin.
+    size: px of the crop, or (width, height). Returns the crop (height, width, 3) and the affine (2, 3) from crop pixels to picture pixels, both
+    with corner origin.
     """
-    c, s = np.cos(turn_rad) * side / size, np.sin(turn_rad) * side / size
-    half = size / 2
-    A = np.array([[c, -s, centre[0] - c * half + s * half], [s, c, centre[1] - s * half - c * half]])
+    w, h = (size, size) if np.isscalar(size) else size
+    c, s = np.cos(turn_rad) * side / w, np.sin(turn_rad) * side / w
+    A = np.array([[c, -s, centre[0] - c * w / 2 + s * h / 2], [s, c, centre[1] - s * w / 2 - c * h / 2]])
     # Wide crops are taken at a whole multiple and averaged down, or they alias.
-    k = int(np.clip(side // size, 1, 4))
-    crop = cv2.warpAffine(image, _centred(A, k), (size * k, size * k), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return (cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA) if k > 1 else crop), A
+    k = int(np.clip(side // w, 1, 4))
+    crop = cv2.warpAffine(image, _centred(A, k), (w * k, h * k), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return (cv2.resize(crop, (w, h), interpolation=cv2.INTER_AREA) if k > 1 else crop), A
 
 
 def _centred(A, k=1):

@@ -136,3 +136,27 @@ def test_nobody_there_is_a_result_with_a_warning(tmp_path, frames):
     shot = json.loads((tmp_path / "take" / "shot.json").read_text())
     assert shot["people"] == [] and any("Nobody" in w or "nobody" in w.lower() for w in shot["warnings"])
     assert np.load(tmp_path / "take" / "camera.npz")["T_world_from_cam"].shape == (frames, 4, 4)
+
+
+def test_nets_of_ones_own_are_used_and_named_in_the_take(tmp_path):
+    """A back end whose joints all lie in the middle of the box: seen in the tracks, and solved again when the file changes."""
+    mine = tmp_path / "mine.py"
+    text = (
+        "from solver.track.backend import Embedded, Pose\nimport numpy as np\nclass Middle(Embedded):\n    name = 'middle'\n"
+        "    def pose(self, rgb, box, turns=(0.0,)):\n        return Pose(np.tile([*(np.add(box[:2], box[2:]) / 2), SCORE], (17, 1)))\n"
+        "def backend(device):\n    return Middle()\n"
+    )
+    options = ("--out", tmp_path / "take", "--range", "0-2", "--max-height", "180", "--until", "track", "--backend", mine)
+    for score in (0.75, 0.5):
+        mine.write_text(text.replace("SCORE", str(score)))
+        assert extract(EXAMPLE, *options).returncode == 3  # stopped, as it was asked to
+        with np.load(tmp_path / "take" / "stages" / "track.npz") as tracks:
+            joints = tracks["keypoints_2d"][0, :, :17]
+            assert "middle" in str(tracks["meta_json"])
+        assert np.ptp(joints[..., :2], axis=1).max() < 1e-6 and joints[..., 2].max() <= score
+
+
+def test_a_backend_that_is_not_there_leaves_nothing_behind(tmp_path):
+    run = extract(EXAMPLE, "--out", tmp_path / "take", "--backend", tmp_path / "gone")
+    assert run.returncode == 1 and "neither a folder of nets" in run.stdout + run.stderr and "Traceback" not in run.stderr
+    assert not (tmp_path / "take").exists()
