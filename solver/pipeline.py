@@ -24,7 +24,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 4, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 4, "report": 4}
+STAGE_VERSION = {"shot": 1, "track": 4, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 5, "report": 4}
 
 
 class Run:
@@ -37,6 +37,7 @@ class Run:
         self.take = Take(options.take)
         self.keys: dict[str, str] = {}
         self.state: dict = {}
+        self.backend = None  # nets of the artist's own, where they gave any
 
     def extract(self) -> Path:
         """Run what is not done yet. Raises ShotError, Stopped. Returns the take folder."""

@@ -36,7 +36,8 @@ SEAM_LIMIT = 15.0  # grey levels
 RELIT = 100  # in `unseen/`: seen, but only in shadow
 LOOK_EVERY = 6  # every sixth frame of the plate is searched for people who are still there
 LOOK_SCORE = 0.4
-EDGE_PX = 0.85  # what edge_softness reads from an edge that was rendered without blur, Sobel's own included
+EDGE_PX = 0.82  # what edge_softness reads from an edge that was rendered without blur, Sobel's own included
+EDGE_REACHES, EDGE_LEVELS, EDGES = (4, 8), 40, 8  # px to both sides of an edge, its least height, and how many tell
 MISFIT_LEVELS = 4.0  # a source that differs by this much more than the best one is left out
 
 
@@ -115,20 +116,32 @@ def run(
 
 
 def edge_softness(gray, people) -> float:
-    """How soft the sharpest outlines of people are: standard deviation of the blur, px, beyond a rendered edge's own. NaN without people.
+    """How soft the outlines of people are: standard deviation of the blur, px, beyond a rendered edge's own. NaN without people.
 
-    A step of height h under a Gaussian has its steepest slope h / (sigma * sqrt(2 pi)).
+    A step of height h under a Gaussian has its steepest slope h / (sigma * sqrt(2 pi)). Only steps that rise all the way across count: what
+    textures beside an edge add to its height would make it look soft. Of those the sharper ones, as others are blurred by their own motion.
     """
     edge = cv2.morphologyEx((people > 0).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((5, 5))) > 0
     gray = gray.astype(np.float32)
-    slope = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=1 / 8))
-    window = np.ones((9, 9), np.uint8)
-    height = cv2.dilate(gray, window) - cv2.erode(gray, window)
-    use = edge & (height > 40) & (slope >= cv2.dilate(slope, np.ones((3, 3))) - 1e-3)
-    if use.sum() < 30:
+    x, y = (cv2.Sobel(gray, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
+    slope = np.hypot(x, y)
+    rows, columns = np.nonzero(edge & (slope >= cv2.dilate(slope, np.ones((3, 3))) - 1e-3) & (slope > 2))
+    if len(rows) < EDGES:
         return float("nan")
-    sigma = float(np.percentile(height[use] / (slope[use] * np.sqrt(2 * np.pi)), 25))
-    return float(np.sqrt(max(sigma**2 - EDGE_PX**2, 0)))
+    slope, sigma = slope[rows, columns], np.nan
+    across = np.stack([x[rows, columns], y[rows, columns]]) / slope
+    for reach in EDGE_REACHES:
+        steps = np.arange(-reach, reach + 1, dtype=np.float32)[:, None]
+        at = [(start + steps * way).astype(np.float32) for start, way in zip((columns, rows), across)]
+        profile = cv2.remap(gray, *at, cv2.INTER_LINEAR)
+        height = profile[-1] - profile[0]
+        use = (height > EDGE_LEVELS) & (np.diff(profile, axis=0) > -0.05 * np.abs(height)).all(0)
+        if use.sum() < EDGES:
+            break
+        sigma = float(np.percentile(height[use] / (slope[use] * np.sqrt(2 * np.pi)), 25))
+        if sigma < reach / 3:
+            break
+    return float(np.sqrt(max(sigma**2 - EDGE_PX**2, 0))) if np.isfinite(sigma) else float("nan")
 
 
 def _somebody(found, hole) -> bool:

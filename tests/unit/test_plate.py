@@ -12,6 +12,7 @@ import pytest
 
 from solver import plate
 from solver.frames import invert, project
+from solver.plate import edge_softness
 from solver.plate import light as lights
 from solver.plate.erase import Erase, cast_shadows, nearest_owner
 from solver.plate.guess import complete
@@ -433,3 +434,18 @@ def test_each_pixel_takes_the_plane_on_which_sources_agree():
     for patch in chosen:
         assert np.abs(patch.rgb - truth)[:, clear].mean() < 0.5
     assert np.abs(sweep(left)[0].rgb - truth)[:, clear].mean() > 5
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.7, 1.5, 3.0])
+def test_blur_of_outlines_is_read_among_textures(sigma):
+    """Somebody bright before a dark wall whose texture nearly reaches their brightness, drawn four times as fine and averaged down."""
+    random = np.random.default_rng(1)
+    yy, xx = np.mgrid[:960, :1280]
+    person = ((xx - 640) / 200) ** 2 + ((yy - 480) / 380) ** 2 < 1
+    texture = np.kron(random.uniform(0, 60, (60, 80)), np.ones((16, 16)))
+    fine = np.where(person, 200 + 0.3 * texture, 40 + texture).astype(np.float32)
+    gray = cv2.resize(fine, (320, 240), interpolation=cv2.INTER_AREA)
+    gray = cv2.GaussianBlur(gray, (0, 0), np.hypot(sigma, 0.45))  # a renderer's own filter
+    people = cv2.resize(person.astype(np.uint8), (320, 240), interpolation=cv2.INTER_NEAREST)
+    assert edge_softness(gray, people) == pytest.approx(sigma, abs=0.35 + 0.1 * sigma)
+    assert np.isnan(edge_softness(gray, np.zeros_like(people)))
