@@ -228,6 +228,7 @@ def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeyp
     from solver.pipeline import Run
 
     run = Run.__new__(Run)
+    run.backend = None
     run.take, run.options, run.report = SimpleNamespace(folder=None), None, None
     mask, solved = np.zeros((2, 4), np.uint8), np.zeros((2, 4), np.uint8)
     mask[0, :2] = 1
