@@ -158,16 +158,22 @@ def multiply_colour(tree, picture, by):
     return out
 
 
-def blur(tree, picture, pixels: float):
-    """Gaussian blur node that reaches `pixels` far. Returns its output socket."""
+def blur(tree, picture, pixels: float, scene):
+    """Gaussian blur node that reaches `pixels` of the full picture far, and less in a smaller render of the scene. Returns its output socket."""
     node = tree.nodes.new("CompositorNodeBlur")
     if hasattr(node, "size_x"):
         node.filter_type = "GAUSS"
-        node.size_x = node.size_y = max(1, round(pixels)) if pixels > 0 else 0
         node.inputs["Size"].default_value = 1.0
+        curves = [node.driver_add(key) for key in ("size_x", "size_y")]
     else:
         node.inputs["Type"].default_value = "Gaussian"
-        node.inputs["Size"].default_value = (pixels, pixels)
+        curves = node.inputs["Size"].driver_add("default_value")
+    for curve in curves:
+        share = curve.driver.variables.new()
+        share.name = "share"
+        share.targets[0].id_type, share.targets[0].id = "SCENE", scene
+        share.targets[0].data_path = "render.resolution_percentage"
+        curve.driver.expression = f"{pixels:.4f} * share / 100"
     tree.links.new(picture, node.inputs["Image"])
     return node.outputs[0]
 

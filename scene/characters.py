@@ -10,7 +10,7 @@ from . import take as scene_take
 def animated_rigs(scene) -> list:
     """Armatures of a scene that have an animation of their own and belong to no take."""
     of_takes = {o for c in scene_take.take_collections() for o in c.all_objects}
-    return [o for o in scene.objects if o.type == "ARMATURE" and o not in of_takes and is_animated(o)]
+    return [o for o in scene.objects if o.type == "ARMATURE" and o not in of_takes and _is_animated(o)]
 
 
 def with_everything_it_moves(scene, rig) -> list:
@@ -24,6 +24,33 @@ def with_everything_it_moves(scene, rig) -> list:
         if any(m.type == "ARMATURE" and m.object == rig for m in item.modifiers):
             found.append(item)
     return found
+
+
+def copied(scene, rig, name: str):
+    """A rig and everything it moves once more, without motion, in a new collection that is in no scene. Returns the collection and the rig's copy."""
+    collection = bpy.data.collections.new(name)
+    copies = {item: item.copy() for item in dict.fromkeys(with_everything_it_moves(scene, rig))}
+    for item, copy in copies.items():
+        collection.objects.link(copy)
+        copy.parent = copies.get(item.parent, item.parent)
+        copy.matrix_parent_inverse = item.matrix_parent_inverse
+        bones = copy.pose.bones if copy.pose else ()
+        for holder in (*copy.modifiers, *copy.constraints, *(c for bone in bones for c in bone.constraints)):
+            for key in ("object", "target", "pole_target"):
+                if getattr(holder, key, None) in copies:
+                    setattr(holder, key, copies[getattr(holder, key)])
+        animation = copy.animation_data
+        for target in (t for d in (animation.drivers if animation else ()) for v in d.driver.variables for t in v.targets):
+            if target.id in copies:
+                target.id = copies[target.id]
+    own = copies[rig]
+    if own.animation_data is not None:
+        own.animation_data.action = None
+        for track in list(own.animation_data.nla_tracks):
+            own.animation_data.nla_tracks.remove(track)
+    for bone in own.pose.bones:
+        bone.matrix_basis.identity()
+    return collection, own
 
 
 def gather(scene, take_collection, person_ids, name: str):
@@ -43,6 +70,6 @@ def gather(scene, take_collection, person_ids, name: str):
     return collection, stand_in
 
 
-def is_animated(item) -> bool:
+def _is_animated(item) -> bool:
     animation = item.animation_data
     return animation is not None and (animation.action is not None or len(animation.nla_tracks) > 0)

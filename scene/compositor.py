@@ -169,7 +169,7 @@ def _compose(scene, take, files):
     if files.blur_px >= 0.5 or files.grain is not None:
         with sheet.frame("3  Blur and grain of the film"):
             if files.blur_px >= 0.5:
-                picture = compat.blur(tree, picture, files.blur_px)
+                picture = compat.blur(tree, picture, files.blur_px, scene)
             if files.grain is not None:
                 grain = compat.math(tree, "SUBTRACT", sheet.sequence(files.grain, files.start, cyclic=True), 128 / 255)
                 gain = compat.math(tree, "MULTIPLY", grain, files.grain_gain)

@@ -15,8 +15,9 @@ from . import actions, characters, compositor, render, stage
 from . import take as scene_take
 
 GAP = 0.02  # between the pictures of a sheet, of a picture's width
-SHEET = ("filepath", "resolution_percentage", "use_stamp", "use_stamp_scene", "use_stamp_frame", "use_stamp_time", "use_stamp_date",
-         "use_stamp_render_time", "use_stamp_camera", "use_stamp_filename", "use_stamp_frame_range", "stamp_font_size")  # fmt: skip
+STAMPS = ("camera", "date", "filename", "frame", "frame_range", "hostname", "labels", "lens", "marker", "memory", "note", "render_time",
+          "scene", "sequencer_strip", "time")  # fmt: skip
+KEPT = ("filepath", "resolution_percentage", "stamp_font_size", "use_stamp", *(f"use_stamp_{name}" for name in STAMPS))
 
 
 def over_sets(source, take_collection, surroundings, lights, **options) -> tuple[list, list]:
@@ -32,7 +33,7 @@ def over_sets(source, take_collection, surroundings, lights, **options) -> tuple
 
 
 def over_characters(source, take_collection, person, rigs, in_film, **options) -> tuple[list, list]:
-    """A transfer for each of these armatures in the place of one person; who has no animation yet is retargeted.
+    """A transfer for each of these armatures in the place of one person: of copies that move as that person, so nothing of the scene changes.
 
     in_film: into the film, others kept, with options of `compositor.build`; else into a set, with options of `stage.build`.
     Returns the scenes and their warnings. Raises ShotError before anything is made where there is no such person, or nobody to show.
@@ -44,12 +45,11 @@ def over_characters(source, take_collection, person, rigs, in_film, **options) -
     world = np.array(root.matrix_world) if root else None
     made, warnings = [], []
     for rig in rigs:
-        if not characters.is_animated(rig):
-            actions.retarget(rig, track, start, None, True, world, f"{take_collection.name} Person {person} on {rig.name}")
-        shown = bpy.data.collections.new(f"{rig.name} Alone")
-        for item in characters.with_everything_it_moves(source, rig):
-            if item.name not in shown.objects:
-                shown.objects.link(item)
+        shown, copy = characters.copied(source, rig, f"{rig.name} for {take_collection.name}")
+        source.collection.children.link(shown)  # a rig in no scene has no place
+        source.view_layers[0].update()
+        actions.retarget(copy, track, start, None, True, world, f"{take_collection.name} Person {person} on {rig.name}")
+        source.collection.children.unlink(shown)
         title = f"{take_collection.name} {rig.name}"
         if in_film:
             transfer = compositor.build(source, take_collection, replace=(person,), characters=shown, name=title, **options)
@@ -100,9 +100,9 @@ def _small(scene, width):
     settings = scene.render.image_settings
     keys = [key for key in ("media_type", "file_format", "color_mode") if hasattr(settings, key)]
     before = {key: getattr(settings, key) for key in keys}
-    render_before = {key: getattr(scene.render, key) for key in SHEET}
+    render_before = {key: getattr(scene.render, key) for key in KEPT}
     full = scene.render.resolution_x * scene.render.pixel_aspect_x
-    for key in SHEET:
+    for key in KEPT:
         if key.startswith("use_stamp"):
             setattr(scene.render, key, key in ("use_stamp", "use_stamp_scene"))
     scene.render.resolution_percentage = max(1, int(np.ceil(100 * width / full)))
