@@ -25,7 +25,7 @@ from .erase import Erase, cast_shadows
 from .guess import complete
 from .pushpull import push_pull
 from .register import Registration
-from .sources import Patch, Target, best_of_planes, choose_sources
+from .sources import Patch, Target, best_of_planes, choose_sources, in_front
 from .window import MEMORY_BYTES, Window, grow_mask
 
 GROW_WIDTH = 0.015  # the masks grow by this part of the picture's width
@@ -34,6 +34,7 @@ SEAM_PX = 4  # the fill is compared with the picture in a band of this width aro
 SEAM_REACH_PX = 25.0  # and corrected towards it over this depth
 SEAM_LIMIT = 15.0  # grey levels
 RELIT = 100  # in `unseen/`: seen, but only in shadow
+BESIDE_PX = 6  # beside its points something that stands before the background may still reach
 LOOK_EVERY = 6  # every sixth frame of the plate is searched for people who are still there
 LOOK_SCORE = 0.4
 EDGE_PX = 0.82  # what edge_softness reads from an edge that was rendered without blur, Sobel's own included
@@ -207,6 +208,12 @@ class Painter:
             patches, distances = [patches[i] for i in kept], [distances[i] for i in kept]
             patches = self._over_planes(target, index, [sources[i] for i in kept], box, patches)
         before = self._carried(target, index, box)
+        front, near = self._standing(target, index, box, inner)
+        if near:
+            far = [*patches, before] if before is not None else patches
+            for patch in far:
+                patch.valid &= ~front
+            patches, distances = [*patches, *near.values()], [*distances, *(abs(source - index) for source, _ in near)]
         band = grow_mask(inner, SEAM_PX) & ~self.window.hole(index)[y0:y1, x0:x1]
         work = inner | band
         fill, seen, copies = _blend(patches, distances, before, work)
@@ -244,15 +251,35 @@ class Painter:
 
     def _over_planes(self, target: Target, index, sources, box, bent: list[Patch]) -> list[Patch]:
         """The bent patches, but each pixel over the plane on which the sources agree best with each other and with the rim."""
+        planes, _ = self.registration.planes(index, box)
         sweeps = [bent]
-        for plane in self.registration.planes(index, box):
-            sweep = []
-            for source, patch in zip(sources, bent):
-                H = self.registration.over_plane(index, source, plane)
-                over = target.align(self.window.rgb(source), self.window.hole(source), H)
-                sweep.append(over or replace(patch, valid=np.zeros_like(patch.valid)))
-            sweeps.append(sweep)
-        return sweeps[0] if len(sweeps) == 1 else best_of_planes(target, sweeps)
+        for plane in planes:
+            over = self._over_plane(target, index, sources, plane)
+            sweeps.append([over.get(source) or replace(patch, valid=np.zeros_like(patch.valid)) for source, patch in zip(sources, bent)])
+        return bent if len(sweeps) == 1 else best_of_planes(target, sweeps)
+
+    def _standing(self, target: Target, index, box, inner) -> tuple[np.ndarray, dict[tuple, Patch]]:
+        """Where posts and trees before the background show (h, w) bool, and those alone from each source that sees them in the hole, by (source, post)."""
+        front, found = np.zeros(inner.shape, bool), {}
+        columns = np.arange(box[0], box[2])
+        for plane, (first, last) in self.registration.planes(index, box)[1]:
+            allowed = (columns >= first - BESIDE_PX) & (columns <= last + BESIDE_PX) & ~front
+            if not (inner & allowed).any():
+                continue
+            near = self._over_plane(target, index, choose_sources(self.window, self.registration, index, box, inner & allowed, plane), plane)
+            shown = in_front(target, list(near.values()), allowed) if near else front
+            front = front | shown
+            found |= {(source, first): replace(patch, valid=patch.valid & shown) for source, patch in near.items()}
+        return front, found if (front & inner).any() else {}
+
+    def _over_plane(self, target, index, sources, plane) -> dict[int, Patch]:
+        """Each source over one plane, but for those that show nothing of the hole so."""
+        found = {}
+        for source in sources:
+            patch = target.align(self.window.rgb(source), self.window.hole(source), self.registration.over_plane(index, source, plane))
+            if patch is not None:
+                found[source] = patch
+        return found
 
     def _relit(self, index):
         """The frame with the light put back into its shadows, float32 (H, W, 3) 0..255, and where that may be used (H, W) bool; or None."""

@@ -16,6 +16,7 @@ from .window import Window
 MIN_POINTS = 8
 MOST_PLANES = 3
 PLANE_MISFIT = 0.02  # a point lies on a plane when its inverse depth does within this part of it
+POST = 0.03  # half the width that something which stands before a plane may have, of the picture's
 NEIGHBOUR_FRAMES = 15  # a point counts as visible this many frames before its first and after its last observation
 _TO_CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
 
@@ -73,20 +74,22 @@ class Registration:
         H, _ = cv2.findHomography(a, b, cv2.RANSAC, 2.0, maxIters=200)
         return H if H is not None and _plausible(H, self._window.width, self._window.height) else None
 
-    def planes(self, target: int, box) -> list[np.ndarray]:
-        """Planes through the solved points around the hole, the one with most points first; [] without points.
+    def planes(self, target: int, box) -> tuple[list[np.ndarray], list[tuple]]:
+        """Planes through the solved points around the hole, the one with most points first, [] without points; and what stands before them.
 
-        Each is n (3,) with 1 / depth = n . (x, y, 1), x and y in OpenCV pixels of the target: any plane is linear in inverse depth.
+        Each is n (3,) with 1 / depth = n . (x, y, 1), x and y in OpenCV pixels of the target: any plane is linear in inverse depth. What stands
+        before them, posts and trees, are planes that face the camera and the columns (first, last) of their points.
         """
         if self._points is None:
-            return []
+            return [], []
         T = invert(self._camera.T_world_from_cam[target])
         depth = self._points @ T[2, :3] + T[2, 3]
         pixels = self._tracks[0][:, target] - 0.5
         x0, y0, x1, y1 = box
         near = (pixels > (x0, y0)).all(1) & (pixels < (x1, y1)).all(1) & (depth > 0.1)  # NaN compares false
         points = np.concatenate([pixels[near], np.ones((near.sum(), 1))], 1)
-        return _fit_planes(points, 1 / depth[near])
+        planes = _fit_planes(points, 1 / depth[near])
+        return planes, _before(planes, points, 1 / depth[near], POST * self._window.width)
 
     def over_plane(self, target: int, source: int, plane) -> np.ndarray:
         """(3, 3): how what lies on `plane` (of planes(target, ...)) maps from target to source by the solved camera."""
@@ -138,6 +141,23 @@ def _fit_planes(points, inverse_depth):
         planes.append(np.linalg.lstsq(points[best], inverse_depth[best], rcond=None)[0])
         points, inverse_depth = points[~best], inverse_depth[~best]
     return planes
+
+
+def _before(planes, points, inverse_depth, reach):
+    """Planes (0, 0, w) that face the camera, each through points nearer than all of `planes` that stand over each other, within `reach` px, and
+    the columns (first, last) of those; most points first."""
+    behind = np.max([points @ n for n in planes], 0) if planes else np.zeros(len(points))
+    near = inverse_depth > (1 + 5 * PLANE_MISFIT) * behind
+    x, w = points[near, 0], inverse_depth[near]
+    found = []
+    while len(x) >= MIN_POINTS:
+        with_it = (np.abs(w / w[:, None] - 1) < 2 * PLANE_MISFIT) & (np.abs(x - x[:, None]) < reach)
+        on = with_it[np.argmax(with_it.sum(1))]
+        if on.sum() < MIN_POINTS:
+            break
+        found.append((np.array([0, 0, np.median(w[on])]), (float(x[on].min()), float(x[on].max()))))
+        x, w = x[~on], w[~on]
+    return found
 
 
 def _project_tracks(slam, count):

@@ -20,6 +20,7 @@ KEY_BEYOND = 6
 RESIDUAL_LIMIT_PX = 8.0
 PLANE_CELL = 15  # px, over which the sources' agreement is averaged to choose a plane
 PLANE_GAIN = 1.0  # grey levels by which a plane must agree better than the patches bent to the rim
+LAYER_CELL, LAYER_LEVELS = 5, 4.0  # px, and grey levels beyond the grain, within which what stands before the background must agree
 BEND_CELL = 8  # px, resolution of the bending of a plane to what corners say
 
 
@@ -34,10 +35,10 @@ class Patch:
     unseen: np.ndarray | None = None  # (h, w) float32 0..255, for a filled plate
 
 
-def choose_sources(window: Window, registration: Registration, target: int, box, hole) -> list[int]:
+def choose_sources(window: Window, registration: Registration, target: int, box, hole, plane=None) -> list[int]:
     """Frames to fill from, best first, by looking up a coarse picture of everybody's holes.
 
-    box: (x0, y0, x1, y1). hole: (h, w) bool over the box.
+    box: (x0, y0, x1, y1). hole: (h, w) bool over the box. plane: of Registration.planes, in place of the main one.
     """
     x0, y0, _, _ = box
     ys, xs = np.nonzero(hole[::COARSE, ::COARSE])
@@ -50,7 +51,8 @@ def choose_sources(window: Window, registration: Registration, target: int, box,
         if distance == 0 or (distance > KEY_BEYOND and source % KEY_FRAMES):
             continue
         candidates.append(source)
-        sees.append(_visible(window, registration.homography(target, source, box), source, points))
+        H = registration.homography(target, source, box) if plane is None else registration.over_plane(target, source, plane)
+        sees.append(_visible(window, H, source, points))
     if not candidates:
         return []
     candidates, sees = np.array(candidates), np.array(sees)
@@ -211,6 +213,21 @@ def best_of_planes(target: Target, sweeps: list[list[Patch]]) -> list[Patch]:
         rgb = np.choose(choice[..., None], [p.rgb for p in patches])
         out.append(replace(patches[0], rgb=rgb, valid=np.choose(choice, [p.valid for p in patches])))
     return out
+
+
+def in_front(target: Target, near: list[Patch], columns) -> np.ndarray:
+    """Where what stands in front shows (h, w) bool: its patches agree with each other, in the hole, or with the picture. It hides what is behind it, however
+    well that agrees too. columns: (w,) bool, where it may stand."""
+    valid = np.stack([p.valid for p in near])
+    gray = np.stack([p.rgb @ np.array([0.3, 0.6, 0.1], np.float32) for p in near])
+    count = valid.sum(0)
+    with np.errstate(all="ignore"):
+        middle = np.ma.median(np.ma.masked_array(gray, ~valid), 0).filled(0)
+    reference = np.where(target.known, target.gray, middle)
+    off = (np.abs(gray - reference) * valid).sum(0) / np.maximum(count, 1)
+    noise = float(np.median([p.noise for p in near]))
+    off = cv2.blur(np.where(count >= 2, off, 255).astype(np.float32), (LAYER_CELL, LAYER_CELL))
+    return (off < LAYER_LEVELS + noise) & columns
 
 
 def _map(H, grid):

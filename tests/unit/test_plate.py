@@ -404,7 +404,7 @@ def _two_planes():
 
 def test_floor_and_wall_are_carried_over_on_planes_of_their_own():
     registration, xy = _two_planes()
-    planes = registration.planes(0, (-1000, -1000, 2000, 2000))
+    planes, _ = registration.planes(0, (-1000, -1000, 2000, 2000))
     assert len(planes) >= 2
     at = np.concatenate([xy[0] - 0.5, np.ones((400, 1))], 1)
     off = []
