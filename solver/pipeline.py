@@ -24,7 +24,7 @@ from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_
 from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 4, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 5, "report": 4}
+STAGE_VERSION = {"shot": 1, "track": 4, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 6, "report": 4}
 
 
 class Run:
@@ -263,7 +263,7 @@ class Run:
             seen = np.flatnonzero(world.people.visible[:, shown[index]])
             return [vertices(p, int(shown[index])) for p in seen], [int(world.people.ids[p]) for p in seen], faces
 
-        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, (self.backend or Embedded()).detect)
+        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, (self.backend or Embedded()).detect, self.options.quality == "final")
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
         from . import report

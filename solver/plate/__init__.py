@@ -20,6 +20,7 @@ import numpy as np
 from ..movie import MovieWriter
 from ..records import save_text
 from ..take import write_image, write_mask
+from . import belongs
 from . import light as lights
 from .erase import Erase, cast_shadows
 from .guess import complete
@@ -33,6 +34,7 @@ STATIC_MISFIT_LEVELS = 3.0  # a locked-off camera that shakes a little shows by 
 SEAM_PX = 4  # the fill is compared with the picture in a band of this width around the hole
 SEAM_REACH_PX = 25.0  # and corrected towards it over this depth
 SEAM_LIMIT = 15.0  # grey levels
+RELIT_AROUND_PX = 101  # about a shadow, whose light says whether it is one
 RELIT = 100  # in `unseen/`: seen, but only in shadow
 BESIDE_PX = 6  # beside its points something that stands before the background may still reach
 LOOK_EVERY = 6  # every sixth frame of the plate is searched for people who are still there
@@ -43,7 +45,7 @@ MISFIT_LEVELS = 4.0  # a source that differs by this much more than the best one
 
 
 def run(
-    shot, frames, masks: Callable[[int], np.ndarray], camera, slam, take_dir, report, bodies=None, detect=None
+    shot, frames, masks: Callable[[int], np.ndarray], camera, slam, take_dir, report, bodies=None, detect=None, thorough=True
 ) -> dict:
     """Build the clean plate of a shot.
 
@@ -53,6 +55,7 @@ def run(
     slam:    Slam or None.
     bodies:  index to vertices (list of (V, 3) m in the world), their ids and faces (F, 3); None: shadows stay.
     detect:  picture to boxes (N, 4) px and scores (N,) of people, to look at the plate with; None: nobody looks.
+    thorough: what hangs on people and is in no mask is looked for first (`belongs`), which takes about as long again.
     Writes take_dir/plate/%06d.png, plate/unseen/%06d.png, plate/erase/%06d.png, plate/plate.mp4, plate/plate.json.
     Returns what plate.json says.
     """
@@ -69,12 +72,15 @@ def run(
         light = lights.estimate(frames.read, masks, camera, lambda i: bodies(i)[0], shot.frames, grow)
     sure = light is not None and light.sure >= lights.LEAST
     shadows = cast_shadows(light, bodies, camera, shot.width, shot.height) if sure else None
+    if thorough:
+        tick = lambda index: report.progress(index, 2 * shot.frames, "what belongs to people")
+        masks = belongs.extended(shot, frames, masks, shadows, verdict, camera, slam, lambda hole: _boxes(hole, _margin(hole)), tick)
     painter = Painter(shot, frames, Erase(masks, grow, shadows), verdict, camera, slam, light)
     hidden = guessed = 0
     per_frame, left, level, softness = [], [], [], []
     with MovieWriter(beside / "plate.mp4", shot.fps) as movie:
         for index in range(shot.frames):
-            report.progress(index, shot.frames, "clean plate")
+            report.progress(*((shot.frames + index, 2 * shot.frames) if thorough else (index, shot.frames)), "clean plate")
             plate, unseen = painter.paint(index)
             write_image(beside / f"{index:06d}.png", plate)
             write_image(beside / "unseen" / f"{index:06d}.png", unseen)
@@ -173,7 +179,7 @@ class Painter:
         plate, raw = rgb.copy(), rgb.copy()
         unseen = np.zeros(hole.shape, np.uint8)
         alpha = np.clip(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5) / (0.5 * self._erase.grow), 0, 1)
-        for box, part in _boxes(hole, self._margin(hole)):
+        for box, part in _boxes(hole, _margin(hole)):
             x0, y0, x1, y1 = box
             fill, finished, guess = self._fill(index, box, part)
             mix = (alpha[y0:y1, x0:x1] * part[y0:y1, x0:x1])[..., None]
@@ -184,9 +190,6 @@ class Painter:
             unseen[y0:y1, x0:x1][part[y0:y1, x0:x1]] = guess[part[y0:y1, x0:x1]]
         self._before = (index, raw, unseen)
         return plate, unseen
-
-    def _margin(self, hole):
-        return int(max(40, 0.08 * hole.shape[1]))
 
     def _fill(self, index, box, part):
         """Fill the hole `part` in the box: plain fill for the memory, finished fill for the eye, unseen 0..255."""
@@ -288,7 +291,13 @@ class Painter:
             return None
         where, depth = darker
         gain = np.asarray(self._light.shade, np.float32) ** -depth[..., None]
-        return lights.encoded(lights.linear(self.window.rgb(index)) * gain), where
+        light = lights.linear(self.window.rgb(index))
+        lit, known = light * gain, ~self.window.hole(index)
+        size = (RELIT_AROUND_PX, RELIT_AROUND_PX)
+        usual = cv2.blur(light.mean(-1) * known, size) / np.maximum(cv2.blur(known.astype(np.float32), size), 1e-3)
+        # As bright as the ground in the light would be, lit again: the shadow is not where it was thought.
+        too_bright = cv2.blur(lit.mean(-1), (9, 9)) > usual * np.mean(self._light.shade) ** -0.75
+        return lights.encoded(np.where(too_bright[..., None], light, lit)), where
 
     def _pairs(self, index, source, box):
         return self.registration.pairs(index, source, box) if self._refine else None
@@ -354,6 +363,11 @@ def _blend(patches, distances, before, work):
     seen[work] = total > 0
     copies[work] = norm**2 / np.maximum((agree**2).sum(0), 1e-12)
     return fill, seen, copies
+
+
+def _margin(hole):
+    """Px about a hole that tell how to fill it."""
+    return int(max(40, 0.08 * hole.shape[1]))
 
 
 def _boxes(hole, margin):

@@ -12,7 +12,7 @@ import pytest
 
 from solver import plate
 from solver.frames import invert, project
-from solver.plate import edge_softness
+from solver.plate import belongs, edge_softness
 from solver.plate import light as lights
 from solver.plate.erase import Erase, cast_shadows, nearest_owner
 from solver.plate.guess import complete
@@ -229,7 +229,7 @@ def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeyp
 
     run = Run.__new__(Run)
     run.backend = None
-    run.take, run.options, run.report = SimpleNamespace(folder=None), None, None
+    run.take, run.options, run.report = SimpleNamespace(folder=None), SimpleNamespace(quality="final"), None
     mask, solved = np.zeros((2, 4), np.uint8), np.zeros((2, 4), np.uint8)
     mask[0, :2] = 1
     solved[0, 1:], solved[1, :] = 7, 1  # person 7 shows beside person 1, whose body is drawn wider than its mask
@@ -450,3 +450,45 @@ def test_blur_of_outlines_is_read_among_textures(sigma):
     people = cv2.resize(person.astype(np.uint8), (320, 240), interpolation=cv2.INTER_NEAREST)
     assert edge_softness(gray, people) == pytest.approx(sigma, abs=0.35 + 0.1 * sigma)
     assert np.isnan(edge_softness(gray, np.zeros_like(people)))
+
+
+@pytest.mark.parametrize("verdict", ["static", "rotation"])
+def test_a_leg_that_no_mask_has_belongs_to_the_person(verdict):
+    """Somebody walks past a wall; the masks have the trunk alone. A bag that stands there from the first to the last frame stays where it is."""
+    wide = texture(HEIGHT, 2 * WIDTH, 3)
+    wide[90:110, 150:170] = (250, 20, 20)
+    frames, masks, legs = [], [], []
+    camera = camera_of(verdict)
+    for t in range(FRAMES):
+        T, K = camera.T_world_from_cam[t], camera.K[0]
+        H = K @ T[:3, :3].T @ np.linalg.inv(K)
+        back = H @ np.array([[1, 0, -WIDTH / 4], [0, 1, 0], [0, 0, 1.0]])
+        frame = cv2.warpPerspective(wide, back, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
+        x = 15 + 10 * t
+        mask, leg = np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros((HEIGHT, WIDTH), bool)
+        mask[30:80, x : x + 20] = 1
+        leg[80:105, x + 4 : x + 13] = True
+        frame[(mask > 0) | leg] = (10, 20, 60)
+        frames.append(frame), masks.append(mask), legs.append(leg)
+    shot = SimpleNamespace(frames=FRAMES, width=WIDTH, height=HEIGHT, fps="24")
+    source = SimpleNamespace(read=lambda i: frames[i])
+    boxes = lambda hole: plate._boxes(hole, plate._margin(hole))
+    found = belongs.extended(shot, source, lambda i: masks[i], None, verdict, camera, None, boxes)
+    hit = np.array([(found(t)[legs[t]] == 1).mean() for t in range(FRAMES)])
+    beside = np.array([((found(t) > 0) & (masks[t] == 0) & (cv2.dilate(legs[t].astype(np.uint8), np.ones((7, 7))) == 0)).sum() for t in range(FRAMES)])
+    assert np.median(hit) > 0.9 and (beside <= 0.1 * legs[0].sum()).all()
+
+
+def test_ground_in_the_light_is_not_lit_again():
+    """A shadow that was thought to lie where it does not: what would come out brighter than all around stays as filmed."""
+    rgb = np.full((80, 120, 3), 150, np.uint8)
+    rgb[30:50, 30:60] = 80
+    where = np.zeros((80, 120), bool)
+    where[30:50, 30:90] = True
+    painter = plate.Painter.__new__(plate.Painter)
+    painter._light = SimpleNamespace(shade=(0.3, 0.3, 0.3))
+    painter._erase = SimpleNamespace(only_darker=lambda index: (where, where.astype(np.float32)))
+    painter.window = SimpleNamespace(rgb=lambda index: rgb, hole=lambda index: where)
+    picture, _ = painter._relit(0)
+    assert np.abs(picture[35:45, 65:85] - 150).max() < 2
+    assert picture[35:45, 35:55].min() > 120

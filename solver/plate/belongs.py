@@ -1,0 +1,109 @@
+"""What belongs to a person though no mask has it: a leg that is a blur, a skirt, a bag, a shadow that no light explains.
+
+Once the camera is known the background is: what other frames, from which the person is away, do not show in its place, and what hangs on the
+person's mask, is theirs.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .erase import nearest_owner
+from .register import Registration
+from .sources import Target, choose_sources
+from .window import Window, grow_mask
+
+REACH = 0.5  # of a person's size in the picture: how far from the mask something may still be theirs
+LEAST_REACH_PX = 8
+SOURCES = 5  # frames that are asked, and how many must know a pixel
+KNOW = 2
+SHIFT_PX = 2  # by which registration may be off
+LEVELS = 20.0  # grey levels beyond the grain by which something differs from the background
+SPECK = 0.004  # of a person's area: less is noise
+
+
+def around(people: np.ndarray, shadows: np.ndarray | None = None) -> np.ndarray:
+    """Person indices (H, W) uint8 grown by REACH, and their shadows, where they are known, a little."""
+    out = people if shadows is None else np.where(people == 0, nearest_owner(shadows, LEAST_REACH_PX), people)
+    for person in np.unique(people[people > 0]):
+        ys, xs = np.nonzero(people == person)
+        size = max(np.ptp(ys), np.ptp(xs)) + 1
+        grown = nearest_owner(np.where(people == person, person, 0).astype(np.uint8), max(LEAST_REACH_PX, REACH * size))
+        out = np.where(out == 0, grown, out)
+    return out
+
+
+def extended(shot, frames, masks, shadows, verdict, camera, slam, boxes, tick=lambda index: None):
+    """The masks with what they left out: index -> person indices (H, W) uint8.
+
+    shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None.
+    verdict, camera, slam: as of `Registration`. boxes: hole -> boxes (x0, y0, x1, y1) and the part of the hole (H, W) bool in each.
+    tick(i) is called before each frame.
+    """
+    shape = shot.height, shot.width
+    wide = lambda index: around(masks(index), shadows(index) if shadows is not None else None)
+    window = Window(frames, wide, shot.frames, shot.width, shot.height)
+    registration = Registration(window, verdict, camera, slam)
+    found = {}
+    for index in range(shot.frames):
+        tick(index)
+        window.move_to(index)
+        people = masks(index)
+        strange = np.zeros(people.shape, bool)
+        for box, part in boxes(window.hole(index)):
+            x0, y0, x1, y1 = box
+            strange[y0:y1, x0:x1] |= _strange(window, registration, index, box, part[y0:y1, x0:x1])
+        added = _hanging(strange & (people == 0), people)
+        if added.any():
+            found[index] = np.packbits(added)
+    def masked(index):
+        people = masks(index)
+        if index not in found:
+            return people
+        added = np.unpackbits(found[index], count=people.size).reshape(shape).astype(bool)
+        return np.where(added & (people == 0), nearest_owner(people, float(np.hypot(*shape))), people)
+
+    return masked
+
+
+def _strange(window, registration, index, box, inner) -> np.ndarray:
+    """Where the background is known and the frame shows something else (h, w) bool."""
+    target = Target(window.rgb(index), window.hole(index), box)
+    least = np.full(inner.shape, 255, np.float32)
+    known = np.zeros(inner.shape, int)
+    size = np.ones((2 * SHIFT_PX + 1, 2 * SHIFT_PX + 1), np.uint8)
+    sources = choose_sources(window, registration, index, box, inner)[:SOURCES]
+    noise = 0.0
+
+    def compare(source, H, bend):
+        patch = target.align(window.rgb(source), window.hole(source), H, bend)
+        if patch is not None:
+            off = np.maximum(cv2.erode(patch.rgb, size) - target.rgb, target.rgb - cv2.dilate(patch.rgb, size)).max(-1)
+            np.copyto(least, np.minimum(least, off), where=patch.valid)
+        return patch
+
+    for source in sources:
+        bend = registration.pairs(index, source, box) if registration.verdict != "static" else None
+        patch = compare(source, registration.homography(index, source, box), bend)
+        if patch is not None:
+            known += patch.valid
+            noise = max(noise, patch.noise)
+    strange = inner & (known >= KNOW) & (least > LEVELS + 3 * noise)
+    if strange.sum() <= SPECK * inner.sum():
+        return strange
+    planes, standing = registration.planes(index, box)  # what bends no single plane explains: asked only where there is a question
+    for plane in (*planes, *(plane for plane, _ in standing)):
+        for source in sources:
+            compare(source, registration.over_plane(index, source, plane), None)
+    return strange & (least > LEVELS + 3 * noise)
+
+
+def _hanging(strange, people) -> np.ndarray:
+    """The pieces of `strange` that touch a person's mask and are no specks (H, W) bool."""
+    solid = cv2.morphologyEx(strange.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    solid = cv2.morphologyEx(solid | (people > 0), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) & (people == 0)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(solid.astype(np.uint8), connectivity=8)
+    touched = np.unique(labels[grow_mask(people > 0, 2) & (solid > 0)])
+    least = SPECK * (people > 0).sum()
+    return np.isin(labels, [k for k in touched if k > 0 and stats[k, cv2.CC_STAT_AREA] > least])
