@@ -93,17 +93,17 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
         return Plan(take, options, partial(_load, match_scene=self.match_scene) if self.load else _leave)
 
 
-def _load(context, folder, match_scene):
+def _load(context, done, match_scene):
     if context.mode != "OBJECT":
-        raise ShotError(f"The take is ready in {folder}.", "Go to Object Mode and use Load Take.")
+        raise ShotError(f"The take is ready in {done.take}.", "Go to Object Mode and use Load Take.")
     smpl_folder = preferences.smpl_folder(context)
-    loaded = scene_take.load(context.scene, folder, match_scene=match_scene, smpl_folder=smpl_folder)
+    loaded = scene_take.load(context.scene, done.take, match_scene=match_scene, smpl_folder=smpl_folder)
     context.scene.reshoot.take = loaded.collection
     return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
 
 
-def _leave(context, folder):
-    return f"The take is {folder}", []
+def _leave(context, done):
+    return f"The take is {done.take}", []
 
 
 def _given(path: str, what: str):

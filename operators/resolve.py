@@ -56,9 +56,9 @@ def _moved(path, take):
     return str(path if found is None or take.folder in found.parents else found)  # the take has a camera.npz of its own
 
 
-def _renew(context, folder, name):
+def _renew(context, done, name):
     if context.mode != "OBJECT":
-        raise ShotError(f"The take is ready in {folder}.", "Go to Object Mode and use Load Take.")
+        raise ShotError(f"The take is ready in {done.take}.", "Go to Object Mode and use Load Take.")
     collection = chosen_take(context, name)
     warnings = scene_take.renew(collection, preferences.smpl_folder(context))
     return f"Renewed {collection.name} with {len(scene_take.persons(collection))} people", warnings

@@ -132,8 +132,8 @@ def _hand_over(settings, extract):
         extract.max_height = settings.max_height
     if settings.use_focal_mm:
         extract.focal_mm = settings.focal_mm
-    if settings.use_cut:
-        extract.cut = settings.cut - 1
+    if settings.use_range:
+        extract.frame_range = "{}-{}".format(*sorted((settings.first_frame, settings.last_frame)))
     extract.people, extract.masks = settings.people_files, settings.masks_dir
     extract.joints, extract.known_camera = settings.joints_file, settings.camera_file
 
@@ -167,6 +167,38 @@ def _lines(layout, text, icon, width=32):
         column.label(text=line, icon=icon)
 
 
+class SHOT_UL_pieces(bpy.types.UIList):
+    """The pieces of the clip between its cuts."""
+
+    bl_idname = "SHOT_UL_pieces"
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0):
+        row = layout.row()
+        row.label(text=f"{index + 1}", icon="SEQUENCE")
+        row.label(text=f"{item.first}–{item.last}")
+        row.label(text=f"{item.last - item.first + 1} frames")
+
+
+class SHOT_PT_frames(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_frames"
+    bl_label = "Frames"
+    bl_parent_id = "SHOT_PT_shot"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.prepare(), context.scene.reshoot
+        layout.prop(settings, "cuts")
+        layout.operator("shot.find_cuts", icon="VIEWZOOM")
+        if len(settings.pieces) > 1:
+            layout.template_list(SHOT_UL_pieces.bl_idname, "", settings, "pieces", settings, "piece", rows=2, maxrows=6)
+        layout.prop(settings, "use_range")
+        column = layout.column(align=True)
+        column.active = settings.use_range
+        column.prop(settings, "first_frame")
+        column.prop(settings, "last_frame")
+        layout.operator("shot.use_scene_range", icon="PREVIEW_RANGE")
+
+
 class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
     bl_idname = "SHOT_PT_shot_options"
     bl_label = "Options"
@@ -177,13 +209,12 @@ class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
         layout, settings = self.prepare(), context.scene.reshoot
         layout.prop(settings, "quality")
         layout.prop(settings, "camera_kind")
-        for name in ("focal_mm", "max_height", "cut"):
+        for name in ("focal_mm", "max_height"):
             row = layout.row(heading=settings.bl_rna.properties[f"use_{name}"].name)
             row.prop(settings, f"use_{name}", text="")
             value = row.row()
             value.active = getattr(settings, f"use_{name}")
             value.prop(settings, name, text="")
-        layout.prop(settings, "cuts")
         layout.prop(settings, "plate")
         layout.prop(settings, "match_scene")
 
@@ -397,7 +428,9 @@ class SHOT_PT_export(ReshootPanel, bpy.types.Panel):
 CLASSES = (
     SHOT_UL_takes,
     SHOT_UL_people,
+    SHOT_UL_pieces,
     SHOT_PT_shot,
+    SHOT_PT_frames,
     SHOT_PT_shot_options,
     SHOT_PT_shot_imports,
     SHOT_PT_people,
