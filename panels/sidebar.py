@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import jobs, preferences, previews
+from ..operators.presets import SHOT_MT_presets
 from ..operators.setup_composite import COMPOSITE_OPTIONS
 from ..operators.variations import VARIATION_OPTIONS
 from ..properties import take_at_work
@@ -207,6 +208,10 @@ class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.prepare(), context.scene.reshoot
+        row = layout.row(align=True)
+        row.menu(SHOT_MT_presets.bl_idname, text=SHOT_MT_presets.bl_label)
+        row.operator("shot.add_preset", text="", icon="ADD")
+        row.operator("shot.add_preset", text="", icon="REMOVE").remove_active = True
         layout.prop(settings, "quality")
         layout.prop(settings, "camera_kind")
         for name in ("focal_mm", "max_height"):

@@ -144,6 +144,10 @@ class Ink:
         self.drawn.extend([idname, text])
         return Fields(rna)
 
+    def menu(self, idname, text="", **_):
+        assert hasattr(self.bpy.types, idname), idname
+        self.drawn.append(f"menu {text}")
+
     def label(self, text="", icon="NONE"):
         assert icon in self.bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
         self.drawn.append(text)
