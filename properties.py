@@ -53,8 +53,8 @@ def _is_empty(_settings, item):
     return item.type == "EMPTY"
 
 
-def _is_rig(_settings, item):
-    return item.type == "ARMATURE"
+def _is_character(_person, item):
+    return item.type == "ARMATURE" and scene_take.ROLE_KEY not in item
 
 
 def _read_facts(settings, _context):
@@ -258,7 +258,6 @@ class ReshootSettings(bpy.types.PropertyGroup):
         name="Bones", description="See and correct which bone is which part of a person", type=ReshootBone
     )
     bones_of: StringProperty(name="Rig of the Bones", description="See which rig the table of bones is of")
-    rig: PointerProperty(name="Rig", description="Choose the character's armature", type=bpy.types.Object, poll=_is_rig)
     characters: PointerProperty(
         name="Characters",
         description="Choose the collection to render. Empty: every animated character outside the take",
@@ -316,7 +315,7 @@ def _show(person, shown):
 
 
 class ReshootPerson(bpy.types.PropertyGroup):
-    """On a person's armature: what acts on bones and body alike. Nothing is kept here."""
+    """On a person's armature: what acts on bones and body alike, and who is to move as this person does."""
 
     colour: FloatVectorProperty(
         name="Colour",
@@ -333,6 +332,12 @@ class ReshootPerson(bpy.types.PropertyGroup):
         description="Show the person's bones and body in the viewport",
         get=_shown,
         set=_show,
+    )
+    character: PointerProperty(
+        name="Character",
+        description="Choose the armature of the character that is to move as this person",
+        type=bpy.types.Object,
+        poll=_is_character,
     )
 
 

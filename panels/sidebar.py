@@ -31,6 +31,17 @@ def _take(context):
     return take_at_work(context.scene.reshoot)
 
 
+def _character(context):
+    """Who is to move as the chosen person: the character chosen for them, else the active one, or None."""
+    take = _take(context)
+    person = scene_take.person_of(take, context.scene.reshoot.person) if take else None
+    if person and person.reshoot.character:
+        return person.reshoot.character
+    active = context.object
+    armature = active.find_armature() if active and active.type == "MESH" else active
+    return armature if armature and armature.type == "ARMATURE" and scene_take.ROLE_KEY not in armature else None
+
+
 class SHOT_UL_takes(bpy.types.UIList):
     """The takes among the collections of the file."""
 
@@ -340,13 +351,20 @@ class SHOT_PT_retarget(ReshootPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
-        layout, settings = self.prepare(), context.scene.reshoot
-        layout.prop(settings, "person")
-        layout.prop(settings, "rig", icon="ARMATURE_DATA")
-        row = layout.row()
+        layout, settings, take = self.prepare(), context.scene.reshoot, _take(context)
+        people = scene_take.persons(take) if take else []
+        if not people:
+            layout.label(text="Extract a shot or load a take first", icon="INFO")
+            return
+        column = layout.column(align=True)
+        for person in people:
+            column.prop(person.reshoot, "character", text=f"Person {person[scene_take.PERSON_KEY]}", icon="ARMATURE_DATA")
+        chosen = _character(context)
+        row = layout.row(align=True)
         row.scale_y = 1.3
-        move = row.operator("shot.retarget", icon="ARMATURE_DATA")
-        move.person, move.armature = settings.person, settings.rig.name if settings.rig else ""
+        move = row.operator("shot.retarget", text=f"Retarget {settings.person}", icon="ARMATURE_DATA")
+        move.person, move.armature = settings.person, chosen.name if chosen else ""
+        row.operator("shot.retarget_all", icon="COMMUNITY")
 
 
 class SHOT_PT_bones(ReshootPanel, bpy.types.Panel):
@@ -357,7 +375,7 @@ class SHOT_PT_bones(ReshootPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.prepare(), context.scene.reshoot
-        rig = settings.rig
+        rig = _character(context)
         name = rig.name if rig else ""
         layout.operator("shot.find_bones", icon="VIEWZOOM").armature = name
         if rig is None or settings.bones_of != name:
