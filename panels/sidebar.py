@@ -12,6 +12,7 @@ from ..properties import take_at_work
 from ..retarget.rig import REQUIRED
 from ..scene import corrections, rig_maps
 from ..scene import take as scene_take
+from ..translations import iface
 
 PICTURE_SCALE = 11.0  # times a button's height, about as wide as the sidebar
 
@@ -170,7 +171,7 @@ def _lines(layout, text, icon, width=32):
     """Text over several labels: Blender's own do not wrap."""
     column = layout.column(align=True)
     line = ""
-    for word in text.split():
+    for word in iface(text).split():
         if line and len(line) + len(word) >= width:
             column.label(text=line, icon=icon)
             icon, line = "NONE" if icon == "NONE" else "BLANK1", ""

@@ -144,6 +144,11 @@ def story(seen):
     ):  # fmt: skip
         window().event_simulate(type=kind, value=value, x=middle[0], y=middle[1] + up)
         yield
+    language = bpy.context.preferences.view
+    language.language, language.use_translate_interface = "de_DE", True
+    say = bpy.app.translations.pgettext_iface
+    seen["in German"] = [say("Extract Shot", "Operator"), say("Shot"), say("Known Lens")]
+    language.language = "en_US"
     told = json.loads((FOLDER / "walk" / "corrections.json").read_text())["corrections"]
     seen["an upright line"] = told
 

@@ -94,6 +94,10 @@ def test_buttons_with_a_file_browser_ask_each_time(seen):
     assert seen["Export asks each time"] == ["one_camera.npz", "two_camera.npz"]
 
 
+def test_blender_in_german_shows_german_labels(seen):
+    assert seen["in German"] == ["Einstellung auswerten", "Einstellung", "Brennweite bekannt"]
+
+
 def test_a_line_is_drawn_along_something_upright(seen):
     (told,) = seen["an upright line"]
     assert told["do"] == "upright" and told["frame"] == 0
