@@ -10,7 +10,7 @@ from .. import preferences
 from ..properties import CAMERA_KINDS, QUALITY
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import absolute, absolute_list, path_once, take_beside, text_once
+from .base import absolute, absolute_list, how_many, path_once, take_beside, text_once
 from .solve import Plan, SolverRun
 
 
@@ -99,7 +99,7 @@ def _load(context, done, match_scene):
     smpl_folder = preferences.smpl_folder(context)
     loaded = scene_take.load(context.scene, done.take, match_scene=match_scene, smpl_folder=smpl_folder)
     context.scene.reshoot.take = loaded.collection
-    return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
+    return f"Loaded {loaded.collection.name} with {how_many(loaded.armatures)}", loaded.warnings
 
 
 def _leave(context, done):

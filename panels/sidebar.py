@@ -361,11 +361,11 @@ class SHOT_PT_retarget(ReshootPanel, bpy.types.Panel):
         for person in people:
             column.prop(person.reshoot, "character", text=f"Person {person[scene_take.PERSON_KEY]}", icon="ARMATURE_DATA")
         chosen = _character(context)
-        row = layout.row(align=True)
-        row.scale_y = 1.3
-        move = row.operator("shot.retarget", text=f"Retarget {settings.person}", icon="ARMATURE_DATA")
+        column = layout.column(align=True)
+        column.scale_y = 1.3
+        move = column.operator("shot.retarget", text=f"Retarget Person {settings.person}", icon="ARMATURE_DATA")
         move.person, move.armature = settings.person, chosen.name if chosen else ""
-        row.operator("shot.retarget_all", icon="COMMUNITY")
+        column.operator("shot.retarget_all", icon="COMMUNITY")
 
 
 class SHOT_PT_bones(ReshootPanel, bpy.types.Panel):
