@@ -446,5 +446,5 @@ def test_new_scenes_stand_at_the_frame_at_work_and_the_shadow_catcher_hides_no_f
     bpy.context.window.scene = artist
     bpy.ops.shot.setup_scene(scene_name="Set")
     assert [bpy.data.scenes[name].frame_current for name in ("Film", "Set")] == [6, 6]
-    (catcher,) = (o for o in bpy.data.scenes["Film"].objects if o.is_shadow_catcher)
+    catcher = next(o for o in bpy.data.scenes["Film"].objects if o.name.startswith("Film Shadows"))
     assert catcher.display_type == "WIRE"
