@@ -40,6 +40,7 @@ class Warned:
 @dataclass(frozen=True)
 class Result:
     take: str
+    pieces: tuple = ()  # first and last frame of each, where the clip's cuts were asked for
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def parse(line: str):
         if kind == "warning":
             return Warned(str(fields["message"]))
         if kind == "result":
-            return Result(str(fields["take"]))
+            return Result(str(fields["take"]), tuple((int(a), int(b)) for a, b in fields.get("pieces", ())))
         if kind == "error":
             return Failed(str(fields["message"]), str(fields.get("fix", "")))
     except (ValueError, KeyError, TypeError):
@@ -112,7 +113,7 @@ class Job:
         """Starts the child. log: file that gets its stderr; packages: see `environment`. Raises OSError where it cannot be started."""
         self.state = RUNNING
         self.log = Path(log)
-        self.take: str | None = None
+        self.result: Result | None = None
         self.error: Failed | None = None
         self.warnings: list[str] = []
         self._messages: queue.SimpleQueue = queue.SimpleQueue()
@@ -138,6 +139,10 @@ class Job:
                 self._messages.put(message)
         self._child.wait()
         self._messages.put(_Ended())
+
+    @property
+    def take(self) -> str | None:
+        return self.result and self.result.take
 
     @property
     def running(self) -> bool:
@@ -166,7 +171,7 @@ class Job:
                 self._end()
                 continue
             if isinstance(message, Result):
-                self.take = message.take
+                self.result = message
             elif isinstance(message, Failed):
                 self.error = message
             elif isinstance(message, Warned):
@@ -181,7 +186,7 @@ class Job:
             except OSError:
                 pass
         self._child.stdout.close()
-        if self.take is not None and self._child.returncode == 0:
+        if self.result is not None and self._child.returncode == 0:
             self.state = DONE
         elif self.state == STOPPING:
             self.state = CANCELLED

@@ -53,13 +53,22 @@ def _is_empty(_settings, item):
     return item.type == "EMPTY"
 
 
-def _is_rig(_settings, item):
-    return item.type == "ARMATURE"
+def _is_character(_person, item):
+    return item.type == "ARMATURE" and scene_take.ROLE_KEY not in item
 
 
 def _read_facts(settings, _context):
     path = bpy.path.abspath(settings.filepath)
-    settings.facts = plate.facts(path) if path else ""
+    found = plate.facts(path) if path else plate.Facts()
+    settings.facts = found.text
+    settings.pieces.clear()
+    settings.use_range, settings.first_frame, settings.last_frame = False, 0, max(found.frames - 1, 0)
+
+
+def _choose_piece(settings, _context):
+    if len(settings.pieces) > 1:
+        chosen = settings.pieces[settings.piece]
+        settings.use_range, settings.first_frame, settings.last_frame = True, chosen.first, chosen.last
 
 
 def take_at_work(settings):
@@ -107,6 +116,13 @@ class ReshootBone(bpy.types.PropertyGroup):
     bone: StringProperty(name="Bone", description="Choose the character's bone that moves as this part of the person")
 
 
+class ReshootPiece(bpy.types.PropertyGroup):
+    """A piece of the clip between two cuts."""
+
+    first: IntProperty(name="First Frame", description="See the first frame of the piece")
+    last: IntProperty(name="Last Frame", description="See the last frame of the piece")
+
+
 class ReshootSettings(bpy.types.PropertyGroup):
     filepath: StringProperty(
         name="Clip",
@@ -148,10 +164,17 @@ class ReshootSettings(bpy.types.PropertyGroup):
     use_focal_mm: BoolProperty(
         name="Known Lens", description="Give the focal length of the film camera, instead of finding it from the film"
     )
-    cut: IntProperty(name="Piece", description="Choose the piece between hard cuts; the first is 1", default=1, min=1)
-    use_cut: BoolProperty(
-        name="Choose Piece", description="Choose which piece between hard cuts is solved, instead of the longest"
+    pieces: CollectionProperty(name="Pieces", description="See the pieces of the clip between its cuts", type=ReshootPiece)
+    piece: IntProperty(
+        name="Piece", description="Choose the piece between cuts that is solved", update=_choose_piece
     )
+    use_range: BoolProperty(
+        name="Limit Frames", description="Solve only these frames of the clip, instead of the longest piece between its cuts"
+    )
+    first_frame: IntProperty(
+        name="First Frame", description="Set the first frame that is solved, the film's first being 0", min=0
+    )
+    last_frame: IntProperty(name="Last Frame", description="Set the last frame that is solved", min=0)
     cuts: StringProperty(
         name="Cuts",
         description="Say where the clip is cut: none, or the frames that begin a piece, as in 24, 80. Empty: they are found",
@@ -235,7 +258,6 @@ class ReshootSettings(bpy.types.PropertyGroup):
         name="Bones", description="See and correct which bone is which part of a person", type=ReshootBone
     )
     bones_of: StringProperty(name="Rig of the Bones", description="See which rig the table of bones is of")
-    rig: PointerProperty(name="Rig", description="Choose the character's armature", type=bpy.types.Object, poll=_is_rig)
     characters: PointerProperty(
         name="Characters",
         description="Choose the collection to render. Empty: every animated character outside the take",
@@ -293,7 +315,7 @@ def _show(person, shown):
 
 
 class ReshootPerson(bpy.types.PropertyGroup):
-    """On a person's armature: what acts on bones and body alike. Nothing is kept here."""
+    """On a person's armature: what acts on bones and body alike, and who is to move as this person does."""
 
     colour: FloatVectorProperty(
         name="Colour",
@@ -310,6 +332,12 @@ class ReshootPerson(bpy.types.PropertyGroup):
         description="Show the person's bones and body in the viewport",
         get=_shown,
         set=_show,
+    )
+    character: PointerProperty(
+        name="Character",
+        description="Choose the armature of the character that is to move as this person",
+        type=bpy.types.Object,
+        poll=_is_character,
     )
 
 
@@ -330,4 +358,4 @@ class ReshootJob(bpy.types.PropertyGroup):
     check: StringProperty()
 
 
-CLASSES = (ReshootBone, ReshootSettings, ReshootPerson, ReshootJob)
+CLASSES = (ReshootBone, ReshootPiece, ReshootSettings, ReshootPerson, ReshootJob)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import preferences, properties
+from . import preferences, properties, translations
 from .operators import (
     bake_camera,
     bones,
@@ -14,7 +14,9 @@ from .operators import (
     export,
     extract,
     files,
+    frames,
     load_take,
+    presets,
     resolve,
     retarget,
     setup_composite,
@@ -33,6 +35,8 @@ CLASSES = (
     *properties.CLASSES,
     *setup_solver.CLASSES,
     *extract.CLASSES,
+    *frames.CLASSES,
+    *presets.CLASSES,
     *load_take.CLASSES,
     *correct.CLASSES,
     *correct_place.CLASSES,
@@ -76,12 +80,14 @@ def register():
         setattr(owner, name, bpy.props.PointerProperty(type=group))
     for handlers, function in HANDLERS:
         handlers.append(function)
+    translations.register()
     _commands.append(bpy.utils.register_cli_command(command.NAME, command.run))
 
 
 def unregister():
     solve.abandon()
     bpy.utils.unregister_cli_command(_commands.pop())
+    translations.unregister()
     for handlers, function in reversed(HANDLERS):
         handlers.remove(function)
     for owner, name, _ in reversed(POINTERS):

@@ -142,6 +142,11 @@ def show_scene(context, scene) -> None:
         context.window.scene = scene
 
 
+def how_many(people) -> str:
+    """So many people, in words."""
+    return "1 person" if len(people) == 1 else f"{len(people)} people"
+
+
 def redraw(context) -> None:
     """Let the panels show what has changed."""
     for window in context.window_manager.windows:

@@ -10,7 +10,7 @@ from .. import preferences
 from ..properties import CAMERA_KINDS, QUALITY
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import absolute, absolute_list, path_once, take_beside, text_once
+from .base import absolute, absolute_list, how_many, path_once, take_beside, text_once
 from .solve import Plan, SolverRun
 
 
@@ -93,17 +93,17 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
         return Plan(take, options, partial(_load, match_scene=self.match_scene) if self.load else _leave)
 
 
-def _load(context, folder, match_scene):
+def _load(context, done, match_scene):
     if context.mode != "OBJECT":
-        raise ShotError(f"The take is ready in {folder}.", "Go to Object Mode and use Load Take.")
+        raise ShotError(f"The take is ready in {done.take}.", "Go to Object Mode and use Load Take.")
     smpl_folder = preferences.smpl_folder(context)
-    loaded = scene_take.load(context.scene, folder, match_scene=match_scene, smpl_folder=smpl_folder)
+    loaded = scene_take.load(context.scene, done.take, match_scene=match_scene, smpl_folder=smpl_folder)
     context.scene.reshoot.take = loaded.collection
-    return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
+    return f"Loaded {loaded.collection.name} with {how_many(loaded.armatures)}", loaded.warnings
 
 
-def _leave(context, folder):
-    return f"The take is {folder}", []
+def _leave(context, done):
+    return f"The take is {done.take}", []
 
 
 def _given(path: str, what: str):

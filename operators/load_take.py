@@ -6,7 +6,7 @@ import bpy
 
 from .. import preferences
 from ..scene import take as scene_take
-from .base import ShotOperator, absolute, chosen_take, has_take, path_once, redraw, take_name
+from .base import ShotOperator, absolute, chosen_take, has_take, how_many, path_once, redraw, take_name
 
 
 class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
@@ -53,7 +53,7 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
             preferences.smpl_folder(context),
         )
         context.scene.reshoot.take = loaded.collection
-        return f"Loaded {loaded.collection.name} with {len(loaded.armatures)} people", loaded.warnings
+        return f"Loaded {loaded.collection.name} with {how_many(loaded.armatures)}", loaded.warnings
 
 
 class SHOT_OT_match_scene(ShotOperator, bpy.types.Operator):

@@ -12,7 +12,7 @@ from ..scene import take as scene_take
 from ..solver import corrections
 from ..solver.protocol import ShotError
 from ..solver.take import Take
-from .base import chosen_take, has_take, take_name
+from .base import chosen_take, has_take, how_many, take_name
 from .solve import Plan, SolverRun, idle
 
 
@@ -56,12 +56,12 @@ def _moved(path, take):
     return str(path if found is None or take.folder in found.parents else found)  # the take has a camera.npz of its own
 
 
-def _renew(context, folder, name):
+def _renew(context, done, name):
     if context.mode != "OBJECT":
-        raise ShotError(f"The take is ready in {folder}.", "Go to Object Mode and use Load Take.")
+        raise ShotError(f"The take is ready in {done.take}.", "Go to Object Mode and use Load Take.")
     collection = chosen_take(context, name)
     warnings = scene_take.renew(collection, preferences.smpl_folder(context))
-    return f"Renewed {collection.name} with {len(scene_take.persons(collection))} people", warnings
+    return f"Renewed {collection.name} with {how_many(scene_take.persons(collection))}", warnings
 
 
 CLASSES = (SHOT_OT_resolve,)

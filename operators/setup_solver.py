@@ -76,7 +76,7 @@ class SHOT_OT_setup_solver(SolverRun, bpy.types.Operator):
         return Plan(folder, {}, _done, words=words, installs=True)
 
 
-def _done(context, folder):
+def _done(context, done):
     fine, verdict = jobs.check(preferences.solver_python(context), packages=preferences.packages(context))
     context.window_manager.reshoot_job.check = verdict
     if not fine:

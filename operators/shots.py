@@ -130,9 +130,9 @@ class SHOT_OT_extract_shots(SolverRun, bpy.types.Operator):
         return Plan(folder, {}, _solved, words=tuple(words))
 
 
-def _solved(context, folder):
-    rows = [row for rows in batch.rows(Path(folder)).values() for row in rows]
-    return f"{len(rows)} shots are solved in {folder}", []
+def _solved(context, done):
+    rows = [row for rows in batch.rows(Path(done.take)).values() for row in rows]
+    return f"{len(rows)} shots are solved in {done.take}", []
 
 
 def _listed(cls, context) -> bool:

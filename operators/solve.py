@@ -29,9 +29,10 @@ class Plan:
 
     take: Path
     options: dict  # the long flags of `extract`, with `source` for the clip and `plate`
-    finish: Callable  # (context, take folder) -> a line for the artist, warnings; may raise ShotError
+    finish: Callable  # (context, jobs.Result) -> a line for the artist, warnings; may raise ShotError
     words: tuple = ()  # of another command of the solver, which `take` then is the folder of, instead of options
     installs: bool = False  # these words are for Blender's own Python, bring the solver, and have to do with no file
+    looks: bool = False  # these words only look at a clip: there is nothing to keep
 
 
 @dataclass
@@ -174,20 +175,24 @@ def conclude(context) -> Outcome:
     _set_escape(context, False)
     previews.clear()
     job, warnings = run.job, tuple(run.job.warnings)
-    if job.state == jobs.CANCELLED:
+    if job.state == jobs.CANCELLED and run.plan.looks:
+        outcome = Outcome(job.state, f"{run.label} was cancelled.", warnings=warnings)
+    elif job.state == jobs.CANCELLED:
         what = run.label if run.plan.installs else "Extraction"
         outcome = Outcome(job.state, f"{what} was cancelled; {run.label} goes on from there.", warnings=warnings)
         context.window_manager.reshoot_job.unfinished = run.label
     elif job.state == jobs.FAILED:
         button = "shot.setup_solver" if run.plan.installs else "" if run.plan.words else "shot.check_solver"
         outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button=button)
+    elif not run.at_home and run.plan.looks:
+        outcome = Outcome(job.state, f"{run.label} is done, but another file was opened meanwhile.")
     elif not run.at_home and not run.plan.installs:
         outcome = Outcome(
             job.state, f"The take is ready in {job.take}.", "Another file was opened meanwhile.", warnings, job.take
         )
     else:
         try:
-            said, more = run.plan.finish(context, job.take)
+            said, more = run.plan.finish(context, job.result)
             outcome = Outcome(job.state, said, warnings=(*warnings, *more))
         except ShotError as error:
             outcome = Outcome(jobs.FAILED, error.message, error.fix, warnings, job.take, _button(error))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import bpy
 
 from .. import jobs, preferences, previews
+from ..operators.presets import SHOT_MT_presets
 from ..operators.setup_composite import COMPOSITE_OPTIONS
 from ..operators.variations import VARIATION_OPTIONS
 from ..properties import take_at_work
 from ..retarget.rig import REQUIRED
 from ..scene import corrections, rig_maps
 from ..scene import take as scene_take
+from ..translations import iface
 
 PICTURE_SCALE = 11.0  # times a button's height, about as wide as the sidebar
 
@@ -28,6 +30,17 @@ class ReshootPanel:
 
 def _take(context):
     return take_at_work(context.scene.reshoot)
+
+
+def _character(context):
+    """Who is to move as the chosen person: the character chosen for them, else the active one, or None."""
+    take = _take(context)
+    person = scene_take.person_of(take, context.scene.reshoot.person) if take else None
+    if person and person.reshoot.character:
+        return person.reshoot.character
+    active = context.object
+    armature = active.find_armature() if active and active.type == "MESH" else active
+    return armature if armature and armature.type == "ARMATURE" and scene_take.ROLE_KEY not in armature else None
 
 
 class SHOT_UL_takes(bpy.types.UIList):
@@ -132,8 +145,8 @@ def _hand_over(settings, extract):
         extract.max_height = settings.max_height
     if settings.use_focal_mm:
         extract.focal_mm = settings.focal_mm
-    if settings.use_cut:
-        extract.cut = settings.cut - 1
+    if settings.use_range:
+        extract.frame_range = "{}-{}".format(*sorted((settings.first_frame, settings.last_frame)))
     extract.people, extract.masks = settings.people_files, settings.masks_dir
     extract.joints, extract.known_camera = settings.joints_file, settings.camera_file
 
@@ -158,13 +171,45 @@ def _lines(layout, text, icon, width=32):
     """Text over several labels: Blender's own do not wrap."""
     column = layout.column(align=True)
     line = ""
-    for word in text.split():
+    for word in iface(text).split():
         if line and len(line) + len(word) >= width:
             column.label(text=line, icon=icon)
             icon, line = "NONE" if icon == "NONE" else "BLANK1", ""
         line = f"{line} {word}".strip()
     if line:
         column.label(text=line, icon=icon)
+
+
+class SHOT_UL_pieces(bpy.types.UIList):
+    """The pieces of the clip between its cuts."""
+
+    bl_idname = "SHOT_UL_pieces"
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0):
+        row = layout.row()
+        row.label(text=f"{index + 1}", icon="SEQUENCE")
+        row.label(text=f"{item.first}–{item.last}")
+        row.label(text=f"{item.last - item.first + 1} frames")
+
+
+class SHOT_PT_frames(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_frames"
+    bl_label = "Frames"
+    bl_parent_id = "SHOT_PT_shot"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.prepare(), context.scene.reshoot
+        layout.prop(settings, "cuts")
+        layout.operator("shot.find_cuts", icon="VIEWZOOM")
+        if len(settings.pieces) > 1:
+            layout.template_list(SHOT_UL_pieces.bl_idname, "", settings, "pieces", settings, "piece", rows=2, maxrows=6)
+        layout.prop(settings, "use_range")
+        column = layout.column(align=True)
+        column.active = settings.use_range
+        column.prop(settings, "first_frame")
+        column.prop(settings, "last_frame")
+        layout.operator("shot.use_scene_range", icon="PREVIEW_RANGE")
 
 
 class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
@@ -175,15 +220,18 @@ class SHOT_PT_shot_options(ReshootPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.prepare(), context.scene.reshoot
+        row = layout.row(align=True)
+        row.menu(SHOT_MT_presets.bl_idname, text=SHOT_MT_presets.bl_label)
+        row.operator("shot.add_preset", text="", icon="ADD")
+        row.operator("shot.add_preset", text="", icon="REMOVE").remove_active = True
         layout.prop(settings, "quality")
         layout.prop(settings, "camera_kind")
-        for name in ("focal_mm", "max_height", "cut"):
+        for name in ("focal_mm", "max_height"):
             row = layout.row(heading=settings.bl_rna.properties[f"use_{name}"].name)
             row.prop(settings, f"use_{name}", text="")
             value = row.row()
             value.active = getattr(settings, f"use_{name}")
             value.prop(settings, name, text="")
-        layout.prop(settings, "cuts")
         layout.prop(settings, "plate")
         layout.prop(settings, "match_scene")
 
@@ -304,13 +352,20 @@ class SHOT_PT_retarget(ReshootPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
-        layout, settings = self.prepare(), context.scene.reshoot
-        layout.prop(settings, "person")
-        layout.prop(settings, "rig", icon="ARMATURE_DATA")
-        row = layout.row()
-        row.scale_y = 1.3
-        move = row.operator("shot.retarget", icon="ARMATURE_DATA")
-        move.person, move.armature = settings.person, settings.rig.name if settings.rig else ""
+        layout, settings, take = self.prepare(), context.scene.reshoot, _take(context)
+        people = scene_take.persons(take) if take else []
+        if not people:
+            layout.label(text="Extract a shot or load a take first", icon="INFO")
+            return
+        column = layout.column(align=True)
+        for person in people:
+            column.prop(person.reshoot, "character", text=f"Person {person[scene_take.PERSON_KEY]}", icon="ARMATURE_DATA")
+        chosen = _character(context)
+        column = layout.column(align=True)
+        column.scale_y = 1.3
+        move = column.operator("shot.retarget", text=f"Retarget Person {settings.person}", icon="ARMATURE_DATA")
+        move.person, move.armature = settings.person, chosen.name if chosen else ""
+        column.operator("shot.retarget_all", icon="COMMUNITY")
 
 
 class SHOT_PT_bones(ReshootPanel, bpy.types.Panel):
@@ -321,7 +376,7 @@ class SHOT_PT_bones(ReshootPanel, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.prepare(), context.scene.reshoot
-        rig = settings.rig
+        rig = _character(context)
         name = rig.name if rig else ""
         layout.operator("shot.find_bones", icon="VIEWZOOM").armature = name
         if rig is None or settings.bones_of != name:
@@ -397,7 +452,9 @@ class SHOT_PT_export(ReshootPanel, bpy.types.Panel):
 CLASSES = (
     SHOT_UL_takes,
     SHOT_UL_people,
+    SHOT_UL_pieces,
     SHOT_PT_shot,
+    SHOT_PT_frames,
     SHOT_PT_shot_options,
     SHOT_PT_shot_imports,
     SHOT_PT_people,

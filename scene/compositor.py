@@ -54,6 +54,7 @@ def build(
     warnings = list(files.warnings)
     scene = bpy.data.scenes.new(name or f"{take_collection.name} 2D Transfer")
     scene_take.match(scene, take, start)
+    scene.frame_current = source.frame_current
     render.set_engine(scene, engine, samples)
     render.keep_colours(scene)
     scene.render.film_transparent = True
@@ -123,6 +124,7 @@ def _ground(scene, take_collection, engine):
     collection.objects.link(catcher)
     catcher.parent = ground.parent
     catcher.is_shadow_catcher = True
+    catcher.display_type = "WIRE"  # else it hides the film in the viewport
     return collection
 
 
@@ -136,6 +138,8 @@ def _kept_layer(scene, take_collection, keep, others):
                 collection.objects.link(item)
     scene.collection.children.link(collection)
     main, kept = scene.view_layers[0], scene.view_layers.new(KEPT_LAYER)
+    for layer in (main, kept):  # of a scene that was never shown, 5.2 has not made it yet
+        layer.update()
     main.layer_collection.children[collection.name].exclude = True
     for other in others:
         kept.layer_collection.children[other.name].exclude = True

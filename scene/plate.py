@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -49,19 +50,27 @@ def load_clip(take: TakeData, frame_start: int):
     return clip
 
 
-def facts(path) -> str:
-    """What the panel says of a film or picture sequence: frames, rate and size; empty where it cannot be read."""
+@dataclass(frozen=True)
+class Facts:
+    """What the panel says of a film or picture sequence: nothing where it cannot be read."""
+
+    frames: int = 0
+    text: str = ""  # frames, rate and size
+
+
+def facts(path) -> Facts:
+    """Facts of a movie, or of the sequence that a picture belongs to."""
     if not Path(path).is_file():
-        return ""
+        return Facts()
     try:
         clip = bpy.data.movieclips.load(str(path))
     except RuntimeError:
-        return ""
+        return Facts()
     width, height = clip.size
     rate = f" at {clip.fps:.5g} fps" if clip.source == "MOVIE" else ""
-    said = f"{clip.frame_duration} frames{rate}, {width}×{height}" if clip.frame_duration else ""
+    count = clip.frame_duration
     bpy.data.movieclips.remove(clip)
-    return said
+    return Facts(count, f"{count} frames{rate}, {width}×{height}") if count else Facts()
 
 
 def put_behind(camera, clip) -> None:

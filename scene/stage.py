@@ -63,6 +63,7 @@ def build(
     scene = bpy.data.scenes.new(name or f"{take_collection.name} 3D Transfer")
     scene_take.match(scene, take, start)
     _retime(scene, start, take.frames, retime)
+    scene.frame_current = source.frame_current
     render.set_engine(scene, engine, samples)
     if place is None:
         place = bpy.data.objects.new(f"{scene.name} Place", None)

@@ -89,7 +89,7 @@ def renew(collection, smpl_folder=None) -> list[str]:
     else:
         camera_module.write(cam, path, f"{name} Camera")
     old = [o for o in collection.all_objects if o.get(ROLE_KEY) in ("person", "body", "ground", "points")]
-    looks = {o[PERSON_KEY]: (tuple(o.color), not o.hide_get()) for o in old if o[ROLE_KEY] == "person"}
+    looks = {o[PERSON_KEY]: (tuple(o.color), not o.hide_get(), o.reshoot.character) for o in old if o[ROLE_KEY] == "person"}
     for item in old:
         item.name = f"{item.name} old"  # so that the new one gets the name
     loaded = Loaded(collection, root, cam, warnings=list(take.warnings))
@@ -103,7 +103,7 @@ def renew(collection, smpl_folder=None) -> list[str]:
         _remove(item)
     for person, armature in loaded.armatures.items():
         if person in looks:
-            colour, shown = looks[person]
+            colour, shown, armature.reshoot.character = looks[person]
             paint(armature, colour)
             show(armature, shown)
     _ground(take, collection, root, name)

@@ -58,8 +58,8 @@ class Reporter:
             self.warnings.append(message)
             self._say("warning", message=message)
 
-    def result(self, take: str) -> None:
-        self._say("result", take=take)
+    def result(self, take: str, **more) -> None:
+        self._say("result", take=take, **more)
 
     def error(self, message: str, fix: str) -> None:
         self._say("error", message=message, fix=fix)

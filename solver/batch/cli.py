@@ -40,7 +40,7 @@ def _cuts(a, report) -> int:
 
     found, rate = shot.pieces(a.source, Options(a.source, a.out, fps=a.fps, cuts=a.cuts, scan=a.scan), report)
     if isinstance(report, JsonLines):
-        report.result(str(a.source))
+        report.result(str(a.source), pieces=[[first, end - 1] for first, end in found])
         return 0
     for number, (first, end) in enumerate(found):
         print(f"piece {number:3d}  frames {first}-{end - 1}  {float(first / rate):9.2f} s to {float(end / rate):9.2f} s")

@@ -21,7 +21,7 @@ def rigged(blender, tmp_path, monkeypatch):
 
     monkeypatch.setattr(rig_maps, "folder", lambda: tmp_path / "rigs")
     armature = imported(SHIPPED[0], tmp_path)
-    blender.context.scene.reshoot.rig = armature
+    bpy.context.view_layer.objects.active = armature
     return armature, blender.context.scene.reshoot
 
 

@@ -163,7 +163,7 @@ def test_a_camera_in_a_scene_file_becomes_one_that_extract_shot_takes(loaded, ta
     # Blender's FBX importer counts 24 frames a second (FBX_READER): a thousandth of a frame more with every frame
     assert np.abs(step[0] - step[1]).max() < {"FBX": 4e-3, "GLTF": 2e-3}.get(kind, 1e-4)
     assert known.camera.K[0, 0, 0] == pytest.approx(truth["K"][0, 0, 0], rel=1e-3)
-    if lens:
+    if lens and (kind != "USD" or bpy.app.version >= (4, 5)):  # see lens_on_import
         assert np.allclose(known.camera.K[:, 0, 0], truth["K"][:, 0, 0], rtol=1e-3)
     with pytest.raises(SystemExit, match="no FBX"):
         camera_to_json.main([str(tmp_path / "walk.obj")])

@@ -88,12 +88,13 @@ def test_the_person_in_the_list_stays_where_another_mode_forbids_selecting(loade
     bpy.ops.object.mode_set(mode="OBJECT")
 
 
-def test_takes_are_a_list_as_soon_as_there_are_two(loaded, tmp_path):
+def test_takes_are_a_list_as_soon_as_there_are_two(loaded, tmp_path, capfd):
     bpy, first, _ = loaded
     settings = bpy.context.scene.reshoot
     assert "people" not in "\n".join(map(str, draw_all(bpy)["Shot"]))
     synthetic_take.write(tmp_path / "other", people=(1,))
     bpy.ops.shot.load_take(directory=str(tmp_path / "other"))
+    assert capfd.readouterr().out.splitlines()[-1].endswith("Loaded other with 1 person")
     second = settings.take
     bpy.data.collections.new("Furniture")
     words = "\n".join(map(str, draw_all(bpy)["Shot"]))

@@ -144,6 +144,10 @@ class Ink:
         self.drawn.extend([idname, text])
         return Fields(rna)
 
+    def menu(self, idname, text="", **_):
+        assert hasattr(self.bpy.types, idname), idname
+        self.drawn.append(f"menu {text}")
+
     def label(self, text="", icon="NONE"):
         assert icon in self.bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
         self.drawn.append(text)
@@ -161,8 +165,9 @@ class Ink:
     def template_list(self, list_type, list_id, data, name, active, active_name, **_):
         cls = getattr(self.bpy.types, list_type)
         flag = SimpleNamespace(bitflag_filter_item=1)
-        shown, order = cls.filter_items(flag, self.bpy.context, data, name)
         items = list(getattr(data, name))
+        filtered = hasattr(cls, "filter_items")
+        shown, order = cls.filter_items(flag, self.bpy.context, data, name) if filtered else ([1] * len(items), [])
         assert len(shown) == len(items) and (not order or sorted(order) == list(range(len(items))))
         assert active_name in active.bl_rna.properties
         for index, item in enumerate(items):
@@ -206,7 +211,7 @@ def draw_all(bpy):
 
 def test_panels_draw_before_and_after_loading(blender, take):
     drawn = draw_all(blender)
-    assert list(drawn) == ["Shot", "Options", "Bring Your Own", "People", "Camera", "Retarget", "Bones", "Output", "Export"]
+    assert list(drawn) == ["Shot", "Frames", "Options", "Bring Your Own", "People", "Camera", "Retarget", "Bones", "Output", "Export"]
     assert "shot.extract" in drawn["Shot"] and "Extract a shot or load a take first" in drawn["People"]
     blender.ops.shot.load_take(directory=str(take[0]))
     drawn = draw_all(blender)

@@ -22,8 +22,8 @@ def run(blender, take, monkeypatch, tmp_path):
     )
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
-    def load(context, folder):
-        return extract._load(context, folder, match_scene=False)
+    def load(context, done):
+        return extract._load(context, done, match_scene=False)
 
     def start(clip="gate.mp4"):
         plan = solve.Plan(take[0], {"source": str(tmp_path / clip), "plate": True}, load)
@@ -119,7 +119,7 @@ def test_what_cannot_be_loaded_now_is_offered(run, take):
 def test_a_fault_while_loading_leaves_nothing_locked(run, take):
     from dataclasses import replace
 
-    def fail(context, folder):
+    def fail(context, done):
         raise ValueError("a fault of ours")
 
     bpy, start = run

@@ -23,19 +23,18 @@ def handed(bpy):
 
 def test_only_what_is_known_is_handed_to_the_solver(blender):
     settings = blender.context.scene.reshoot
-    settings.focal_mm, settings.max_height, settings.cut, settings.cuts = 50, 360, 2, "24, 80"
+    settings.focal_mm, settings.max_height, settings.first_frame, settings.cuts = 50, 360, 24, "24, 80"
     assert handed(blender)["cuts"] == "24, 80"
-    assert not {"focal_mm", "max_height", "cut"} & set(handed(blender))
-    settings.use_focal_mm = settings.use_max_height = settings.use_cut = True
+    assert not {"focal_mm", "max_height", "frame_range"} & set(handed(blender))
+    settings.use_focal_mm = settings.use_max_height = settings.use_range = True
     given = handed(blender)
-    assert (given["focal_mm"], given["max_height"], given["cut"]) == (50, 360, 1)  # the solver counts pieces from 0
+    assert (given["focal_mm"], given["max_height"], given["frame_range"]) == (50, 360, "0-24")
 
 
 def test_no_number_stands_for_what_is_found_out(blender):
     for owner in (blender.types.Scene.bl_rna.properties["reshoot"].fixed_type, blender.ops.shot.extract.get_rna_type()):
         for name in ("focal_mm", "max_height"):
             assert owner.properties[name].hard_min > 0
-        assert owner.properties["cut"].hard_min >= 0
         assert not [p.identifier for p in owner.properties if "0:" in p.description or "-1:" in p.description]
 
 

@@ -152,7 +152,7 @@ def test_grain_lies_on_the_characters_alone(loaded, plate_says, tmp_path):
     difference = pictures["Grainy"] - pictures["Clean"]
     person = cv2.erode((truth["masks"][4] > 0).astype(np.uint8), np.ones((5, 5))) > 0
     away = cv2.dilate((truth["masks"][4] > 0).astype(np.uint8), np.ones((5, 5))) == 0
-    assert (difference[away] == 0).all()
+    assert np.abs(difference[away]).max() <= 1 and (difference[away] != 0).mean() < 1e-3  # 4.2 rounds a few otherwise
     bright = person & (pictures["Clean"].max(-1) > 80)
     assert 2 < difference.max(-1)[bright].std() < 12 and abs(difference[bright].mean()) < 1
 
@@ -174,6 +174,8 @@ def test_sound_of_the_film_is_kept(loaded, tmp_path):
     from reshoot import compat
 
     bpy, _, _ = loaded
+    if not bpy.app.build_options.audaspace:
+        pytest.skip("this Blender was built without sound")
     with wave.open(str(tmp_path / "film.wav"), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -434,3 +436,15 @@ def test_variations_show_one_character_each_and_a_sheet_shows_them_all(loaded, t
     with pytest.raises(RuntimeError, match="no scene called Gone"):
         bpy.ops.shot.contact_sheet(filepath=str(tmp_path / "no.png"), scenes="Gone")
     assert not (tmp_path / "no.png").exists()
+
+
+def test_new_scenes_stand_at_the_frame_at_work_and_the_shadow_catcher_hides_no_film(loaded):
+    bpy, _, _ = loaded
+    artist = bpy.context.scene
+    artist.frame_set(6)
+    bpy.ops.shot.setup_composite(scene_name="Film")
+    bpy.context.window.scene = artist
+    bpy.ops.shot.setup_scene(scene_name="Set")
+    assert [bpy.data.scenes[name].frame_current for name in ("Film", "Set")] == [6, 6]
+    catcher = next(o for o in bpy.data.scenes["Film"].objects if o.name.startswith("Film Shadows"))
+    assert catcher.display_type == "WIRE"
