@@ -296,7 +296,7 @@ class Painter:
         size = (RELIT_AROUND_PX, RELIT_AROUND_PX)
         usual = cv2.blur(light.mean(-1) * known, size) / np.maximum(cv2.blur(known.astype(np.float32), size), 1e-3)
         # As bright as the ground in the light would be, lit again: the shadow is not where it was thought.
-        too_bright = cv2.blur(lit.mean(-1), (9, 9)) > usual * np.mean(self._light.shade) ** -0.75
+        too_bright = cv2.blur(lit.mean(-1), (9, 9)) > usual * np.mean(self._light.shade) ** -0.65
         return lights.encoded(np.where(too_bright[..., None], light, lit)), where
 
     def _pairs(self, index, source, box):

@@ -6,6 +6,9 @@ person's mask, is theirs.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 
@@ -14,8 +17,9 @@ from .register import Registration
 from .sources import Target, choose_sources
 from .window import Window, grow_mask
 
-REACH = 0.5  # of a person's size in the picture: how far from the mask something may still be theirs
+REACH = 0.35  # of a person's size in the picture: how far from the mask something may still be theirs
 LEAST_REACH_PX = 8
+LINES = 240  # of the pictures that are compared
 SOURCES = 5  # frames that are asked, and how many must know a pixel
 KNOW = 2
 SHIFT_PX = 2  # by which registration may be off
@@ -41,30 +45,45 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, boxes, tick=la
     verdict, camera, slam: as of `Registration`. boxes: hole -> boxes (x0, y0, x1, y1) and the part of the hole (H, W) bool in each.
     tick(i) is called before each frame.
     """
-    shape = shot.height, shot.width
-    wide = lambda index: around(masks(index), shadows(index) if shadows is not None else None)
-    window = Window(frames, wide, shot.frames, shot.width, shot.height)
-    registration = Registration(window, verdict, camera, slam)
+    height = min(shot.height, LINES)
+    width = round(shot.width * height / shot.height)
+    x, y = width / shot.width, height / shot.height
+    small = lambda picture: cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
+    read = lambda index: cv2.resize(frames.read(index), (width, height), interpolation=cv2.INTER_AREA)
+    people = lambda index: small(masks(index))
+    wide = lambda index: around(people(index), small(shadows(index)) if shadows is not None else None)
+    window = Window(SimpleNamespace(read=read), wide, shot.frames, width, height)
+    registration = Registration(window, verdict, _scaled(camera, x, y), _scaled_slam(slam, x, y))
     found = {}
     for index in range(shot.frames):
         tick(index)
         window.move_to(index)
-        people = masks(index)
-        strange = np.zeros(people.shape, bool)
+        here = people(index)
+        strange = np.zeros(here.shape, bool)
         for box, part in boxes(window.hole(index)):
             x0, y0, x1, y1 = box
             strange[y0:y1, x0:x1] |= _strange(window, registration, index, box, part[y0:y1, x0:x1])
-        added = _hanging(strange & (people == 0), people)
+        added = _hanging(strange & (here == 0), here)
         if added.any():
-            found[index] = np.packbits(added)
+            found[index] = added
+
     def masked(index):
-        people = masks(index)
+        here = masks(index)
         if index not in found:
-            return people
-        added = np.unpackbits(found[index], count=people.size).reshape(shape).astype(bool)
-        return np.where(added & (people == 0), nearest_owner(people, float(np.hypot(*shape))), people)
+            return here
+        added = cv2.resize(found[index].astype(np.float32), (shot.width, shot.height), interpolation=cv2.INTER_LINEAR) > 0.5
+        return np.where(added & (here == 0), nearest_owner(here, float(np.hypot(*here.shape))), here)
 
     return masked
+
+
+def _scaled(camera, x, y):
+    """A camera whose pixels are x and y times as many."""
+    return camera and replace(camera, K=camera.K * np.array([[x, 1, x], [1, y, y], [1, 1, 1]]))
+
+
+def _scaled_slam(slam, x, y):
+    return slam and replace(slam, camera=_scaled(slam.camera, x, y), obs_xy=slam.obs_xy * [x, y])
 
 
 def _strange(window, registration, index, box, inner) -> np.ndarray:

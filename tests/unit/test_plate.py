@@ -466,7 +466,7 @@ def test_a_leg_that_no_mask_has_belongs_to_the_person(verdict):
         frame = cv2.warpPerspective(wide, back, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
         x = 15 + 10 * t
         mask, leg = np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros((HEIGHT, WIDTH), bool)
-        mask[30:80, x : x + 20] = 1
+        mask[8:80, x : x + 20] = 1
         leg[80:105, x + 4 : x + 13] = True
         frame[(mask > 0) | leg] = (10, 20, 60)
         frames.append(frame), masks.append(mask), legs.append(leg)
