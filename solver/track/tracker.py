@@ -42,6 +42,7 @@ class Sighting:
     source: int = DETECTED
     look: np.ndarray | None = None  # see appearance.look_of
     body: object = None  # what the back end said, opaque here
+    who: int = 0  # of `records.Seen`, where a detector's box began it
 
     @property
     def score(self) -> float:
@@ -82,6 +83,12 @@ class Track:
 
     def detected_share(self) -> float:
         return float(np.mean([s.source == DETECTED for s in self.sightings.values()]))
+
+    def who(self, among) -> int:
+        """Whom of `among` (numbers of `records.Seen`) most of the detectors' boxes are of; 0 where those are fewer than half."""
+        numbers = [s.who for s in self.sightings.values() if s.source == DETECTED]
+        mine = [number for number in numbers if number in among]
+        return max(set(mine), key=mine.count) if 2 * len(mine) >= len(numbers) > 0 else 0
 
     def presence(self) -> float:
         """How sure the second network is, on average, that somebody is there; 1 where it was never asked."""
@@ -308,22 +315,22 @@ def chain(motions) -> np.ndarray:
     return np.array(out[: len(motions)])
 
 
-def link(tracks: list[Track], motions, rate: float) -> list[Track]:
-    """Join pieces of the same person: over short gaps by place and looks, over long ones by looks alone.
+def link(tracks: list[Track], motions, rate: float, far: bool = True) -> list[Track]:
+    """Join pieces of the same person: over short gaps by place and looks, over long ones (if `far`) by looks alone.
 
     motions: (T, 2, 3) of the camera; rate: frames a second. The cheapest join is made first, then all are judged anew.
     """
     cameras = chain(motions)
     tracks = list(tracks)
+    looks = [t.mean_look() for t in tracks]
+    alike = [[similarity(a, b) for b in looks] for a in looks]
     while True:
         joins = []
-        looks = [t.mean_look() for t in tracks]
-        alike = [[similarity(a, b) for b in looks] for a in looks]
         for i, a in enumerate(tracks):
             for j, b in enumerate(tracks):
                 if a.first < b.first and a.last < min(b.last, b.first + LAP):
                     cost = _near(a, b, alike[i][j], cameras, rate)
-                    if cost is None and a.last < b.first:
+                    if cost is None and far and a.last < b.first:
                         cost = _far(i, j, tracks, alike)
                     if cost is not None:
                         joins.append((cost, i, j))
@@ -332,7 +339,12 @@ def link(tracks: list[Track], motions, rate: float) -> list[Track]:
         _, i, j = min(joins)
         tracks[i].sightings = dict(sorted({**tracks[j].sightings, **tracks[i].sightings}.items()))
         tracks[i].aside = {**tracks[i].aside, **tracks[j].aside}
-        del tracks[j]
+        looks[i] = tracks[i].mean_look()
+        alike[i] = [similarity(looks[i], look) for look in looks]
+        for row, value in zip(alike, alike[i]):
+            row[i] = value
+            del row[j]
+        del tracks[j], looks[j], alike[j]
 
 
 def _near(a, b, look, cameras, rate):
@@ -370,7 +382,7 @@ def _far(i, j, tracks, alike, enough=0.68, margin=0.06):
     return 1.0 + 4 * (1 - look)
 
 
-def select(tracks: list[Track], frames: int, most: int = 8) -> list[Track]:
+def select(tracks: list[Track], frames: int) -> list[Track]:
     """Drop ghosts; the most prominent people first.
 
     A ghost is short, or hardly ever plainly a person, or is carried along far more often than it is found, or the second network
@@ -387,7 +399,7 @@ def select(tracks: list[Track], frames: int, most: int = 8) -> list[Track]:
         # Somebody tiny for a moment at the edge is no part of the story: below 1% of the main person's presence.
         main = _prominence(people[0])
         people = [t for t in people if _prominence(t) > 0.01 * main]
-    return people[:most]
+    return people
 
 
 def _prominence(track) -> float:
