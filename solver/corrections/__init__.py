@@ -412,6 +412,8 @@ def _choice(take, corrections, do, seen) -> Corrections:
     _, added = corrections.chosen()
     if do == "add" and (people[seen]["chosen"] or seen in added):
         raise ShotError(f"Number {seen} is chosen already.", "Run Extract Shot again, or undo a correction.")
+    if do == "add" and any(item["do"] == "split" for item in corrections.items):
+        raise ShotError("Somebody was split off, who may have the number that this person gets.", "Undo that, add the person, and split again.")
     if do == "only" and any(item["do"] in (*IDENTITY, *OF_PEOPLE) for item in corrections.items):
         raise ShotError("Other corrections speak of people by numbers that this would change.", "Undo them first, or leave people out one by one.")
     return corrections.with_item(do, seen=seen)

@@ -94,9 +94,10 @@ def run(shot, frames, take_dir, options, report, backend=None, seen=None, only=(
     backend = backend or Embedded()
     if seen is None:
         seen = survey(shot, frames, take_dir, options, report, backend)
-    chosen = choose(seen.prominence, getattr(options, "most", None), only, added)
+    most = getattr(options, "most", None)
+    chosen = choose(seen.prominence, most, only, added)
     thinned, pictures, indices = _looked_at(shot, frames, options)
-    tracks, persons = _run(thinned, pictures, indices, seen, chosen, added, masks_dir, backend, report)
+    tracks, persons = _run(thinned, pictures, indices, seen, chosen, tuple(added), most or max(MOST, len(chosen)), masks_dir, backend, report)
     list_seen(seen, take_dir, chosen, persons)
     left = len(seen.prominence) - len(chosen)
     if left:
@@ -121,22 +122,21 @@ def _looked_at(shot, frames, options):
     return thinned.shot, thinned, thinned.indices
 
 
-def _run(shot, frames, indices, seen, chosen, added, masks_dir, backend, report):
-    """`run` on all frames of a shot. indices: the number that each frame's mask is filed under. Also returns whom of `seen` each person is."""
+def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, backend, report):
+    """`run` on all frames of a shot. indices: the number that each frame's mask is filed under; most: people beside those added. Also
+    returns whom of `seen` each person is."""
     store, motions = Store(masks_dir), seen.motions
     try:
         walk = _Walk(shot, frames, backend, store, report, seen, wanted(seen, chosen))
         rate = _rate(shot)
         tracks = link(merge_duplicates(part(trim(walk.forward()))), motions, rate)
-        tracks = select(merge_duplicates(tracks), len(frames))
+        people = select(merge_duplicates(tracks), len(frames))
         everybody = len(chosen) == len(seen.prominence)
-        if everybody and not added:
-            tracks = tracks[: max(MOST, len(chosen))]
+        tracks = people if everybody else [t for t in people if t.who(chosen)]
+        tracks = [t for t in tracks if t.who(added) == 0][:most] + sorted((t for t in tracks if t.who(added)), key=lambda t: added.index(t.who(added)))
         restore(tracks)
-        drop_strangers(tracks)
-        if not everybody:  # who was looked at because they come near has told whose sightings are whose
-            tracks = [t for t in tracks if t.who(chosen)]
-        tracks.sort(key=lambda t: (added.index(t.who(chosen)) + 1) if t.who(chosen) in added else 0)
+        # who was looked at because they come near tells, too, whose sightings are whose
+        drop_strangers(tracks if everybody else tracks + [t for t in people if not t.who(chosen)])
         walk.fill(tracks, motions)
         persons = [t.who(chosen) for t in tracks]
         return _finish(shot, tracks, motions, store, masks_dir, indices, backend, report), persons
