@@ -68,18 +68,19 @@ def survey(shot, frames, take_dir, options, report, backend=None) -> Seen:
     return seen
 
 
-def list_seen(seen: Seen, take_dir, chosen, persons=()) -> None:
-    """Write `seen.json`. chosen: numbers; persons: the number in `chosen` that each person of the take has, by the take's number from 1."""
-    people = []
+def list_seen(seen: Seen, take_dir, chosen, persons=None) -> int:
+    """Write `seen.json`, and return how many are left out. chosen: numbers; persons: the take's number of those who became one, by number."""
+    people, persons = [], persons or {}
     for number, prominence in enumerate(seen.prominence, 1):
         frames = seen.indices[np.unique(seen.frame[seen.who == number])]
         best = seen.best[number - 1]
         people.append({
-            "seen": number, "chosen": number in chosen, "person": persons.index(number) + 1 if number in persons else None,
+            "seen": number, "chosen": number in chosen or number in persons, "person": persons.get(number),
             "prominence": round(float(prominence), 4), "frames": len(frames), "first": int(frames[0]), "last": int(frames[-1]),
             "frame": int(seen.indices[seen.frame[best]]), "box": seen.boxes[best].round(1).tolist(), "picture": f"seen/{number:02d}.jpg",
         })  # fmt: skip
     save_text(Path(take_dir) / "seen.json", json.dumps({"schema_version": 1, "people": people}, indent=1))
+    return sum(not person["chosen"] for person in people)
 
 
 def run(shot, frames, take_dir, options, report, backend=None, seen=None, only=(), added=()) -> Tracks:
@@ -98,9 +99,7 @@ def run(shot, frames, take_dir, options, report, backend=None, seen=None, only=(
     chosen = choose(seen.prominence, most, only, added)
     thinned, pictures, indices = _looked_at(shot, frames, options)
     tracks, persons = _run(thinned, pictures, indices, seen, chosen, tuple(added), most or max(MOST, len(chosen)), masks_dir, backend, report)
-    list_seen(seen, take_dir, chosen, persons)
-    left = len(seen.prominence) - len(chosen)
-    if left:
+    if left := list_seen(seen, take_dir, chosen, persons):
         report.warn(f"{left} more {'person was' if left == 1 else 'people were'} seen and left out.")
     if len(indices) == len(frames):
         return tracks
@@ -124,7 +123,7 @@ def _looked_at(shot, frames, options):
 
 def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, backend, report):
     """`run` on all frames of a shot. indices: the number that each frame's mask is filed under; most: people beside those added. Also
-    returns whom of `seen` each person is."""
+    returns which person each number of `seen` became."""
     store, motions = Store(masks_dir), seen.motions
     try:
         walk = _Walk(shot, frames, backend, store, report, seen, wanted(seen, chosen))
@@ -138,10 +137,21 @@ def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, backend, r
         # who was looked at because they come near tells, too, whose sightings are whose
         drop_strangers(tracks if everybody else tracks + [t for t in people if not t.who(chosen)])
         walk.fill(tracks, motions)
-        persons = [t.who(chosen) for t in tracks]
+        persons = _persons(tracks, seen, chosen)
         return _finish(shot, tracks, motions, store, masks_dir, indices, backend, report), persons
     finally:
         store.close()
+
+
+def _persons(tracks, seen, chosen) -> dict[int, int]:
+    """Which person (from 1) each number of `seen` became: who has most of its boxes; half of them or more where it was not chosen."""
+    out = {}
+    for number in range(1, len(seen.prominence) + 1):
+        shared = [sum(s.who == number for s in t.sightings.values()) for t in tracks]
+        least = 1 if number in chosen else 0.5 * len(np.unique(seen.frame[seen.who == number]))
+        if shared and max(shared) >= least:
+            out[number] = int(np.argmax(shared)) + 1
+    return out
 
 
 def _ahead(frames, look):
