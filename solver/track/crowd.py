@@ -21,7 +21,7 @@ from .tracker import PLAIN, Sighting, Tracker, chain, link
 
 MOST = 8  # people who are chosen where nobody says how many
 FEW = 4  # people who are never background to each other
-BACKGROUND = 0.1  # of the most prominent one's prominence: a third of the height in the same light
+BACKGROUND = 0.2  # of the most prominent one's prominence: less than half the height in the same light
 SAME = 0.3  # share of a box that another in its place has at least where it shows the same body: a bust, or the legs
 NEAR, ALIKE = 0.1, 2.0  # overlap of boxes, and ratio of their sizes, from which and up to which two people may be confused
 QUARTERS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
