@@ -66,7 +66,7 @@ class Run:
                 seen = self._stage("seen", Seen, ("shot",), lambda: self._seen(shot, frames), o.quality, *backend)
             raw = self._stage(
                 "track", Tracks, ("shot",) if seen is None else ("shot", "seen"), lambda: self._track(shot, frames, model, seen), o.quality,
-                *files, o.most or "", o.only, corrected.key("track"),
+                *files, o.most or "", list(o.only), corrected.key("track"),
             )
             self._use_given(raw.provenance.get("given", {}), shot)
             edited, labels = corrections.apply_to_tracks(raw, corrected)
