@@ -100,7 +100,7 @@ class Survey:
         """
         T, motions = len(self._motions), np.array(self._motions).reshape(-1, 2, 3)
         tracks = link(self._tracker.tracks, motions, rate, far=False)
-        tracks = [t for t in _same_bodies(tracks, motions) if len(t) >= min(6, max(1, T // 4))]
+        tracks = _same_bodies([t for t in tracks if len(t) >= min(6, max(1, T // 4))], motions)
         sharpest = max((_mean(t, "sharp") for t in tracks), default=1.0)
         people = []
         for t in tracks:
@@ -204,6 +204,7 @@ def _same_bodies(tracks, motions):
     """Tracks of parts of a body, or of what one of the detectors sees of it, go into the track of the whole: boxes that share its place most of
     the time. People who hold each other may become one, too: all their boxes are looked at if they are chosen."""
     cameras, kept = chain(motions), []
+    cameras = cameras, np.linalg.inv(cameras)
     for t in sorted(tracks, key=lambda t: -_mean(t, "weight") * len(t)):
         for other in kept:
             if np.mean([_shares_place(s, other, cameras) for s in t.sightings.values()]) >= 0.5:
@@ -219,11 +220,15 @@ def _same_bodies(tracks, motions):
 
 
 def _shares_place(s, track, cameras, reach=3) -> bool:
-    """Whether a box lies where the track is in that frame, or was or will be within `reach` frames."""
-    nearest = min(track.sightings, key=lambda f: abs(f - s.frame))
-    if abs(nearest - s.frame) > reach:
+    """Whether a box lies where the track is in that frame, or was or will be within `reach` frames.
+
+    cameras: (T, 3, 3) from frame 0's pixels to each frame's, and back.
+    """
+    around = sorted(range(s.frame - reach, s.frame + reach + 1), key=lambda f: abs(f - s.frame))
+    nearest = next((f for f in around if f in track.sightings), None)
+    if nearest is None:
         return False
-    place = carry_box((cameras[s.frame] @ np.linalg.inv(cameras[nearest]))[:2], track.sightings[nearest].box)
+    place = carry_box((cameras[0][s.frame] @ cameras[1][nearest])[:2], track.sightings[nearest].box)
     areas = [float((box[2:] - box[:2]).prod()) for box in (s.box, place)]
     overlap = float(np.clip(np.minimum(s.box[2:], place[2:]) - np.maximum(s.box[:2], place[:2]), 0, None).prod())
     return min(areas) >= SAME * max(areas) and (overlap >= 0.75 * min(areas) or overlap >= 0.4 * (sum(areas) - overlap))
