@@ -87,11 +87,12 @@ class Survey:
         best = next((s for s in track.sightings.values() if s.picture is not None), None)
         if best is not None and best.sure * best.weight >= box.sure * box.weight:
             return
-        if best is not None:
-            best.picture = None
         margin = 0.15 * np.tile(box.box[2:] - box.box[:2], 2) * [-1, -1, 1, 1]
         x0, y0, x1, y1 = np.clip(box.box + margin, 0, [self.width, self.height] * 2).astype(int)
-        box.picture, box.corner = rgb[y0:y1, x0:x1].copy(), np.array([x0, y0])
+        if min(x1 - x0, y1 - y0) >= 4:
+            if best is not None:
+                best.picture = None
+            box.picture, box.corner = rgb[y0:y1, x0:x1].copy(), np.array([x0, y0])
 
     def result(self, rate: float, indices, pose) -> tuple[Seen, list]:
         """Who was seen, and a picture (h, w, 3) of each with their box in the middle.
@@ -104,7 +105,9 @@ class Survey:
         sharpest = max((_mean(t, "sharp") for t in tracks), default=1.0)
         people = []
         for t in tracks:
-            best = max((s for s in t.sightings.values() if s.picture is not None), key=lambda s: s.sure * s.weight)
+            best = max((s for s in t.sightings.values() if s.picture is not None), key=lambda s: s.sure * s.weight, default=None)
+            if best is None:
+                continue
             box = best.box - np.tile(best.corner, 2)
             score = pose(best.picture, box).score
             if score < PLAIN:
@@ -198,6 +201,19 @@ def wanted(seen: Seen, chosen, memory: int = 24) -> np.ndarray:
                 sizes = (seen.boxes[others, 2:] - seen.boxes[others, :2]).max(1) / max(1.0, (place[2:] - place[:2]).max())
                 out[others] |= (iou(place, seen.boxes[others])[0] > NEAR) & (np.abs(np.log(np.maximum(sizes, 1e-3))) < np.log(ALIKE))
     return out
+
+
+def no_background(mask, seen: Seen, left_out, index: int, least: float = 0.3) -> np.ndarray:
+    """A mask (H, W) of frame `index` in which the boxes of people who are left out (numbers) are 255 where nobody else is: they move, and have no masks.
+
+    Where less than `least` of the picture would be left, the mask as it is: half a background that moves is better than none.
+    """
+    k = np.abs(seen.indices - index).argmin()
+    out = mask.copy()
+    for x0, y0, x1, y1 in seen.boxes[(seen.frame == k) & np.isin(seen.who, left_out)].clip(0).astype(int):
+        part = out[y0 : y1 + 1, x0 : x1 + 1]
+        part[part == 0] = 255
+    return out if (out == 0).mean() >= least else mask
 
 
 def _same_bodies(tracks, motions):
