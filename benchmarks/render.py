@@ -142,7 +142,7 @@ class Stage:
         hidden = self.objects[len(self.joints) :] if self.spec.get("alone") else ()
         for ob in self.scene.objects:
             ob.color, ob.hide_render = (0, 0, 0, 1), ob in hidden
-        for ob, colour in zip(self.objects, _MASK_COLOURS):
+        for ob, colour in zip(self.objects[: len(self.joints)], _MASK_COLOURS):
             ob.color = colour
         self._render(path)
         image = bpy.data.images.load(str(path))

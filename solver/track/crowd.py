@@ -23,7 +23,7 @@ MOST = 8  # people who are chosen where nobody says how many
 FEW = 4  # people who are never background to each other
 BACKGROUND = 0.2  # of the most prominent one's prominence: less than half the height in the same light
 SAME = 0.3  # share of a box that another in its place has at least where it shows the same body: a bust, or the legs
-NEAR, ALIKE = 0.1, 2.0  # overlap of boxes, and ratio of their sizes, from which and up to which two people may be confused
+NEAR, ALIKE = 0.15, 0.5  # overlap of boxes from which, and log ratio of their sizes up to which, the tracker may take one person for another
 QUARTERS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 _NO_JOINTS = Pose(np.zeros((17, 3)))
 _THUMB = 160  # px, the longer side of a picture of somebody
@@ -199,7 +199,7 @@ def wanted(seen: Seen, chosen, memory: int = 24) -> np.ndarray:
             for k in {*mine[known <= f][-1:].tolist(), *mine[known >= f][:1].tolist()}:
                 place = carry_box((cameras[f] @ np.linalg.inv(cameras[seen.frame[k]]))[:2], seen.boxes[k])
                 sizes = (seen.boxes[others, 2:] - seen.boxes[others, :2]).max(1) / max(1.0, (place[2:] - place[:2]).max())
-                out[others] |= (iou(place, seen.boxes[others])[0] > NEAR) & (np.abs(np.log(np.maximum(sizes, 1e-3))) < np.log(ALIKE))
+                out[others] |= (iou(place, seen.boxes[others])[0] > NEAR) & (np.abs(np.log(np.maximum(sizes, 1e-3))) < ALIKE)
     return out
 
 
