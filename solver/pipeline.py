@@ -68,7 +68,6 @@ class Run:
                 "track", Tracks, ("shot",) if seen is None else ("shot", "seen"), lambda: self._track(shot, frames, model, seen), o.quality,
                 *files, o.most or "", list(o.only), corrected.key("track"),
             )
-            self.seen, self.left_out = seen, [p["seen"] for p in self.take.read_seen() if seen is not None and not p["chosen"]]
             self._use_given(raw.provenance.get("given", {}), shot)
             edited, labels = corrections.apply_to_tracks(raw, corrected)
             tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(edited, labels), corrected.key("edits"))
@@ -317,12 +316,8 @@ class Run:
         return read_mask(self.take.mask(index))
 
     def _no_background(self, index: int) -> np.ndarray:
-        """Mask (H, W) of the video in which people, also those left out, and what the artist's masks ignore, are not 0."""
+        """Mask (H, W) of the video in which people, and what the artist's masks ignore, are not 0."""
         mask = self.mask(index)
-        if self.left_out:
-            from .track.crowd import no_background
-
-            return no_background(mask, self.seen, self.left_out, index)
         return mask if self.masks is None else np.where(self.masks.ignored(index), 255, mask)
 
     def solved(self, index: int) -> np.ndarray:

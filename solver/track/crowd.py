@@ -203,19 +203,6 @@ def wanted(seen: Seen, chosen, memory: int = 24) -> np.ndarray:
     return out
 
 
-def no_background(mask, seen: Seen, left_out, index: int, least: float = 0.3) -> np.ndarray:
-    """A mask (H, W) of frame `index` in which the boxes of people who are left out (numbers) are 255 where nobody else is: they move, and have no masks.
-
-    Where less than `least` of the picture would be left, the mask as it is: half a background that moves is better than none.
-    """
-    k = np.abs(seen.indices - index).argmin()
-    out = mask.copy()
-    for x0, y0, x1, y1 in seen.boxes[(seen.frame == k) & np.isin(seen.who, left_out)].clip(0).astype(int):
-        part = out[y0 : y1 + 1, x0 : x1 + 1]
-        part[part == 0] = 255
-    return out if (out == 0).mean() >= least else mask
-
-
 def _same_bodies(tracks, motions):
     """Tracks of parts of a body, or of what one of the detectors sees of it, go into the track of the whole: boxes that share its place most of
     the time. People who hold each other may become one, too: all their boxes are looked at if they are chosen."""

@@ -8,7 +8,7 @@ import pytest
 from solver.protocol import ShotError
 from solver.records import Seen
 from solver.track.backend import Pose
-from solver.track.crowd import FEW, MOST, Box, Survey, choose, followed, no_background, prominence, sharpness, wanted
+from solver.track.crowd import FEW, MOST, Box, Survey, choose, followed, prominence, sharpness, wanted
 from solver.track.tracker import Track
 
 SIZE = (640, 360)
@@ -129,17 +129,3 @@ def test_boxes_without_an_area_are_nobody():
     assert len(seen.prominence) == 0 and len(seen.boxes) == 16 and not pictures
     seen, _ = surveyed([np.zeros((0, 4))] * 3)
     assert seen.boxes.shape == (0, 4) and seen.motions.shape == (3, 2, 3)
-
-
-def test_who_is_left_out_is_no_background_either():
-    seen = Seen(
-        np.array([0, 2]), np.array([[10.0, 10, 50, 60], [-5, 10, 50, 60], [80, 0, 90, 20]]), np.ones(3), np.array([0, 1, 1]), np.array([2, 2, 1]),
-        np.array([STILL] * 2), np.ones(2), np.zeros(2, int),
-    )  # fmt: skip
-    mask = np.zeros((100, 200), np.uint8)
-    mask[30:40, 20:30] = 1
-    for index in (1, 2):
-        out = no_background(mask, seen, [2], index)
-        assert (out[30:40, 20:30] == 1).all() and out[10, 10] == 255 and out[10, 85] == 0 and not (mask == 255).any()
-    assert (no_background(mask, seen, [2], 2)[10:60, :50] > 0).all() and no_background(mask, seen, [2], 0)[20, 5] == 0
-    assert no_background(mask, seen, [2], 0, least=0.99) is mask
