@@ -1,6 +1,8 @@
-"""The picture that the running solver sends, as an icon for the panel."""
+"""Pictures as icons for the panels: the one that the running solver sends, and those of people."""
 
 from __future__ import annotations
+
+import os
 
 import bpy
 import bpy.utils.previews
@@ -8,6 +10,7 @@ import bpy.utils.previews
 NAME = "film"
 
 _collection = None
+_people = None
 
 
 def show(path: str) -> None:
@@ -27,9 +30,23 @@ def icon_id() -> int:
     return _collection[NAME].icon_id if _collection else 0
 
 
+def person_icon(path: str) -> int:
+    """Number of the icon of a picture of somebody, or 0 where there is none or no window. One that was written anew is read anew."""
+    global _people
+    if bpy.app.background or not os.path.exists(path):
+        return 0
+    if _people is None:
+        _people = bpy.utils.previews.new()
+    name = f"{path} {os.path.getmtime(path)}"
+    if name not in _people:
+        _people.load(name, path, "IMAGE")
+    return _people[name].icon_id
+
+
 def clear() -> None:
-    """Forget the picture; Blender complains of collections that are left at its end."""
-    global _collection
-    if _collection is not None:
-        bpy.utils.previews.remove(_collection)
-        _collection = None
+    """Forget all pictures; Blender complains of collections that are left at its end."""
+    global _collection, _people
+    for collection in (_collection, _people):
+        if collection is not None:
+            bpy.utils.previews.remove(collection)
+    _collection = _people = None

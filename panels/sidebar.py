@@ -273,6 +273,27 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
         layout.operator("shot.open_report", icon="URL")
 
 
+class SHOT_PT_left_out(ReshootPanel, bpy.types.Panel):
+    bl_idname = "SHOT_PT_left_out"
+    bl_label = "Left Out"
+    bl_parent_id = "SHOT_PT_people"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return (take := _take(context)) is not None and bool(corrections.left_out(take))
+
+    def draw(self, context):
+        layout = self.prepare()
+        for person in corrections.left_out(_take(context)):
+            row = layout.row()
+            if icon := previews.person_icon(person["picture"]):
+                row.template_icon(icon, scale=3.0)
+            column = row.column()
+            column.label(text=f"{person['first']}-{person['last']}")
+            column.operator("shot.add_person", icon="ADD").seen = person["seen"]
+
+
 class SHOT_PT_corrections(ReshootPanel, bpy.types.Panel):
     bl_idname = "SHOT_PT_corrections"
     bl_label = "Corrections"
@@ -458,6 +479,7 @@ CLASSES = (
     SHOT_PT_shot_options,
     SHOT_PT_shot_imports,
     SHOT_PT_people,
+    SHOT_PT_left_out,
     SHOT_PT_corrections,
     SHOT_PT_camera,
     SHOT_PT_retarget,

@@ -20,6 +20,8 @@ class Options:
     camera_kind: str | None = None  # "travels", "turns" or "locked", where the artist knows; None: the tracks decide
     smpl: Path | None = None  # folder with the user's licensed SMPL file
     people: tuple[Path, ...] = ()  # SMPL tracks of other programs, or of a take
+    most: int | None = None  # how many people are followed, the most prominent; None: up to 8, and nobody who is background beside them
+    only: tuple[int, ...] = ()  # numbers of seen.json: these people and nobody else
     masks: Path | None = None  # folder of instance masks
     joints: Path | None = None  # 2D joints of another program
     camera: Path | None = None  # known camera: COLMAP model or workspace, .chan, npz or JSON

@@ -1,6 +1,6 @@
 """The stages in order, each saved as it ends, so that a stopped run goes on where it was.
 
-shot → track → slam → body → world → film → world → plate → report
+shot → seen → track → slam → body → world → film → world → plate → report
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from . import corrections, records
 from .frames import invert
 from .options import Options
 from .protocol import Reporter, ShotError, Stopped
-from .records import Film, People, Shot, Slam, Tracks, World, load_record, save_record
+from .records import Film, People, Seen, Shot, Slam, Tracks, World, load_record, save_record
 from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "track": 4, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 6, "report": 4}
+STAGE_VERSION = {"shot": 1, "seen": 1, "track": 5, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 6, "report": 4}
 
 
 class Run:
@@ -61,7 +61,13 @@ class Run:
         frames = self.frames = Frames(shot)
         files = [key for key in (digest(o.masks, o.joints, *o.people, o.camera, o.backend),) if key]
         try:
-            raw = self._stage("track", Tracks, ("shot",), lambda: self._track(shot, frames, model), o.quality, *files)
+            seen, backend = None, [key for key in (digest(o.backend),) if key]
+            if self.masks is None and self.joints is None:
+                seen = self._stage("seen", Seen, ("shot",), lambda: self._seen(shot, frames), o.quality, *backend)
+            raw = self._stage(
+                "track", Tracks, ("shot",) if seen is None else ("shot", "seen"), lambda: self._track(shot, frames, model, seen), o.quality,
+                *files, o.most or "", list(o.only), corrected.key("track"),
+            )
             self._use_given(raw.provenance.get("given", {}), shot)
             edited, labels = corrections.apply_to_tracks(raw, corrected)
             tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(edited, labels), corrected.key("edits"))
@@ -175,15 +181,22 @@ class Run:
         else:
             self.state.pop("given", None)
 
-    def _track(self, shot, frames, model) -> Tracks:
+    def _seen(self, shot, frames) -> Seen:
+        from . import track
+
+        return track.survey(shot, frames, self.take.folder, self.options, self.report, self.backend)
+
+    def _track(self, shot, frames, model, seen) -> Tracks:
         from . import imports, track
 
         corrections.forget_masks(self.take)
         (self.take.folder / "masks").mkdir(exist_ok=True)
         if self.masks is not None or self.joints is not None:
+            self.take.seen.unlink(missing_ok=True)
             tracks = imports.tracks_from_imports(shot, frames, self.take.folder, self.masks, self.joints, self.report, self.backend)
         else:
-            tracks = track.run(shot, frames, self.take.folder, self.options, self.report, self.backend)
+            only, added = self.corrections.chosen(self.options.only)
+            tracks = track.run(shot, frames, self.take.folder, self.options, self.report, self.backend, seen, only, added)
         given = imports.against_film(shot, frames, tracks, self.mask, self.known, self.people, model, self.report)
         if given.people:
             known = given.known.camera if given.known else None

@@ -56,6 +56,20 @@ class Shot:
 
 
 @dataclass
+class Seen:
+    """Everybody whom the detectors see, before anybody is looked at more closely: N boxes, M people, K frames that are looked at."""
+
+    indices: np.ndarray  # (K,) int, these frames of the shot
+    boxes: np.ndarray  # (N, 4) x0 y0 x1 y1 px
+    scores: np.ndarray  # (N,) 0..1
+    frame: np.ndarray  # (N,) int, place in `indices`
+    who: np.ndarray  # (N,) int, 1..M; 0: nobody who is there for long
+    motions: np.ndarray  # (K, 2, 3) of the camera: pixels of the frame before to this one's
+    prominence: np.ndarray  # (M,) of the most prominent one's, falling
+    best: np.ndarray  # (M,) int, the box in which each is seen best
+
+
+@dataclass
 class Tracks:
     """People in the picture: identities, 2D joints, weak 3D joints. Masks lie in the take's `masks/`."""
 

@@ -97,6 +97,11 @@ class Take:
         """The shot frame for frame, where the source is not: holes filled, repeats taken out."""
         return self.folder / "film.mp4"
 
+    @property
+    def seen(self) -> Path:
+        """Who was seen, chosen or not; see `track.list_seen`."""
+        return self.folder / "seen.json"
+
     def stage(self, name: str) -> Path:
         return self.stages / f"{name}.npz"
 
@@ -122,6 +127,16 @@ class Take:
         if data["schema_version"] > SCHEMA_VERSION:
             raise ShotError("This take was made by a newer Reshoot.", "Update Reshoot.")
         return data
+
+    def read_seen(self) -> list[dict]:
+        """The people of seen.json, the most prominent first; none where the take does not have it. Raises ShotError where it is damaged."""
+        if not self.seen.exists():
+            return []
+        try:
+            people = json.loads(self.seen.read_text(encoding="utf-8"))["people"]
+            return [{**person, "seen": int(person["seen"]), "chosen": bool(person["chosen"])} for person in people]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ShotError("seen.json of the take is damaged.", "Run Extract Shot again with Restart.") from error
 
     def write(self, data: dict) -> None:
         save_text(self.shot_json, json.dumps(data, indent=1))

@@ -3,6 +3,7 @@
 They lie in the take as `corrections.json`, in the order in which they were made; each speaks of people by the numbers that
 the ones before it left. Stages ask for what concerns them, so only those run again:
 
+    add, only → track (they speak of people by their numbers in seen.json)
     merge, split, delete, swap → stage edits (after track), and with it all that follows
     focal → slam      height → body, world      ground, upright, moved, stands → world
 """
@@ -26,6 +27,8 @@ FILE = "corrections.json"
 SCHEMA_VERSION = 1
 # what every kind of correction says, beside "do"
 KINDS = {
+    "add": {"seen": int},
+    "only": {"seen": [int]},
     "merge": {"keep": int, "other": int},
     "split": {"person": int, "frame": int, "new": int},
     "delete": {"person": int},
@@ -40,10 +43,11 @@ KINDS = {
     "stands": {"person": int, "first": int, "last": int},  # with both feet on the ground, without a step
 }
 IDENTITY = ("merge", "split", "delete", "swap")
+CHOICE = ("add", "only")
 OF_THE_PLACE = ("upright", "moved", "stands")
 # where the solver goes on after a correction; an identity is applied after the stage that it names
 NEXT_STAGE = {
-    **dict.fromkeys(IDENTITY, "track"),
+    **dict.fromkeys((*CHOICE, *IDENTITY), "track"),
     "focal": "slam",
     "height": "body",
     "ground": "world",
@@ -51,7 +55,7 @@ NEXT_STAGE = {
     **dict.fromkeys(OF_THE_PLACE, "world"),
 }
 FEEDS = {
-    "edits": IDENTITY, "slam": ("focal",), "body": ("height",), "world": ("height", "ground", "unlock", *OF_THE_PLACE),
+    "track": CHOICE, "edits": IDENTITY, "slam": ("focal",), "body": ("height",), "world": ("height", "ground", "unlock", *OF_THE_PLACE),
 }  # fmt: skip
 OF_PEOPLE = ("height", "stands")  # numbers may pass on what was said of a person
 
@@ -74,6 +78,19 @@ class Corrections:
         if any(item["do"] in OF_PEOPLE for item in mine):
             mine = [item for item in self.items if item["do"] in (*FEEDS[stage], *IDENTITY)]
         return json.dumps(mine, sort_keys=True) if mine else ""
+
+    def chosen(self, only=()) -> tuple[tuple, tuple]:
+        """Numbers of seen.json: who alone is followed (nobody: whoever is prominent), and who is as well.
+
+        only: what holds where no correction says it.
+        """
+        added: tuple = ()
+        for item in self.items:
+            if item["do"] == "only":
+                only, added = tuple(item["seen"]), ()
+            elif item["do"] == "add":
+                added += (item["seen"],)
+        return tuple(only), added
 
     @property
     def focal_mm(self) -> float | None:
@@ -150,7 +167,9 @@ def _check(item) -> None:
     for name, type_ in wanted.items():
         value = item.get(name)
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if type_ is list:
+        if type_ == [int]:
+            right &= isinstance(value, list) and len(value) > 0 and all(type(v) is int for v in value)
+        elif type_ is list:
             right &= (
                 isinstance(value, list)
                 and len(value) == 3
@@ -358,7 +377,9 @@ def correct(take: Take, do: str, first_frame: int = 0, **values) -> dict:
     corrections = load(take.folder)
     if do == "ground":
         values["up"], values["height"] = ground_of(take)
-    if do in (*IDENTITY, *OF_PEOPLE):
+    if do in CHOICE:
+        more = _choice(take, corrections, do, values["seen"])
+    elif do in (*IDENTITY, *OF_PEOPLE):
         if not take.stage("track").exists():
             raise ShotError("The take has no people yet.", "Run Extract Shot first.")
         tracks = load_record(take.stage("track"), Tracks)
@@ -380,6 +401,24 @@ def correct(take: Take, do: str, first_frame: int = 0, **values) -> dict:
     return more.items[-1]
 
 
+def _choice(take, corrections, do, seen) -> Corrections:
+    """The corrections and one more that chooses among those who were seen."""
+    people = {person["seen"]: person for person in take.read_seen()}
+    if not people:
+        raise ShotError("The take does not say who was seen.", "Run Extract Shot first, without masks or joints of another program.")
+    for number in seen if do == "only" else [seen]:
+        if number not in people:
+            raise ShotError(f"Nobody who was seen has the number {number}.", f"Those who were seen have the numbers 1 to {len(people)}.")
+    _, added = corrections.chosen()
+    if do == "add" and (people[seen]["chosen"] or seen in added):
+        raise ShotError(f"Number {seen} is chosen already.", "Run Extract Shot again, or undo a correction.")
+    if do == "add" and any(item["do"] == "split" for item in corrections.items):
+        raise ShotError("Somebody was split off, who may have the number that this person gets.", "Undo that, add the person, and split again.")
+    if do == "only" and any(item["do"] in (*IDENTITY, *OF_PEOPLE) for item in corrections.items):
+        raise ShotError("Other corrections speak of people by numbers that this would change.", "Undo them first, or leave people out one by one.")
+    return corrections.with_item(do, seen=seen)
+
+
 def undo(take: Take) -> dict:
     """Take the last correction back; returns it. Raises ShotError where there is none."""
     take.read()
@@ -393,7 +432,9 @@ def undo(take: Take) -> dict:
 def describe(item, first_frame: int = 0) -> str:
     """One correction in an artist's words. first_frame: what to call frame 0 of the take."""
     shown = {**item, **{name: item.get(name, 0) + first_frame for name in ("frame", "first", "last")}}
+    shown["seen"] = ", ".join(map(str, np.atleast_1d(item.get("seen", 0))))
     return {
+        "add": "Number {seen} of those seen is followed too.", "only": "Of those seen these alone are followed: {seen}.",
         "merge": "{other} is person {keep}.", "split": "From frame {frame} on person {person} is somebody else: {new}.",
         "delete": "Person {person} is left out.", "swap": "Persons {a} and {b} change numbers from frame {frame} on.",
         "height": "Person {person} is {metres} m tall.", "focal": "The lens is {mm} mm.", "ground": "The ground is locked.",

@@ -1,4 +1,4 @@
-"""Command line: python -m solver take TAKE merge | split | delete | swap | height | focal | ground | upright | moved | stands | show | undo."""
+"""Command line: python -m solver take TAKE seen | add | only | merge | split | delete | swap | height | focal | ground | upright | moved | stands | show | undo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import correct, describe, goes_on, load, undo
 _GIVEN = {
     "merge": ("keep", "other"), "split": ("person", "frame"), "delete": ("person",), "swap": ("a", "b", "frame"),
     "height": ("person", "metres"), "focal": ("mm",), "upright": ("frame", "x1", "y1", "x2", "y2"), "moved": ("first", "last", "metres"),
-    "stands": ("person", "first", "last"),
+    "stands": ("person", "first", "last"), "add": ("seen",), "only": ("seen",),
 }  # fmt: skip
 
 
@@ -30,6 +30,9 @@ def add_parser(commands) -> None:
             parser.add_argument(person, type=int, metavar=person.upper())
         return parser
 
+    action("seen", "list who was seen, followed or left out; seen/ in the take has a picture of each")
+    action("add", "follow somebody who was left out", "seen")
+    action("only", "follow these people and nobody else").add_argument("seen", type=int, nargs="+", metavar="SEEN", help="numbers that `seen` lists")
     action("merge", "two numbers are one person; the first number stays", "keep", "other")
     action("split", "from a frame on it is somebody else, who gets a new number", "person", "frame")
     action("delete", "this is nobody", "person")
@@ -69,6 +72,9 @@ def _run(arguments) -> str:
     if do == "show":
         take.read()
         return "\n".join(describe(item) for item in load(take.folder).items) or "No corrections."
+    if do == "seen":
+        take.read()
+        return "\n".join(map(_seen, take.read_seen())) or "Nobody was seen, or the take does not say so."
     if do == "undo":
         last = undo(take)
         return f"Undone: {describe(last)} {_then(last)}"
@@ -81,6 +87,12 @@ def _run(arguments) -> str:
             values[name] /= clip["original_width" if name[0] == "x" else "original_height"]
     item = correct(take, do, **values)
     return f"{describe(item)} {_then(item)}"
+
+
+def _seen(person) -> str:
+    number = f", person {person['person']}" if person["person"] else ""
+    state = f"followed{number}" if person["chosen"] else "left out"
+    return f"{person['seen']:3d}  {state}; {person['frames']} frames from {person['first']} to {person['last']}; {person['picture']}"
 
 
 def _then(item) -> str:

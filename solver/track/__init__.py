@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..records import Tracks
-from ..take import write_mask
+from ..records import Seen, Tracks, save_text
+from ..take import write_image, write_mask
 from .appearance import look_of
 from .backend import SURE, Embedded, Pose
 from .between import STEP, Thinned, bridge
+from .crowd import MOST, QUARTERS, Survey, choose, wanted
 from .keypoints import disown, join, reject_jumps, repair_sides
 from .masks import Store, compose, place
-from .motion import CameraMotion, carry, carry_box
+from .motion import carry, carry_box
 from .nets import iou
 from .tracker import (
     DETECTED,
@@ -41,43 +44,129 @@ from .tracker import (
 )
 
 AHEAD = 2  # frames looked at beside each other: one net at a time does not keep two cores busy
-_QUARTERS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
 
-def run(shot, frames, take_dir, options, report, backend=None) -> Tracks:
-    """Find everybody, follow them, and write `masks/%06d.png` (one for every frame, empty ones too) into the take.
+def survey(shot, frames, take_dir, options, report, backend=None) -> Seen:
+    """Find everybody with the detectors alone, and write `seen.json` and `seen/NN.jpg`, a picture of each, into the take.
 
-    frames: solver.shot.Frames; backend: backend.Backend, the embedded one unless given. For a preview (`options.quality`) every
-    second frame is looked at; frames without a picture of their own never are.
+    What is given is as in `run`.
+    """
+    backend = backend or Embedded()
+    shot, frames, indices = _looked_at(shot, frames, options)
+    walk = Survey(shot.width, shot.height)
+    with closing(_ahead(frames, lambda rgb, _: backend.detect(rgb))) as looks:
+        for frame, (rgb, found) in enumerate(looks):
+            walk.step(rgb, *found)
+            report.progress(frame + 1, len(frames), f"{len(found[0])} people")
+    seen, pictures = walk.result(_rate(shot), indices, backend.pose)
+    folder = Path(take_dir) / "seen"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for number, picture in enumerate(pictures, 1):
+        write_image(folder / f"{number:02d}.jpg", picture)
+    list_seen(seen, take_dir, choose(seen.prominence, getattr(options, "most", None)))
+    return seen
+
+
+def list_seen(seen: Seen, take_dir, chosen, persons=None) -> int:
+    """Write `seen.json`, and return how many are left out. chosen: numbers; persons: the take's number of those who became one, by number."""
+    people, persons = [], persons or {}
+    for number, prominence in enumerate(seen.prominence, 1):
+        frames = seen.indices[np.unique(seen.frame[seen.who == number])]
+        best = seen.best[number - 1]
+        people.append({
+            "seen": number, "chosen": number in chosen or number in persons, "person": persons.get(number),
+            "prominence": round(float(prominence), 4), "frames": len(frames), "first": int(frames[0]), "last": int(frames[-1]),
+            "frame": int(seen.indices[seen.frame[best]]), "box": seen.boxes[best].round(1).tolist(), "picture": f"seen/{number:02d}.jpg",
+        })  # fmt: skip
+    save_text(Path(take_dir) / "seen.json", json.dumps({"schema_version": 1, "people": people}, indent=1))
+    return sum(not person["chosen"] for person in people)
+
+
+def run(shot, frames, take_dir, options, report, backend=None, seen=None, only=(), added=()) -> Tracks:
+    """Follow the people who are chosen, and write `masks/%06d.png` (one for every frame, empty ones too) and `seen.json` into the take.
+
+    frames: solver.shot.Frames; backend: backend.Backend, the embedded one unless given; seen: what `survey` gave, made anew if not given;
+    only, added: numbers of `seen` (crowd.choose). For a preview (`options.quality`) every second frame is looked at; frames without a
+    picture of their own never are. Raises ShotError where a number is nobody's.
     """
     masks_dir = Path(take_dir) / "masks"
     masks_dir.mkdir(parents=True, exist_ok=True)
     backend = backend or Embedded()
-    preview = getattr(options, "quality", "final") == "preview" and len(frames) > 2
-    if not preview and shot.fresh.all():
-        return _run(shot, frames, range(len(frames)), masks_dir, backend, report)
-    thinned = Thinned(shot, frames, STEP if preview else 1)
-    tracks = _run(thinned.shot, thinned, thinned.indices, masks_dir, backend, report)
-    if preview:
+    if seen is None:
+        seen = survey(shot, frames, take_dir, options, report, backend)
+    most = getattr(options, "most", None)
+    chosen = choose(seen.prominence, most, only, added)
+    thinned, pictures, indices = _looked_at(shot, frames, options)
+    tracks, persons = _run(thinned, pictures, indices, seen, chosen, tuple(added), most or max(MOST, len(chosen)), masks_dir, backend, report)
+    if left := list_seen(seen, take_dir, chosen, persons):
+        report.warn(f"{left} more {'person was' if left == 1 else 'people were'} seen and left out.")
+    if len(indices) == len(frames):
+        return tracks
+    if _preview(frames, options):
         report.warn("Preview quality: people were looked for in every second frame and bridged between.")
-    return bridge(tracks, thinned.indices, masks_dir, report)
+    return bridge(tracks, indices, masks_dir, report)
 
 
-def _run(shot, frames, indices, masks_dir, backend, report) -> Tracks:
-    """`run` on all frames of a shot. indices: the number that each frame's mask is filed under."""
-    store = Store(masks_dir)
+def _preview(frames, options) -> bool:
+    return getattr(options, "quality", "final") == "preview" and len(frames) > 2
+
+
+def _looked_at(shot, frames, options):
+    """Shot and frames as they are looked at, and the numbers (K,) of these frames."""
+    preview = _preview(frames, options)
+    if not preview and shot.fresh.all():
+        return shot, frames, np.arange(len(frames))
+    thinned = Thinned(shot, frames, STEP if preview else 1)
+    return thinned.shot, thinned, thinned.indices
+
+
+def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, backend, report):
+    """`run` on all frames of a shot. indices: the number that each frame's mask is filed under; most: people beside those added. Also
+    returns which person each number of `seen` became."""
+    store, motions = Store(masks_dir), seen.motions
     try:
-        walk = _Walk(shot, frames, backend, store, report)
-        tracks, motions = walk.forward()
+        walk = _Walk(shot, frames, backend, store, report, seen, wanted(seen, chosen))
         rate = _rate(shot)
-        tracks = link(merge_duplicates(part(trim(tracks))), motions, rate)
-        tracks = select(merge_duplicates(tracks), len(frames))
+        tracks = link(merge_duplicates(part(trim(walk.forward()))), motions, rate)
+        people = select(merge_duplicates(tracks), len(frames))
+        everybody = len(chosen) == len(seen.prominence)
+        tracks = people if everybody else [t for t in people if t.who(chosen)]
+        tracks = [t for t in tracks if t.who(added) == 0][:most] + sorted((t for t in tracks if t.who(added)), key=lambda t: added.index(t.who(added)))
         restore(tracks)
-        drop_strangers(tracks)
+        # who was looked at because they come near tells, too, whose sightings are whose
+        drop_strangers(tracks if everybody else tracks + [t for t in people if not t.who(chosen)])
         walk.fill(tracks, motions)
-        return _finish(shot, tracks, motions, store, masks_dir, indices, backend, report)
+        persons = _persons(tracks, seen, chosen)
+        return _finish(shot, tracks, motions, store, masks_dir, indices, backend, report), persons
     finally:
         store.close()
+
+
+def _persons(tracks, seen, chosen) -> dict[int, int]:
+    """Which person (from 1) each number of `seen` became: who has most of its boxes; half of them or more where it was not chosen."""
+    out = {}
+    for number in range(1, len(seen.prominence) + 1):
+        shared = [sum(s.who == number for s in t.sightings.values()) for t in tracks]
+        least = 1 if number in chosen else 0.5 * len(np.unique(seen.frame[seen.who == number]))
+        if shared and max(shared) >= least:
+            out[number] = int(np.argmax(shared)) + 1
+    return out
+
+
+def _ahead(frames, look):
+    """(rgb, look(rgb, frame)) of every frame in order. The next frames are read and looked at while this one is used."""
+    pool, ahead = ThreadPoolExecutor(AHEAD), deque()
+    try:
+        for frame, rgb in enumerate(frames):
+            ahead.append((rgb, pool.submit(look, rgb, frame)))
+            if len(ahead) > AHEAD:
+                rgb, looked = ahead.popleft()
+                yield rgb, looked.result()
+        for rgb, looked in ahead:
+            yield rgb, looked.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _rate(shot) -> float:
@@ -87,17 +176,21 @@ def _rate(shot) -> float:
 class _Walk:
     """The passes that look at pictures."""
 
-    def __init__(self, shot, frames, backend, store, report):
+    def __init__(self, shot, frames, backend, store, report, seen, wanted):
+        """seen: records.Seen of these frames; wanted: (N,) bool, which of its boxes are looked at."""
         self.shot, self.frames, self.backend, self.store, self.report = shot, frames, backend, store, report
         self.total = len(frames)
+        self.motions = seen.motions
+        self.boxes = [[] for _ in range(self.total)]
+        for k in np.flatnonzero(wanted):
+            self.boxes[seen.frame[k]].append((seen.boxes[k], int(seen.who[k])))
 
     def forward(self):
-        """Every frame once, in order. Returns raw tracks and the camera's steps (T, 2, 3)."""
-        tracker, camera, motions = Tracker(), CameraMotion(), []
-        with closing(self._looks()) as looks:  # or the threads of a run that is stopped go on
-            for frame, (rgb, boxes, found) in enumerate(looks):
-                A = camera.step(rgb, boxes)
-                motions.append(A)
+        """Every frame once, in order. Returns raw tracks."""
+        tracker = Tracker()
+        with closing(_ahead(self.frames, self._look)) as looks:  # or the threads of a run that is stopped go on
+            for frame, (rgb, found) in enumerate(looks):
+                A = self.motions[frame]
                 tracker.predict(frame, A)
                 matched = tracker.match(frame, found)
                 following = {id(t) for t in matched.values()}
@@ -115,33 +208,18 @@ class _Walk:
                     if s.source == DETECTED and k not in matched and s.score > PLAIN:
                         tracker.add(s)
                 self.report.progress(frame + 1, self.total, f"{len(found)} people")
-        return tracker.tracks, np.array(motions)
-
-    def _looks(self):
-        """(rgb, boxes, sightings) of every frame in order. The next frames are read and looked at while this one is used."""
-        pool, ahead = ThreadPoolExecutor(AHEAD), deque()
-        try:
-            for frame, rgb in enumerate(self.frames):
-                ahead.append((rgb, pool.submit(self._look, rgb, frame)))
-                if len(ahead) > AHEAD:
-                    rgb, looked = ahead.popleft()
-                    yield rgb, *looked.result()
-            for rgb, looked in ahead:
-                yield rgb, *looked.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        return tracker.tracks
 
     def _look(self, rgb, frame):
-        """Boxes (N, 4) of a frame, and a sighting of each body with its mask and looks: matching wants to know those."""
-        boxes, _ = self.backend.detect(rgb)
-        found = drop_duplicates([self._at(rgb, frame, box) for box in boxes])
+        """A sighting of each body in a frame with its mask and looks: matching wants to know those."""
+        found = drop_duplicates([self._at(rgb, frame, *both) for both in self.boxes[frame]])
         found = [s for s in found if s.score > 0.15]
         for s in found:
             self._complete(rgb, s)
-        return boxes, found
+        return found
 
-    def _at(self, rgb, frame, box) -> Sighting:
-        s = Sighting(frame, box, self.backend.pose(rgb, box))
+    def _at(self, rgb, frame, box, who) -> Sighting:
+        s = Sighting(frame, box, self.backend.pose(rgb, box), who=who)
         # A box that hangs half beside plain joints is worth less than they are.
         if s.score > 0.4 and iou(box, _widened(s.pose.box))[0, 0] < 0.4:
             tight = self._inside(_widened(s.pose.box))
@@ -229,7 +307,7 @@ class _Walk:
     def _try_turned(self, rgb, s, track):
         """Somebody upside down looks upright in a turned picture."""
         if len(track) >= 5 and s.score < min(0.4, 0.75 * track.score):
-            turned = self.backend.pose(rgb, s.box, _QUARTERS[1:])
+            turned = self.backend.pose(rgb, s.box, QUARTERS[1:])
             if turned.score > s.score + 0.08:
                 s.pose = turned
                 self._complete(rgb, s)

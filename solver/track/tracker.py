@@ -42,6 +42,7 @@ class Sighting:
     source: int = DETECTED
     look: np.ndarray | None = None  # see appearance.look_of
     body: object = None  # what the back end said, opaque here
+    who: int = 0  # of `records.Seen`, where a detector's box began it
 
     @property
     def score(self) -> float:
@@ -82,6 +83,12 @@ class Track:
 
     def detected_share(self) -> float:
         return float(np.mean([s.source == DETECTED for s in self.sightings.values()]))
+
+    def who(self, among) -> int:
+        """Whom of `among` (numbers of `records.Seen`) most of the detectors' boxes are of; 0 where those are fewer than half."""
+        numbers = [s.who for s in self.sightings.values() if s.source == DETECTED]
+        mine = [number for number in numbers if number in among]
+        return max(set(mine), key=mine.count) if 2 * len(mine) >= len(numbers) > 0 else 0
 
     def presence(self) -> float:
         """How sure the second network is, on average, that somebody is there; 1 where it was never asked."""
@@ -308,31 +315,42 @@ def chain(motions) -> np.ndarray:
     return np.array(out[: len(motions)])
 
 
-def link(tracks: list[Track], motions, rate: float) -> list[Track]:
-    """Join pieces of the same person: over short gaps by place and looks, over long ones by looks alone.
+def link(tracks: list[Track], motions, rate: float, far: bool = True) -> list[Track]:
+    """Join pieces of the same person: over short gaps by place and looks, over long ones (if `far`) by looks alone.
 
     motions: (T, 2, 3) of the camera; rate: frames a second. The cheapest join is made first, then all are judged anew.
     """
-    cameras = chain(motions)
-    tracks = list(tracks)
+    cameras, alive = chain(motions), dict(enumerate(tracks))
+    looks = {i: t.mean_look() for i, t in alive.items()}
+    known: dict = {}
+
+    def alike(i, j):
+        if (i, j) not in known:
+            known[i, j] = known[j, i] = similarity(looks[i], looks[j])
+        return known[i, j]
+
+    def near(i, j):
+        a, b = alive[i], alive[j]
+        if i == j or b.first - a.last > 1.5 * rate or not (a.first < b.first and a.last < min(b.last, b.first + LAP)):
+            return None
+        return _near(a, b, alike(i, j), cameras, rate)
+
+    joins = {(i, j): cost for i in alive for j in alive if (cost := near(i, j)) is not None}
     while True:
-        joins = []
-        looks = [t.mean_look() for t in tracks]
-        alike = [[similarity(a, b) for b in looks] for a in looks]
-        for i, a in enumerate(tracks):
-            for j, b in enumerate(tracks):
-                if a.first < b.first and a.last < min(b.last, b.first + LAP):
-                    cost = _near(a, b, alike[i][j], cameras, rate)
-                    if cost is None and a.last < b.first:
-                        cost = _far(i, j, tracks, alike)
-                    if cost is not None:
-                        joins.append((cost, i, j))
-        if not joins:
-            return tracks
-        _, i, j = min(joins)
-        tracks[i].sightings = dict(sorted({**tracks[j].sightings, **tracks[i].sightings}.items()))
-        tracks[i].aside = {**tracks[i].aside, **tracks[j].aside}
-        del tracks[j]
+        all_joins = [(cost, i, j) for (i, j), cost in joins.items()]
+        if far:
+            pairs = ((i, j) for i, a in alive.items() for j, b in alive.items() if a.last < b.first and (i, j) not in joins)
+            all_joins += [(cost, i, j) for i, j in pairs if (cost := _far(i, j, alive, alike)) is not None]
+        if not all_joins:
+            return list(alive.values())
+        _, i, j = min(all_joins)
+        joined, other = alive[i], alive.pop(j)
+        joined.sightings = dict(sorted({**other.sightings, **joined.sightings}.items()))
+        joined.aside = {**joined.aside, **other.aside}
+        looks[i] = joined.mean_look()
+        known = {pair: value for pair, value in known.items() if i not in pair}
+        joins = {pair: cost for pair, cost in joins.items() if not {i, j} & set(pair)}
+        joins |= {pair: cost for k in alive for pair in ((i, k), (k, i)) if (cost := near(*pair)) is not None}
 
 
 def _near(a, b, look, cameras, rate):
@@ -354,23 +372,23 @@ def _near(a, b, look, cameras, rate):
 
 def _far(i, j, tracks, alike, enough=0.68, margin=0.06):
     """Cost of joining by looks alone, or None: nobody else who could be the one may look nearly as much alike."""
-    look = alike[i][j]
+    look = alike(i, j)
     if look < enough or min(len(tracks[i]), len(tracks[j])) < 5:
         return None
-    for k, other in enumerate(tracks):
+    for k, other in tracks.items():
         if k in (i, j) or len(other) < 5:
             continue
         apart_from_j = not (other.sightings.keys() & tracks[j].sightings.keys())
         apart_from_i = not (other.sightings.keys() & tracks[i].sightings.keys())
         # Somebody who was there together with i, and may be j as well; or who may be i, together with j.
-        if apart_from_j and not apart_from_i and alike[k][j] > look - margin:
+        if apart_from_j and not apart_from_i and alike(k, j) > look - margin:
             return None
-        if apart_from_i and not apart_from_j and alike[i][k] > look - margin:
+        if apart_from_i and not apart_from_j and alike(i, k) > look - margin:
             return None
     return 1.0 + 4 * (1 - look)
 
 
-def select(tracks: list[Track], frames: int, most: int = 8) -> list[Track]:
+def select(tracks: list[Track], frames: int) -> list[Track]:
     """Drop ghosts; the most prominent people first.
 
     A ghost is short, or hardly ever plainly a person, or is carried along far more often than it is found, or the second network
@@ -387,7 +405,7 @@ def select(tracks: list[Track], frames: int, most: int = 8) -> list[Track]:
         # Somebody tiny for a moment at the edge is no part of the story: below 1% of the main person's presence.
         main = _prominence(people[0])
         people = [t for t in people if _prominence(t) > 0.01 * main]
-    return people[:most]
+    return people
 
 
 def _prominence(track) -> float:

@@ -27,6 +27,8 @@ def write_stages(folder):
         {},
     )  # fmt: skip
     save_record(folder / "stages" / "track.npz", tracks)
+    people = [{"seen": n, "chosen": n < 3, "person": n if n < 3 else None, "first": 0, "last": 4, "picture": f"seen/{n:02d}.jpg"} for n in (1, 2, 3)]
+    (folder / "seen.json").write_text(json.dumps({"schema_version": 1, "people": people}))
     none, camera = np.zeros(0), Camera(np.tile(np.eye(4), (FRAMES, 1, 1)), np.zeros((FRAMES, 3, 3)))
     slam = Slam(camera, "full", {}, "estimated", 0.1, np.ones(FRAMES, bool), np.zeros((0, 3)), none, none, none, none)
     save_record(folder / "stages" / "slam.npz", slam)
@@ -50,6 +52,7 @@ CASES = [  # an operator of Blender and its arguments, the command line's words,
     ("swap_people", {"person": 1, "other": 2, "frame": START + 4}, ("swap", 1, 2, "--from", 4), "after track"),
     ("split_person", {"person": 2, "frame": START + 3}, ("split", 2, 3), "after track"),
     ("delete_person", {"person": 2}, ("delete", 2), "after track"),
+    ("add_person", {"seen": 3}, ("add", 3), "from track"),
     ("set_height", {"person": 1, "metres": 1.82}, ("height", 1, 1.82), "from body"),
     ("set_focal", {"mm": 35.5}, ("focal", 35.5), "from slam"),
     ("lock_ground", {}, ("ground", "lock"), "from world"),
@@ -70,6 +73,21 @@ def test_blender_writes_what_the_command_line_writes(solved, tmp_path, capfd, na
     assert solver_main.main(["take", str(other), *map(str, words)]) == 0
     assert f"it goes on {goes_on}." in capfd.readouterr().out
     assert (folder / FILE).read_text() == (other / FILE).read_text() and load(folder).items
+
+
+def test_who_was_left_out_is_listed_until_added(solved):
+    bpy, folder = solved
+    from reshoot.panels.sidebar import SHOT_PT_left_out
+    from reshoot.scene import corrections
+
+    take = bpy.context.scene.reshoot.take
+    assert [(p["seen"], p["first"], p["picture"]) for p in corrections.left_out(take)] == [(3, START, str(folder / "seen/03.jpg"))]
+    assert SHOT_PT_left_out.poll(bpy.context)
+    bpy.ops.shot.add_person(seen=3)
+    assert not corrections.left_out(take) and not SHOT_PT_left_out.poll(bpy.context)
+    for text in ("{", '{"people": [{"seen": 1, "chosen": false}]}'):
+        (folder / "seen.json").write_text(text)
+        assert corrections.left_out(take) == []
 
 
 def test_an_upright_line_is_where_it_was_drawn(solved):

@@ -168,6 +168,7 @@ def test_only_the_stages_concerned_get_another_key():
 
     assert all(plain.key(s) == "" for s in stages)
     assert changed(do="merge", keep=1, other=2) == {"edits"}
+    assert changed(do="add", seen=3) == changed(do="only", seen=[1, 2]) == {"track"}
     assert changed(do="focal", mm=35.0) == {"slam"}
     assert changed(do="height", person=1, metres=1.8) == {"body", "world"}
     assert changed(do="ground", up=[0, -1, 0], height=1.0) == {"world"}
@@ -300,6 +301,24 @@ def test_command_line_of_the_place(take, capsys):
         assert call(take, *words) == 1
         assert "Traceback" not in (err := capsys.readouterr().err) and err.count("\n") <= 2
     assert len(load(take.folder).items) == 3
+
+
+def test_command_line_of_those_who_were_seen(take, capsys):
+    assert call(take, "add", 2) == 1 and "does not say who was seen" in capsys.readouterr().err
+    people = [{"seen": n, "chosen": n < 3, "person": n if n < 3 else None, "frames": 5, "first": 0, "last": 4, "picture": ""} for n in (1, 2, 3, 4)]
+    take.seen.write_text(json.dumps({"schema_version": 1, "people": people}))
+    assert call(take, "seen") == 0 and capsys.readouterr().out.count("left out") == 2
+    assert call(take, "add", 4) == 0 and "goes on from track" in capsys.readouterr().out
+    assert load(take.folder).chosen() == ((), (4,)) and load(take.folder).chosen((1,)) == ((1,), (4,))
+    for words in (("add", 4), ("add", 1), ("add", 9), ("only", 1, 9)):
+        assert call(take, *words) == 1 and capsys.readouterr().err.count("\n") <= 2
+    assert call(take, "only", 3, 1) == 0 and load(take.folder).chosen((2,)) == ((3, 1), ())
+    assert call(take, "show") == 0 and "3, 1" in capsys.readouterr().out
+    assert call(take, "split", 1, 4) == 0 and call(take, "add", 4) == call(take, "only", 1) == 1
+    save(take.folder, load(take.folder))
+    take.seen.write_text("[]")
+    with pytest.raises(ShotError):
+        take.read_seen()
 
 
 def test_command_line(take, capsys):

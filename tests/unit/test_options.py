@@ -26,6 +26,8 @@ def parsed(command):
         [],
         ["--range", "0-71", "--max-height", "360", "--focal-mm", "28", "--no-plate", "--quality", "preview", "--camera-kind", "turns", "--seed", "3"],
         ["--cuts", "24,80"],
+        ["--most", "3"],
+        ["--only", "1", "4"],
         ["--cuts", "none"],
         ["--cut", "0", "--fps", "23.976", "--fov", "54.5", "--smpl", "/models", "--masks", "/m", "--joints", "/j.json"],
         ["--people", "/a b.pkl", "/c.npz", "--camera", "/cam.chan", "--device", "cuda"],

@@ -194,8 +194,6 @@ def test_ghosts_go_and_the_prominent_come_first():
     for t, s in carried.sightings.items():
         s.source = PROPAGATED if t > 5 else s.source
     assert select([small, blink, faint, carried, main], 60) == [main, small]
-    crowd = [walk([[person(t, 100 * k)] for t in range(30)])[0] for k in range(12)]
-    assert len(select(crowd, 30)) == 8
 
 
 def test_trim_takes_doubtful_ends_only():
