@@ -208,10 +208,12 @@ class Painter:
         if patches:
             limit = min(p.error for p in patches) * 1.5 + MISFIT_LEVELS
             kept = [i for i, p in enumerate(patches) if p.error <= limit]
-            patches, distances = [patches[i] for i in kept], [distances[i] for i in kept]
-            patches = self._over_planes(target, index, [sources[i] for i in kept], box, patches)
+            patches, distances, sources = ([found[i] for i in kept] for found in (patches, distances, sources))
+        planes, standing = self.registration.planes(index, box)
+        if patches and planes:
+            patches = self._over_planes(target, index, sources, planes, patches)
         before = self._carried(target, index, box)
-        front, near = self._standing(target, index, box, inner)
+        front, near = self._standing(target, index, box, inner, standing)
         if near:
             far = [*patches, before] if before is not None else patches
             for patch in far:
@@ -252,20 +254,19 @@ class Painter:
                 return bent
         return patch
 
-    def _over_planes(self, target: Target, index, sources, box, bent: list[Patch]) -> list[Patch]:
+    def _over_planes(self, target: Target, index, sources, planes, bent: list[Patch]) -> list[Patch]:
         """The bent patches, but each pixel over the plane on which the sources agree best with each other and with the rim."""
-        planes, _ = self.registration.planes(index, box)
         sweeps = [bent]
         for plane in planes:
             over = self._over_plane(target, index, sources, plane)
             sweeps.append([over.get(source) or replace(patch, valid=np.zeros_like(patch.valid)) for source, patch in zip(sources, bent)])
-        return bent if len(sweeps) == 1 else best_of_planes(target, sweeps)
+        return best_of_planes(target, sweeps)
 
-    def _standing(self, target: Target, index, box, inner) -> tuple[np.ndarray, dict[tuple, Patch]]:
+    def _standing(self, target: Target, index, box, inner, standing) -> tuple[np.ndarray, dict[tuple, Patch]]:
         """Where posts and trees before the background show (h, w) bool, and those alone from each source that sees them in the hole, by (source, post)."""
         front, found = np.zeros(inner.shape, bool), {}
         columns = np.arange(box[0], box[2])
-        for plane, (first, last) in self.registration.planes(index, box)[1]:
+        for plane, (first, last) in standing:
             allowed = (columns >= first - BESIDE_PX) & (columns <= last + BESIDE_PX) & ~front
             if not (inner & allowed).any():
                 continue
