@@ -46,7 +46,7 @@ class MovieWriter:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": str(self._crf), "preset": "veryfast", "movflags": "+faststart"}
         context = stream.codec_context
-        context.thread_count = 2
+        context.thread_count = 1  # with two x264 writes other bytes from run to run
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         return stream
 
