@@ -88,14 +88,14 @@ def test_what_fails_while_it_is_written_leaves_the_old_one(tmp_path):
 def test_what_goes_away_in_the_middle(tmp_path, capsys, clip, monkeypatch, gone):
     take = tmp_path / "take"
 
-    def vanish(self, shot, frames, model):
+    def vanish(self, shot, frames):
         if gone == "take":
             shutil.rmtree(take)
             (take / "masks").mkdir()  # what every stage would do first
         clip.unlink()
         frames.read(5)
 
-    monkeypatch.setattr(pipeline.Run, "_track", vanish)
+    monkeypatch.setattr(pipeline.Run, "_seen", vanish)
     assert main(["extract", str(clip), "--out", str(take)]) == 1
     line = said(capsys)
     assert ("has gone" if gone == "take" else "no longer there") in line
