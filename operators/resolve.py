@@ -36,13 +36,15 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
             raise ShotError(
                 "This take does not say how it was solved.", "Extract the shot again, and then use Load Take."
             )
+        if str(options.get("backend", "")).lower().endswith(".py"):  # a take may come from anybody
+            raise ShotError("This take was solved with a Python file of nets, which Blender does not run.", "Run extract again where it was solved.")
         film = plate.find_film(options["source"], take.folder)
         if film is None:
             raise ShotError(
                 f"The film {options['source']} was not found.", "Put it beside the take, or extract the shot again."
             )
         options = {**options, "source": str(film)}
-        for name in ("masks", "joints", "camera", "people"):  # files of other programs, which may have moved as well
+        for name in ("masks", "joints", "camera", "people", "backend"):  # files of other programs, which may have moved as well
             if given := options.get(name):
                 options[name] = [_moved(p, take) for p in given] if isinstance(given, list) else _moved(given, take)
         if corrections.load(take.folder).focal_mm:

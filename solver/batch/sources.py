@@ -71,7 +71,9 @@ def _listed(path: Path, parse) -> list[Ask]:
             options = parse(words)
         except ShotError as error:
             raise ShotError(f"{path.name}, {name}: {error.message}", error.fix) from error
-        for key in ("people", "masks", "joints", "camera", "smpl"):  # from the list's own folder
+        if str(options.get("backend", "")).lower().endswith(".py"):
+            raise ShotError(f"{path.name}, {name}: a list of shots may not name a Python file to run.", "Give it as --backend on the command line.")
+        for key in ("people", "masks", "joints", "camera", "smpl", "backend"):  # from the list's own folder
             if options.get(key):
                 value = options[key]
                 options[key] = tuple(path.parent / v for v in value) if isinstance(value, (list, tuple)) else path.parent / value

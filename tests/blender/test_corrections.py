@@ -237,6 +237,16 @@ def test_a_take_that_lists_no_options_is_not_solved_by_guess(solver):
     assert not asked
 
 
+def test_a_python_file_that_a_take_names_is_not_run(solver):
+    bpy, folder, asked = solver
+    shot = json.loads((folder / "shot.json").read_text())
+    shot["options"]["backend"] = "/elsewhere/Nets.PY"
+    (folder / "shot.json").write_text(json.dumps(shot))
+    with pytest.raises(RuntimeError, match="which Blender does not run"):
+        bpy.ops.shot.resolve()
+    assert not asked
+
+
 def test_a_take_is_solved_with_the_options_that_it_lists(solver, tmp_path):
     from solver.options import Options
 
