@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 
-from ..scene import sets, variations
+from ..scene import characters, sets, variations
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
 from .base import ShotOperator, absolute, chosen_take, has_take, path_once, take_name, text_once
@@ -78,7 +78,7 @@ class SHOT_OT_variations(VariationOptions, ShotOperator, bpy.types.Operator):
                 raise ShotError("No set or no light is chosen.", "Choose at least one of each.")
             made, warnings = variations.over_sets(home, collection, kinds, lights, characters=chosen, **options)
         else:
-            rigs = [o for o in variations.cast(home) if chosen is None or o.name in chosen.all_objects]
+            rigs = [o for o in characters.rigs(home) if chosen is None or o.name in chosen.all_objects]
             if self.vary == "CHARACTERS":
                 options.update(surroundings=next(iter(self.surroundings), "HALL"), light=next(iter(self.light), "DAY"))
             made, warnings = variations.over_characters(home, collection, self.person, rigs, self.vary == "FILM", **options)

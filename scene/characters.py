@@ -7,10 +7,15 @@ import bpy
 from . import take as scene_take
 
 
-def animated_rigs(scene) -> list:
-    """Armatures of a scene that have an animation of their own and belong to no take."""
+def rigs(scene) -> list:
+    """Armatures of a scene that belong to no take."""
     of_takes = {o for c in scene_take.take_collections() for o in c.all_objects}
-    return [o for o in scene.objects if o.type == "ARMATURE" and o not in of_takes and _is_animated(o)]
+    return [o for o in scene.objects if o.type == "ARMATURE" and o not in of_takes]
+
+
+def animated_rigs(scene) -> list:
+    """Those of `rigs` that have an animation of their own."""
+    return [o for o in rigs(scene) if _is_animated(o)]
 
 
 def with_everything_it_moves(scene, rig) -> list:

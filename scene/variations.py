@@ -36,7 +36,7 @@ def over_characters(source, take_collection, person, rigs, in_film, **options) -
     """A transfer for each of these armatures in the place of one person: of copies that move as that person, so nothing of the scene changes.
 
     in_film: into the film, others kept, with options of `compositor.build`; else into a set, with options of `stage.build`.
-    Returns the scenes and their warnings. Raises ShotError before anything is made where there is no such person, or nobody to show.
+    Returns the scenes and their warnings, of those who could not be moved as well. Raises ShotError where there is no such person, or nobody to show.
     """
     track = load_track(scene_take.folder_of(take_collection), person)
     if not rigs:
@@ -48,7 +48,12 @@ def over_characters(source, take_collection, person, rigs, in_film, **options) -
         shown, copy = characters.copied(source, rig, f"{rig.name} for {take_collection.name}")
         source.collection.children.link(shown)  # a rig in no scene has no place
         source.view_layers[0].update()
-        actions.retarget(copy, track, start, None, True, world, f"{take_collection.name} Person {person} on {rig.name}")
+        try:
+            actions.retarget(copy, track, start, None, True, world, f"{take_collection.name} Person {person} on {rig.name}")
+        except ShotError as error:
+            warnings.append(f"{rig.name} is left out: {error}")
+            bpy.data.batch_remove([*shown.objects, shown])
+            continue
         source.collection.children.unlink(shown)
         title = f"{take_collection.name} {rig.name}"
         if in_film:
@@ -58,13 +63,9 @@ def over_characters(source, take_collection, person, rigs, in_film, **options) -
             scene, said = stage.build(source, take_collection, characters=shown, name=title, **options)
         made.append(scene)
         warnings += [w for w in said if w not in warnings]
+    if not made:
+        raise ShotError(" ".join(warnings))
     return made, warnings
-
-
-def cast(scene) -> list:
-    """Every armature of a scene that belongs to no take."""
-    of_takes = {o for c in scene_take.take_collections() for o in c.all_objects}
-    return [o for o in scene.objects if o.type == "ARMATURE" and o not in of_takes]
 
 
 def contact_sheet(scenes, path: Path, moments: int = 3, width: int = 320) -> Path:

@@ -55,7 +55,7 @@ def run(
     slam:    Slam or None.
     bodies:  index to vertices (list of (V, 3) m in the world), their ids and faces (F, 3); None: shadows stay.
     detect:  picture to boxes (N, 4) px and scores (N,) of people, to look at the plate with; None: nobody looks.
-    thorough: what hangs on people and is in no mask is looked for first (`belongs`), which takes about as long again.
+    thorough: what hangs on people and is in no mask is looked for first, see `belongs`.
     Writes take_dir/plate/%06d.png, plate/unseen/%06d.png, plate/erase/%06d.png, plate/plate.mp4, plate/plate.json.
     Returns what plate.json says.
     """

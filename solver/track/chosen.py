@@ -12,7 +12,7 @@ import numpy as np
 
 from ..protocol import ShotError
 from ..skeleton import BLAZEPOSE_OF_KEYPOINT, KEYPOINTS, MHR_70
-from .backend import HIPS, Backend, Embedded, Pose
+from .backend import Backend, Embedded, Pose
 from .nets import Net, letterbox, square_crop, suppress
 
 FILE = "backend.json"
@@ -182,9 +182,7 @@ class Folder(Embedded):
         row = dict(zip(KEYPOINTS, BLAZEPOSE_OF_KEYPOINT))
         theirs, ours = list(MHR_70.values()), [row[name] for name in MHR_70]
         body.landmarks[ours, :2] = pixels[theirs]
-        hips = list(MHR_70).index(KEYPOINTS[HIPS.start]), list(MHR_70).index(KEYPOINTS[HIPS.start + 1])
-        placed = deep[theirs]
-        body.world[ours] = placed - placed[list(hips)].mean(0)
+        body.world[ours] = deep[theirs] - (deep[MHR_70["left_hip"]] + deep[MHR_70["right_hip"]]) / 2
         return body
 
 

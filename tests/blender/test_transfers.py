@@ -413,7 +413,14 @@ def test_camera_alone_frames_somebody_smaller_as_it_framed_the_person(loaded):
 def test_variations_show_one_character_each_and_a_sheet_shows_them_all(loaded, tmp_path):
     bpy, _, _ = loaded
     rigs = [import_character(bpy, ROOT / "examples" / f"character_{name}.glb", name) for name in ("mixamo", "game")]
-    bpy.context.scene.render.filepath = "//kept"
+    stick = bpy.data.objects.new("Stick", bpy.data.armatures.new("Stick"))  # nobody can walk with that
+    bpy.context.scene.collection.objects.link(stick)
+    objects = len(bpy.data.objects)
+    with pytest.raises(RuntimeError, match="Stick is left out"):
+        only = bpy.data.collections.new("Only Stick")
+        only.objects.link(stick)
+        bpy.ops.shot.variations(vary="FILM", characters="Only Stick", engine="WORKBENCH")
+    assert len(bpy.data.objects) == objects and len(bpy.data.scenes) == 1
     assert bpy.ops.shot.variations(vary="FILM", person=1, engine="WORKBENCH") == {"FINISHED"}
     assert bpy.ops.shot.variations(vary="SETS", surroundings={"HALL", "STAGE"}, light={"DAY"}, engine="WORKBENCH") == {"FINISHED"}
     made = [scene for scene in bpy.data.scenes if "reshoot_variation" in scene]
