@@ -24,7 +24,7 @@ from .records import Film, People, Seen, Shot, Slam, Tracks, World, load_record,
 from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "seen": 1, "track": 5, "edits": 1, "slam": 6, "body": 9, "world_start": 18, "film": 5, "world": 18, "plate": 6, "report": 4}
+STAGE_VERSION = {"shot": 1, "seen": 1, "track": 5, "edits": 1, "slam": 7, "body": 9, "world_start": 19, "film": 5, "world": 18, "plate": 6, "report": 5}
 
 
 class Run:
@@ -88,7 +88,7 @@ class Run:
             world = self._stage(
                 "world", World, ("film",), lambda: self._world_again(shot, tracks, slam, body, start, film, model)
             )
-            self.state["verdict"] = slam.verdict
+            self.state["verdict"] = world.carried or slam.verdict
             if o.plate:
                 self._stage(
                     "plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world, model)
@@ -231,13 +231,22 @@ class Run:
         return imports.overlay(fitted, self.people, ids, slam.camera.K, model, self.known.camera if self.known else None)
 
     def _world(self, shot, tracks, slam, body, model) -> World:
+        from .slam import VERDICT_OF_KIND
         from .world import world
+        from .world.carried import carried
 
+        camera, kind = slam.camera, ""
+        if slam.unknown and not self.people:
+            heights = self.corrections.height_prior(tracks.ids)
+            found = carried(tracks, slam, model, _fps(shot), heights, self.report, VERDICT_OF_KIND.get(self.options.camera_kind))
+            if found:
+                camera, body, kind = found.camera, found.people, found.kind
         # Without outlines: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
-        return world.run(
-            tracks, slam, body, slam.camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections,
+        made = world.run(
+            tracks, slam, body, camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections,
             quick=self.options.quality == "preview", size=(shot.width, shot.height),
         )
+        return replace(made, carried=kind)
 
     def _film(self, shot, tracks, slam, start, model) -> Film:
         from .film import stage as film
@@ -252,6 +261,7 @@ class Run:
         camera, points = world.to_slam(film.camera, film.points_world, start)
         quick = self.options.quality == "preview"
         final = world.run(tracks, slam, body, camera, points, model, _fps(shot), self.mask, self.report, start, self.corrections, quick, (shot.width, shot.height))
+        final = replace(final, carried=start.carried)
         self._publish(shot, tracks, slam, start, final, model)
         return final
 

@@ -111,6 +111,7 @@ class Slam:
     obs_point: np.ndarray  # (M,) int
     obs_xy: np.ndarray  # (M, 2) px
     edges: np.ndarray = field(default_factory=lambda: np.zeros((0, 5)))  # straight edges of the background: frame, x1, y1, x2, y2 px
+    unknown: bool = False  # the background does not say how the camera moved: it stands here, and people may tell
 
 
 @dataclass
@@ -143,6 +144,7 @@ class World:
     contact: np.ndarray  # (P, T, 4) 0..1: left heel, left toe, right heel, right toe on the ground
     ground_source: str  # "contacts" | "bodies" | "camera"
     T_world_from_slam: np.ndarray  # (4, 4) rigid part; world = T_world_from_slam (scale x slam)
+    carried: str = ""  # the verdict, where people tell how the camera moved (world.carried)
     sigma: dict = field(default_factory=dict)  # one sigma each: size, up_deg, ground_m, heights_m, lens (world.placement.Placement.uncertainty)
 
 

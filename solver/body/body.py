@@ -40,8 +40,13 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter, heights
     evidence = Evidence.of(tracks, compose(R, np.zeros(3)), slam.camera.K, fps)
     prior = PosePrior(torch.float64)
     heights = None if heights is None else torch.as_tensor(heights, dtype=torch.float64)
+    return to_people(fitted(evidence, model, prior, heights, report), evidence, tracks)
+
+
+def fitted(evidence: Evidence, model, prior: PosePrior, heights=None, report: Reporter | None = None) -> Bodies:
+    """S_c in W, the camera's centre left out: from far, in stages."""
     state = State(initial(evidence, model, prior))
-    centre = torch.zeros(frames, 3, dtype=torch.float64)
+    centre = torch.zeros(len(evidence.K), 3, dtype=torch.float64)
     done, total = 0, sum(steps for steps, _, _ in STAGES)
     with threads(1):
         for steps, widen, weight_3d in STAGES:
@@ -49,11 +54,13 @@ def run(tracks: Tracks, slam: Slam, model, fps: float, report: Reporter, heights
             def terms(state, posed, moves, weight_3d=weight_3d, widen=widen):
                 return always(evidence, prior, heights, posed, moves, centre, weight_3d, widen)
 
-            begun = done
-            tick = lambda i, begun=begun: report.progress(begun + i, total, "Posing and shaping")
+            def tick(index, begun=done):
+                if report:
+                    report.progress(begun + index, total, "Posing and shaping")
+
             state, _ = minimise(state, terms, steps, tick, shapes=widen == 1.0)
             done += steps
-    return to_people(state.bodies, evidence, tracks)
+    return state.bodies
 
 
 def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=1.0) -> list:

@@ -193,7 +193,7 @@ class Equations:
             self._hold([border[..., :SHAPE] for border in borders], self.g_shape, corner, far_corner, slice(0, P * SHAPE))
         if state.ground is None or state.ground.locked:
             self._hold([border[..., SHAPE : SHAPE + GROUND] for border in borders], self.g_shared[:GROUND], corner, far_corner, slice(P * SHAPE, P * SHAPE + GROUND))
-        if filming and not filming.lens_sigma:
+        if filming and not filming.sigma:
             self._hold([border[..., -1:] for border in borders], self.g_shared[GROUND:], corner, far_corner, slice(-1, None))
         self.g = world.g  # of people as the world holds them
         self.chains = self._joined(world, picture, own) if filming else self._apart(world)

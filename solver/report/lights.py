@@ -75,12 +75,15 @@ def lights(numbers: dict) -> list[Light]:
     )  # fmt: skip
     camera = numbers["camera"]
     margin, told = camera.get("travel_margin"), camera.get("set_by") == "artist" or camera["focal_source"] == "given" and camera.get("margin") is None
+    carried = camera.get("carried", False)
     kind = {"full": "travels", "rotation": "turns", "static": "is locked off"}.get(camera.get("movement"), "–")
     ahead = f", {100 * margin:.0f} % ahead" if not told and margin is not None and margin < 1 else ""
     add(
-        "Kind of camera", camera.get("movement"), f"{kind}{ahead}", GREEN if told else RED if margin is None else _grade(margin, 0.1, -1.0, True),
+        "Kind of camera", camera.get("movement"), f"{kind}{ahead}", AMBER if carried else GREEN if told else RED if margin is None else _grade(margin, 0.1, -1.0, True),
         "Whether the camera travels is clear from the background, or you said so.",
-        "A camera that travels and one that stays explain the background about as well. If this looks wrong, say which it was under Camera and solve again.",
+        "The background can hardly be followed; how the camera moved is what standing feet and steps of the people tell."
+        if carried
+        else "A camera that travels and one that stays explain the background about as well. If this looks wrong, say which it was under Camera and solve again.",
         "The background can hardly be followed: how the camera moved is not known.",
     )  # fmt: skip
     sigma = numbers["camera"]["focal_sigma"]

@@ -37,6 +37,7 @@ SIGMA = 0.15  # of the mean of both, relative: bodies that are smoothed rise les
 STEPS_HZ = np.arange(1.4, 2.61, 0.05)
 LEAST = 0.006  # m, a tenth of CMU's walks have less; people who stand and talk, or bow, have 2-4 mm
 LEAST_S = 1.2  # s that must be seen
+SWINGS = 0.05  # m, of one ankle against the other across any line of sight: captured walks have 0.058-0.15, who stands, bows or waves 0.0004-0.005
 
 
 def speed(height, leg: float, fps: float) -> float:
@@ -52,6 +53,14 @@ def speed(height, leg: float, fps: float) -> float:
     by_height = FACTOR * STEPS_HZ[best] * np.sqrt(leg * amplitude[best])
     by_number = OFTEN * (STEPS_HZ[best] / 2 * np.sqrt(leg / G)) ** POWER * np.sqrt(G * leg)
     return float(np.sqrt(by_height * by_number))
+
+
+def swing(apart, fps: float) -> float:
+    """How far ankles swing against each other at the rates of strides, m. apart (T, 3): from one to the other."""
+    t = np.arange(len(apart)) / fps
+    rest = apart - np.polynomial.polynomial.polyval(t, np.polynomial.polynomial.polyfit(t, apart, 2)).T
+    amplitude = 2 * np.abs(np.exp(-1j * np.pi * STEPS_HZ[:, None] * t) @ rest) / len(t)
+    return float(np.linalg.norm(amplitude, axis=1).max())
 
 
 def along(root, forward, up, fps: float) -> float:

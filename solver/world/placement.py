@@ -98,11 +98,7 @@ class Placement:
     def step(self):
         """Find how those step whose legs nobody sees, with the speed that they have now."""
         bodies, evidence = self.state.bodies, self.evidence
-        posed, up = bodies.posed(), self.state.ground.up()
-        ahead = posed.forward() - (posed.forward() @ up)[..., None] * up
-        ahead = torch.nn.functional.normalize(ahead, dim=-1)
-        found = stepping(posed, evidence, self.centre(), ahead.numpy(), up.numpy())
-        self.walks = (ahead, *(torch.as_tensor(np.stack(part)) for part in zip(*((w.sines, w.share, w.stands) for w in found))))
+        self.walks = stepping(bodies.posed(), evidence, self.centre(), self.state.ground.up())
 
     def improve(self, along, gate, cut, steps, tick=lambda i: None):
         """One round: contacts as they seem now, then everything under them. along, gate, cut: see ROUNDS."""
@@ -135,7 +131,7 @@ class Placement:
             on.level(evidence, plane),
             on.tilt(plane, 1 + self.blind),
             on.uprights(plane, self.uprights) if self.uprights else None,
-            steps(evidence, posed, moves, self.walks[0], plane.up().detach(), *self.walks[1:3]) if self.walks else None,
+            steps(posed, moves, self.walks[0], plane.up().detach(), self.walks[1], self.walks[2] * evidence.legless) if self.walks else None,
             outline(evidence, pairs, self.outlines.skin, posed, moves) if pairs is not None else None,
         ]
         return [term for term in terms if term is not None]

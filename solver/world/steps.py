@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter1d
 
 from ..body.fit import Evidence
@@ -45,23 +46,33 @@ def unlike(walkers: dict, posed: Posed, evidence: Evidence, centre, up) -> float
     return out
 
 
-def stepping(posed: Posed, evidence: Evidence, centre, ahead, up) -> list[gait.Walk]:
-    """How each person steps. ahead (P, T, 3): where they face, level; centre (T, 3), up (3,): W."""
+def stepping(posed: Posed, evidence: Evidence, centre, up, paces=None):
+    """How people step: where they go (P, T, 3), unit and level, and world.gait.Walk's sines (P, T, 2, 3), share (P, T) and stands (P, T, 4).
+
+    centre (T, 3), up (3,): W. paces: (P,) how fast people are known to walk, m/s, NaN for those who do not; None: as fast as they go.
+    """
+    ahead = posed.forward() - (posed.forward() @ up)[..., None] * up
+    ahead = torch.nn.functional.normalize(ahead, dim=-1)
     joints, keypoints = ((part + centre[:, None]).numpy() for part in (posed.joints, posed.keypoints))
-    legs, out = leg_lengths(posed.bodies), []
+    legs, found = leg_lengths(posed.bodies), []
     for p, (span, legless) in enumerate(zip(evidence.span.numpy(), evidence.legless.numpy())):
         walk = gait.Walk(np.zeros(len(span)), np.zeros((len(span), 2, 3)), np.zeros((len(span), 4)))
-        if legless.any() and span.sum() >= 0.5 * evidence.fps:
+        pace = None if paces is None else float(paces[p])
+        if (legless.any() if pace is None else np.isfinite(pace)) and span.sum() >= 0.5 * evidence.fps:
             sure = evidence.confidence[p, span].numpy() > SEEN
             ray = joints[p, span, 0] - centre[span].numpy()
-            found = _walk(joints[p, span], keypoints[p, span], sure, ahead[p, span], up, ray, float(legs[p]), evidence.fps)
-            walk.share[span], walk.sines[span], walk.stands[span] = found.share, found.sines, found.stands
-        out.append(walk)
-    return out
+            one = _walk(joints[p, span], keypoints[p, span], sure, ahead[p, span].numpy(), up.numpy(), ray, float(legs[p]), evidence.fps, pace)
+            walk.share[span], walk.sines[span], walk.stands[span] = one.share, one.sines, one.stands
+        found.append(walk)
+    return (ahead, *(torch.as_tensor(np.stack(part)) for part in zip(*((w.sines, w.share, w.stands) for w in found))))
 
 
-def _walk(joints, keypoints, sure, ahead, up, ray, leg, fps) -> gait.Walk:
-    """Of one person: joints (T, 24, 3), keypoints (T, K, 3), which of them are seen (T, K); ray (T, 3) from the camera to them."""
+def _walk(joints, keypoints, sure, ahead, up, ray, leg, fps, pace) -> gait.Walk:
+    """Of one person: joints (T, 24, 3), keypoints (T, K, 3), which of them are seen (T, K); ray (T, 3) from the camera to them.
+
+    With a pace, the camera's way is not known: nobody is seen to sway, and thighs swing as far as that pace asks, since those of bodies that
+    nothing else holds swing too little in depth.
+    """
     smooth = lambda x: gaussian_filter1d(x, SMOOTH_S * fps, axis=0, mode="nearest")
     forward = lambda way: (way * ahead).sum(1)
     thigh = lambda hip, knee: forward(joints[:, knee] - joints[:, hip]) / np.linalg.norm(joints[:, knee] - joints[:, hip], axis=1)
@@ -70,8 +81,26 @@ def _walk(joints, keypoints, sure, ahead, up, ray, leg, fps) -> gait.Walk:
     shoulders, left = joints[:, SHOULDERS].mean(1), np.cross(up, np.median(ahead, 0))
     left /= max(np.linalg.norm(left), 1e-6)
     sideways = np.abs(ray @ left) < ACROSS * np.linalg.norm(ray, axis=1)
-    sway = shoulders @ left if sideways.all() else np.full(len(ray), np.nan)
+    sway = shoulders @ left if sideways.all() and pace is None else np.full(len(ray), np.nan)
     known = lambda points, value: np.where(sure[:, points].all(1), value, np.nan)
-    return gait.walk(
-        smooth(speed), leg, fps, shoulders @ up, sway, known(WRISTS, wrists), known(KNEES, thigh(1, 4) - thigh(2, 5)),
-    )  # fmt: skip
+    thighs, speed = thigh(1, 4) - thigh(2, 5), smooth(speed) if pace is None else np.full(len(ray), pace)
+    if pace is not None:
+        thighs = (thighs - thighs.mean()) / max(np.sqrt(2) * thighs.std(), 1e-6) * gait.THIGHS * pace / np.sqrt(gait.G * leg) / 0.5
+    return gait.walk(speed, leg, fps, shoulders @ up, sway, known(WRISTS, wrists), known(KNEES, thighs))
+
+
+def paces(posed: Posed, evidence: Evidence, up) -> np.ndarray:
+    """How fast people walk by their steps (P,), m/s; NaN for those who do not: whose legs are seen, and do not swing against each other.
+
+    up (3,): W. A camera that nobody knows is left out: it sways and climbs more slowly than people step.
+    """
+    shoulders, legs = (posed.joints[:, :, SHOULDERS].mean(2) @ up).numpy(), leg_lengths(posed.bodies)
+    apart = posed.joints[:, :, 7] - posed.joints[:, :, 8]
+    ray = torch.nn.functional.normalize(posed.joints[:, :, 0], dim=-1)
+    apart = (apart - (apart * ray).sum(-1, keepdim=True) * ray).numpy()  # depth is what the picture tells least
+    out = np.full(len(legs), np.nan)
+    for p, (span, legless) in enumerate(zip(evidence.span.numpy(), evidence.legless.numpy())):
+        if span.sum() < 3 or (legless.sum() <= 0.5 * span.sum() and gait.swing(apart[p, span], evidence.fps) < gait.SWINGS):
+            continue
+        out[p] = gait.speed(shoulders[p, span], float(legs[p]), evidence.fps)
+    return out

@@ -80,7 +80,7 @@ TERMS = {
 # What a term holds while it is differentiated is held here too.
 HELD = {
     "depth": lambda b, m, g: picture.depth(EVIDENCE, b, m),
-    "steps": lambda b, m, g: steps(EVIDENCE, b, m, AHEAD, PLANE.up(), SINES, CONTACT[..., 0]),
+    "steps": lambda b, m, g: steps(b, m, AHEAD, PLANE.up(), SINES, CONTACT[..., 0]),
     "legs": lambda b, m, g: ground.legs(EVIDENCE, b, m, CENTRE, g),
     "balls": lambda b, m, g: ground.balls(EVIDENCE, b, m, CENTRE, g),
     "heading": lambda b, m, g: ground.heading(EVIDENCE, b, m, CENTRE, g),
