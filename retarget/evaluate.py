@@ -41,10 +41,13 @@ def sole_points(motion: Motion, track: Track, rig: Rig, mapping: Mapping):
 
 
 def foot_report(motion: Motion, track: Track, rig: Rig, mapping: Mapping) -> dict[str, float]:
-    """Slide of the balls of the feet while they touch (mm a frame, mean and worst) and depth below the floor (mm, worst)."""
+    """Slide of what the feet stand on, the ball where it touches, else the heel (mm a frame, mean and worst), and depth of heel and ball
+    below the floor (mm, worst)."""
     points = sole_points(motion, track, rig, mapping)
-    steps = np.linalg.norm(np.diff(points[:, [1, 3], :2], axis=0), axis=-1) * 1000
-    both = motion.contact[1:, [1, 3]] & motion.contact[:-1, [1, 3]]
+    steps = np.linalg.norm(np.diff(points[..., :2], axis=0), axis=-1) * 1000
+    stands = motion.contact > 0
+    stands[:, [0, 2]] &= ~stands[:, [1, 3]]
+    both = stands[1:] & stands[:-1]
     slides = steps[both] if both.any() else np.zeros(1)
     sunk = max(0.0, -points[..., 2].min() * 1000)
     return {"slide_mm": float(slides.mean()), "worst_slide_mm": float(slides.max()), "sunk_mm": float(sunk)}
