@@ -16,6 +16,7 @@ CONTACT_SPEED_M_S = 0.35
 STANDING_M = 0.12
 TOES_AHEAD_OF_BALL = 0.4  # share of ankle to ball
 HEEL_STRIKE = 0.3  # slope of a foot that comes down on its heel: what is lowest then is the heel
+ON_HEEL = 0.1  # slope from which a foot rolls over its heel: more than a flat one trembles
 # A contact corrects the foot for this long before and after it, and fades out over as long again: longer than half a stride.
 CONTACT_REACH_S = 0.4
 
@@ -151,11 +152,17 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
     for k, (side, sole) in enumerate(zip("LR", ours, strict=True)):
         foot = mapping.bones[f"foot.{side}"]
         heel = pose.D[:, foot] @ (sole.heel - sole.ankle)
-        ball = pose.D[:, foot] @ (sole.ball - sole.ankle)
         stands = -(pose.D[:, foot, 2] @ (sole.under_foot - sole.ankle).T).min(1)
+        if (toes := mapping.bones.get(f"toes.{side}")) is None:
+            ball = pose.D[:, foot] @ (sole.ball - sole.ankle)
+        else:  # the foot rolls about the joint of its toes, which lie flat meanwhile
+            joint = pose.D[:, foot] @ (sole.ball_joint - sole.ankle)
+            stands = np.maximum(stands, np.linalg.norm(sole.ball_joint - sole.ball) - joint[:, 2])
+            ball = joint + _lifted(pose.D[:, toes], pose.D[:, foot], sole, stands + joint[:, 2]) @ (sole.ball - sole.ball_joint)
         both = slice(2 * k, 2 * k + 2)
+        mine = standing(contact[:, both], pose.D[:, foot] @ (sole.ball - sole.heel))
         goal = pose.heads[:, foot] + _offsets(
-            pose.heads[:, foot], heel, ball, stands, prints[:, both], contact[:, both], track.frames / track.fps
+            pose.heads[:, foot], heel, ball, stands, prints[:, both], mine, track.frames / track.fps
         )
         goal[:, 2] = np.maximum(goal[:, 2], stands)
         goals.append(goal)
@@ -169,23 +176,28 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
     return contact
 
 
-def _offsets(ankle, heel, ball, stands, prints, contact, time_s):
+def standing(contact, heel_to_ball):
+    """(F, 2) bool: whether a foot stands on its heel, or on its ball. contact (F, 2) of both; heel_to_ball (F, 3), world."""
+    heel, ball = np.asarray(contact, bool).T
+    ball = ball & ~(heel & (unit(heel_to_ball)[:, 2] > ON_HEEL))
+    return np.stack([heel & ~ball, ball], 1)
+
+
+def _offsets(ankle, heel, ball, stands, prints, stands_on, time_s):
     """Correction (F, 3) of an ankle. heel, ball (F, 3): sole points from the ankle as the foot is turned; stands (F,): the ankle's height
-    where the foot touches the floor; prints (F, 2, 3): heel and ball of the person; contact (F, 2); time_s (F,). The foot stands on its
-    ball where that touches, else on its heel."""
-    known = contact.any(1)
+    where the foot touches the floor; prints (F, 2, 3): heel and ball of the person; stands_on (F, 2): see `standing`; time_s (F,)."""
+    known = stands_on.any(1)
     offset = np.zeros_like(ankle)
     for first, end in _runs(known):
         span = np.arange(first, end)
-        on_ball = contact[span, 1]
+        on_ball = stands_on[span, 1]
         goal = np.empty((len(span), 3))
         if on_ball.any():
             at = span[on_ball]
             goal[on_ball] = _footprint(prints[at, 1], ankle[at] + ball[at]) - ball[at]
-            touching = np.flatnonzero(on_ball)
-            for i in np.flatnonzero(~on_ball):  # heel only: roll about where the heel is once the ball is down
-                n = touching[np.abs(touching - i).argmin()]
-                goal[i] = goal[n] + heel[span[n]] - heel[span[i]]
+            for a, b in _runs(~on_ball):  # roll about where the heel is once the ball is down
+                n = b if b < len(span) else a - 1
+                goal[a:b] = goal[n] + heel[span[n]] - heel[span[a:b]]
         else:
             goal[:] = _footprint(prints[span, 0], ankle[span] + heel[span]) - heel[span]
         goal[:, 2] = stands[span]
@@ -265,16 +277,18 @@ def _two_bone_ik(pose, side, goal, hinge):
 
 
 def _bend_toes(pose, side, sole):
-    """Lift toes that would go through the floor, about the ball's joint."""
+    """Lift toes that would go through the floor."""
     bones = toe_bones(pose.rig, pose.mapping, side)
-    if not bones:
-        return
-    toes = bones[0]
-    points = np.einsum("fij,pj->fpi", pose.D[:, toes], sole.under_toes - sole.ball_joint)
-    flat = unit((pose.D[:, toes] @ (sole.ball_joint - sole.ankle)) * [1, 1, 0])
-    ahead, height = np.einsum("fpi,fi->fp", points, flat), points[..., 2]
-    reach = np.hypot(ahead, height)
-    touching = np.arcsin(np.clip(-pose.heads[:, toes, 2, None] / np.maximum(reach, 1e-9), -1, 1))
-    need = np.where(ahead > 0, touching - np.arctan2(height, ahead), 0.0).max(1).clip(0, np.pi / 2)
-    across = np.cross(flat, [0, 0, 1.0])
-    pose.D[:, bones] = (matrix_from_rotvec(across * need[:, None]) @ pose.D[:, toes])[:, None]
+    if bones:
+        foot = pose.D[:, pose.mapping.bones[f"foot.{side}"]]
+        pose.D[:, bones] = _lifted(pose.D[:, bones[0]], foot, sole, pose.heads[:, bones[0], 2])[:, None]
+
+
+def _lifted(toes, foot, sole, height):
+    """Turns (F, 3, 3) of toes, bent up about the ball's joint as far as the floor asks. foot (F, 3, 3); height (F,) of the joint."""
+    points = np.einsum("fij,pj->fpi", toes, sole.under_toes - sole.ball_joint)
+    flat = unit((foot @ (sole.ball_joint - sole.ankle)) * [1, 1, 0])
+    ahead, up = np.einsum("fpi,fi->fp", points, flat), points[..., 2]
+    touching = np.arcsin(np.clip(-height[:, None] / np.maximum(np.hypot(ahead, up), 1e-9), -1, 1))
+    need = np.where(ahead > 0, touching - np.arctan2(up, ahead), 0.0).max(1).clip(0, np.pi / 2)
+    return matrix_from_rotvec(np.cross(flat, [0, 0, 1.0]) * need[:, None]) @ toes

@@ -156,6 +156,7 @@ def undersides(armature, rig: Rig, mapping: Mapping, world, feet: dict[str, list
     return out
 
 
+CARRIED = 0.7  # share of its weight from which a vertex is the foot's or the toes': what lies between them bends
 # (100, 3) directions in a body's axes (left, up, forward), up to 80° away from down.
 _turn, _down = np.pi * (3 - 5**0.5) * np.arange(100), np.linspace(1, np.cos(np.radians(80)), 100)
 _DOWNWARD = np.stack([np.sqrt(1 - _down**2) * np.cos(_turn), -_down, np.sqrt(1 - _down**2) * np.sin(_turn)], 1)
@@ -175,7 +176,8 @@ def _rest_points(item, armature, feet):
             for g in v.groups:
                 if g.group in part_of:
                     weights[v.index, part_of[g.group]] += g.weight
-        mine = np.where(weights.sum(1) > 0.5, weights.argmax(1), -1)
+        total = weights.sum(1)
+        mine = np.where((total > 0.5) & (weights.max(1) > CARRIED * total), weights.argmax(1), -1)
         matrix = np.array(item.matrix_world)
     elif item.parent == armature and item.parent_type == "BONE":
         mine = np.full(len(co), next((n for n, bones in enumerate(feet.values()) if item.parent_bone in bones), -1))
