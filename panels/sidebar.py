@@ -84,7 +84,7 @@ class SHOT_UL_people(bpy.types.UIList):
         swatch.prop(settings, "colour", text="")
         name = row.row()
         name.scale_x = 1.6  # else it is cut in a narrow sidebar
-        name.label(text=f"Person {item[scene_take.PERSON_KEY]}")
+        name.label(text=f"Person {item[scene_take.PERSON_KEY]}", icon_value=previews.person_icon(scene_take.portrait(data, item)))
         row.label(text=f"{facts.first}–{facts.last}")
         row.label(text="" if facts.confidence is None else f"{100 * facts.confidence:.0f} %")
         row.label(text="" if facts.height_m is None else f"{facts.height_m:.2f} m")

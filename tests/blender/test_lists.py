@@ -51,6 +51,26 @@ def test_confidence_is_that_of_the_frames_in_which_the_person_is_seen(blender, t
     assert "75 %" in "\n".join(draw_all(blender)["People"])
 
 
+def test_each_row_has_the_picture_of_its_person(blender, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    from reshoot import previews
+    from reshoot.scene import take as scene_take
+
+    synthetic_take.write(tmp_path / "walk")
+    (tmp_path / "walk" / "people" / "02.jpg").write_bytes(b"")
+    blender.ops.shot.load_take(directory=str(tmp_path / "walk"))
+    asked = []
+    monkeypatch.setattr(previews, "person_icon", lambda path: asked.append(path) or (7 if Path(path).exists() else 0))
+    drawn = draw_all(blender)["People"]
+    assert [Path(path) for path in asked] == [tmp_path / "walk" / "people" / name for name in ("01.jpg", "02.jpg")]
+    assert drawn[drawn.index("Person 2") + 1] == "icon 7" and drawn[drawn.index("Person 1") + 1] != "icon 7"
+    (tmp_path / "walk").rename(tmp_path / "elsewhere")
+    first, _ = scene_take.persons(blender.context.scene.reshoot.take)
+    assert scene_take.portrait(blender.context.scene.reshoot.take, first) == ""
+    draw_all(blender)
+
+
 def test_a_person_of_an_earlier_reshoot_has_frames_alone(loaded):
     from reshoot.scene import take as scene_take
 

@@ -148,9 +148,9 @@ class Ink:
         assert hasattr(self.bpy.types, idname), idname
         self.drawn.append(f"menu {text}")
 
-    def label(self, text="", icon="NONE"):
+    def label(self, text="", icon="NONE", icon_value=0):
         assert icon in self.bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
-        self.drawn.append(text)
+        self.drawn.extend([text, f"icon {icon_value}"] if icon_value else [text])
 
     def progress(self, factor=0.0, text="", **_):
         self.drawn.append(text)
