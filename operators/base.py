@@ -9,6 +9,7 @@ import bpy
 from .. import compat
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 
 
 def text_once(name: str, description: str):
@@ -142,9 +143,9 @@ def show_scene(context, scene) -> None:
         context.window.scene = scene
 
 
-def how_many(people) -> str:
+def how_many(people: int) -> str:
     """So many people, in words."""
-    return "1 person" if len(people) == 1 else f"{len(people)} people"
+    return say("1 person") if people == 1 else say("{count} people", count=people)
 
 
 def redraw(context) -> None:

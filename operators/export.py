@@ -8,6 +8,7 @@ from ..properties import EXPORT_FORMATS
 from ..scene import export as scene_export
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import ShotOperator, absolute, chosen_take, has_take, path_once, take_name
 
 
@@ -59,8 +60,8 @@ class SHOT_OT_export(ShotOperator, bpy.types.Operator):
         collection = chosen_take(context, self.take)
         files, warnings = scene_export.export(context, collection, self.format, absolute(self.filepath, "file"))
         if len(files) == 1:
-            return f"Wrote {files[0]}", warnings
-        return f"Wrote {len(files)} files to {files[0].parent}", warnings
+            return say("Wrote {path}", path=files[0]), warnings
+        return say("Wrote {count} files to {path}", count=len(files), path=files[0].parent), warnings
 
 
 CLASSES = (SHOT_OT_export,)

@@ -9,6 +9,7 @@ import bpy
 from .. import jobs
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from . import solve
 from .base import ShotOperator, chosen_take, has_take, path_once
 
@@ -36,7 +37,7 @@ class SHOT_OT_choose_clip(ShotOperator, bpy.types.Operator):
         settings = context.scene.reshoot
         settings.filepath = self.filepath
         settings.take_dir = ""
-        return f"{path.name} is ready: press Extract Shot in the Reshoot tab"
+        return say("{name} is ready: press Extract Shot in the Reshoot tab", name=path.name)
 
 
 class SHOT_FH_movie(bpy.types.FileHandler):
@@ -87,7 +88,7 @@ class SHOT_OT_open_report(ShotOperator, bpy.types.Operator):
             raise ShotError("This take has no report.", "Run Extract Shot to the end.")
         if not bpy.app.background:
             bpy.ops.wm.url_open(url=report.as_uri())
-        return f"The report is {report}"
+        return say("The report is {path}", path=report)
 
 
 CLASSES = (SHOT_OT_choose_clip, SHOT_FH_movie, SHOT_OT_cancel, SHOT_OT_open_report)

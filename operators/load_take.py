@@ -6,6 +6,7 @@ import bpy
 
 from .. import preferences
 from ..scene import take as scene_take
+from ..translations import say
 from .base import ShotOperator, absolute, chosen_take, has_take, how_many, path_once, redraw, take_name
 
 
@@ -53,7 +54,7 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
             preferences.smpl_folder(context),
         )
         context.scene.reshoot.take = loaded.collection
-        return f"Loaded {loaded.collection.name} with {how_many(loaded.armatures)}", loaded.warnings
+        return say("Loaded {name} with {people}", name=loaded.collection.name, people=how_many(len(loaded.armatures))), loaded.warnings
 
 
 class SHOT_OT_match_scene(ShotOperator, bpy.types.Operator):
@@ -71,7 +72,7 @@ class SHOT_OT_match_scene(ShotOperator, bpy.types.Operator):
     def run(self, context):
         collection = chosen_take(context, self.take)
         scene_take.match(context.scene, scene_take.data_of(collection), int(collection[scene_take.START_KEY]))
-        return f"{context.scene.name} now is as the film of {collection.name}"
+        return say("{scene} now is as the film of {name}", scene=context.scene.name, name=collection.name)
 
 
 class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
@@ -97,7 +98,7 @@ class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
         collection = chosen_take(context, self.take)
         warnings = scene_take.relink(collection, absolute(self.directory, "take"))
         redraw(context)
-        return f"{collection.name} is linked to {scene_take.folder_of(collection)}", warnings
+        return say("{name} is linked to {path}", name=collection.name, path=scene_take.folder_of(collection)), warnings
 
 
 CLASSES = (SHOT_OT_load_take, SHOT_OT_match_scene, SHOT_OT_relink_take)

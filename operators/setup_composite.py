@@ -8,6 +8,7 @@ from ..scene import compositor
 from ..scene import render as scene_render
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import ShotOperator, chosen_take, has_take, person_ids, show_scene, take_name, text_once
 
 ENGINE_ITEMS = tuple((e, e.title() if e != "EEVEE" else e, f"Render with {e.title()}") for e in scene_render.ENGINES)
@@ -90,7 +91,7 @@ class SHOT_OT_setup_composite(CompositeOptions, ShotOperator, bpy.types.Operator
         )
         scene_render.set_output(transfer.scene, self.output)
         show_scene(context, transfer.scene)
-        return f"The 2D transfer is the scene {transfer.scene.name}", transfer.warnings
+        return say("The 2D transfer is the scene {scene}", scene=transfer.scene.name), transfer.warnings
 
 
 CLASSES = (ReshootComposite, SHOT_OT_setup_composite,)

@@ -9,6 +9,7 @@ import bpy
 from ..scene import characters, sets, variations
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import ShotOperator, absolute, chosen_take, has_take, path_once, take_name, text_once
 from .setup_composite import ENGINE_ITEMS, characters_called
 
@@ -84,7 +85,7 @@ class SHOT_OT_variations(VariationOptions, ShotOperator, bpy.types.Operator):
             made, warnings = variations.over_characters(home, collection, self.person, rigs, self.vary == "FILM", **options)
         for scene in made:
             scene[MADE_KEY] = collection.name
-        return f"{len(made)} scenes: {', '.join(scene.name for scene in made)}", warnings
+        return say("{count} scenes: {names}", count=len(made), names=", ".join(scene.name for scene in made)), warnings
 
 
 class SHOT_OT_contact_sheet(ShotOperator, bpy.types.Operator):
@@ -120,7 +121,7 @@ class SHOT_OT_contact_sheet(ShotOperator, bpy.types.Operator):
         if not chosen:
             raise ShotError("There are no variations in this file.", "Make them with Set Up Variations, or list scenes.")
         written = variations.contact_sheet(chosen, Path(path).with_suffix(".png"), self.moments, self.width)
-        return f"Wrote {written}"
+        return say("Wrote {path}", path=written)
 
 
 CLASSES = (ReshootVariations, SHOT_OT_variations, SHOT_OT_contact_sheet)
