@@ -29,9 +29,7 @@ class SHOT_OT_bake_camera(ShotOperator, bpy.types.Operator):
     )
     shake: camera_shake()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)

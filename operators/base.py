@@ -40,7 +40,17 @@ def camera_shake():
     )
 
 
-class ShotOperator:
+class Polled:
+    """Mix-in. `needs`: what an operator cannot do without, functions of (cls, context) that say what is missing."""
+
+    needs = ()
+
+    @classmethod
+    def poll(cls, context):
+        return all(there(cls, context) for there in cls.needs)
+
+
+class ShotOperator(Polled):
     """Mix-in. `run(context)` does the work and may raise ShotError; it returns a line for the artist."""
 
     def execute(self, context):
@@ -90,6 +100,14 @@ def has_take(cls, context) -> bool:
     if scene_take.take_collections():
         return True
     cls.poll_message_set("Extract a shot or load a take first")
+    return False
+
+
+def in_object_mode(cls, context) -> bool:
+    """Poll: nothing is being edited, so that objects may come and go."""
+    if context.mode == "OBJECT":
+        return True
+    cls.poll_message_set("Go to Object Mode first")
     return False
 
 

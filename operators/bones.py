@@ -14,9 +14,7 @@ from .retarget import character, chosen_bones
 class BonesOperator(ShotOperator):
     bl_options = {"REGISTER", "UNDO"}
 
-    @classmethod
-    def poll(cls, context):
-        return has_character(cls, context)
+    needs = (has_character,)
 
     def run(self, context):
         armature = character(context, self.armature)

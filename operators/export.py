@@ -9,7 +9,7 @@ from ..scene import export as scene_export
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
 from ..translations import say
-from .base import ShotOperator, absolute, chosen_take, has_take, path_once, take_name
+from .base import ShotOperator, absolute, chosen_take, has_take, in_object_mode, path_once, take_name
 
 
 class SHOT_OT_export(ShotOperator, bpy.types.Operator):
@@ -27,14 +27,7 @@ class SHOT_OT_export(ShotOperator, bpy.types.Operator):
         name="Filter", description="Show only these files", default="*", options={"HIDDEN"}
     )
 
-    @classmethod
-    def poll(cls, context):
-        if not has_take(cls, context):
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
+    needs = (has_take, in_object_mode)
 
     def invoke(self, context, event):
         if self.filepath:

@@ -78,9 +78,7 @@ class SHOT_OT_open_report(ShotOperator, bpy.types.Operator):
     bl_label = "Open Report"
     bl_description = "Show the report of the take in the web browser"
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         report = scene_take.folder_of(chosen_take(context)) / "report.html"

@@ -7,7 +7,7 @@ import bpy
 from .. import preferences
 from ..scene import take as scene_take
 from ..translations import say
-from .base import ShotOperator, absolute, chosen_take, has_take, how_many, path_once, redraw, take_name
+from .base import ShotOperator, absolute, chosen_take, has_take, how_many, in_object_mode, path_once, redraw, take_name
 
 
 class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
@@ -31,12 +31,7 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
         default=False,
     )
 
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
+    needs = (in_object_mode,)
 
     def invoke(self, context, event):
         if self.directory:
@@ -65,9 +60,7 @@ class SHOT_OT_match_scene(ShotOperator, bpy.types.Operator):
 
     take: take_name()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)
@@ -84,9 +77,7 @@ class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
     directory: path_once("Take Folder", "Choose the folder of the take", "DIR_PATH")
     take: take_name()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def invoke(self, context, event):
         if self.directory:

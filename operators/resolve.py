@@ -24,9 +24,7 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
 
     take: take_name()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context) and idle(cls)
+    needs = (has_take, idle)
 
     def plan(self, context):
         collection = chosen_take(context, self.take)

@@ -104,9 +104,7 @@ class SHOT_OT_retarget(RetargetOptions, ShotOperator, bpy.types.Operator):
         name="Start Frame", description="Set the frame on which a take read from a folder starts", default=1
     )
 
-    @classmethod
-    def poll(cls, context):
-        return has_character(cls, context)
+    needs = (has_character,)
 
     def run(self, context):
         armature = character(context, self.armature)
@@ -124,9 +122,7 @@ class SHOT_OT_retarget_all(RetargetOptions, ShotOperator, bpy.types.Operator):
 
     take: take_name()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context) and has_character(cls, context)
+    needs = (has_take, has_character)
 
     def run(self, context):
         collection = chosen_take(context, self.take)

@@ -70,9 +70,7 @@ class SHOT_OT_setup_composite(CompositeOptions, ShotOperator, bpy.types.Operator
     )
     scene_name: text_once("Scene", "Name the new scene. Empty: after the take")
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)

@@ -57,9 +57,7 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
     samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
     scene_name: text_once("Scene", "Name the new scene. Empty: after the take")
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)

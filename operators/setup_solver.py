@@ -8,7 +8,7 @@ from .. import jobs, preferences
 from ..solver import install
 from ..solver.protocol import ShotError
 from ..translations import say
-from .base import absolute, path_once
+from .base import Polled, absolute, path_once
 from .solve import Plan, SolverRun, idle
 
 
@@ -85,14 +85,12 @@ def _done(context, done):
     return say("The solver is set up: choose a clip and press Extract Shot"), []
 
 
-class SHOT_OT_remove_solver(bpy.types.Operator):
+class SHOT_OT_remove_solver(Polled, bpy.types.Operator):
     bl_idname = "shot.remove_solver"
     bl_label = "Remove Solver"
     bl_description = "Delete the packages that Set Up Solver has brought"
 
-    @classmethod
-    def poll(cls, context):
-        return idle(cls)
+    needs = (idle,)
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(self, event)

@@ -37,6 +37,14 @@ class ReshootShots(bpy.types.PropertyGroup):
     )
 
 
+def _listed(cls, context) -> bool:
+    """Poll: there is a clip in the list."""
+    if context.scene.reshoot_shots.clips:
+        return True
+    cls.poll_message_set("Add clips to the shot list first")
+    return False
+
+
 class SHOT_OT_add_clips(ShotOperator, bpy.types.Operator):
     bl_idname = "shot.add_clips"
     bl_label = "Add Clips…"
@@ -90,9 +98,7 @@ class SHOT_OT_remove_clip(ShotOperator, bpy.types.Operator):
     bl_description = "Take the chosen clip out of the list. Its takes stay on disk"
     bl_options = {"REGISTER", "UNDO"}
 
-    @classmethod
-    def poll(cls, context):
-        return _listed(cls, context)
+    needs = (_listed,)
 
     def run(self, context):
         shots = context.scene.reshoot_shots
@@ -107,9 +113,7 @@ class SHOT_OT_extract_shots(SolverRun, bpy.types.Operator):
     bl_label = "Extract All"
     bl_description = "Find the camera and the people of every clip of the list, in the background. What is finished is left alone"
 
-    @classmethod
-    def poll(cls, context):
-        return _listed(cls, context) and idle(cls)
+    needs = (_listed, idle)
 
     def plan(self, context):
         shots, settings = context.scene.reshoot_shots, context.scene.reshoot
@@ -134,14 +138,6 @@ class SHOT_OT_extract_shots(SolverRun, bpy.types.Operator):
 def _solved(context, done):
     rows = [row for rows in batch.rows(Path(done.take)).values() for row in rows]
     return say("{count} shots are solved in {path}", count=len(rows), path=done.take), []
-
-
-def _listed(cls, context) -> bool:
-    """Poll: there is a clip in the list."""
-    if context.scene.reshoot_shots.clips:
-        return True
-    cls.poll_message_set("Add clips to the shot list first")
-    return False
 
 
 def _add(context, clip: Path, frame_range="", name="") -> None:

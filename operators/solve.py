@@ -18,7 +18,7 @@ import bpy
 from .. import jobs, preferences, previews
 from ..solver.protocol import ShotError
 from ..translations import iface, say
-from .base import redraw
+from .base import Polled, redraw
 
 TICK_S = 0.1
 ESCAPE_KEYMAP = "3D View Generic"  # heard over every region of the 3D view, and nowhere else
@@ -67,15 +67,21 @@ class Outcome:
 current: Run | None = None
 
 
-class SolverRun:
+def idle(cls, _context) -> bool:
+    """Poll: no run is under way."""
+    if current is not None:
+        cls.poll_message_set("A shot is being extracted")
+        return False
+    return True
+
+
+class SolverRun(Polled):
     """Mix-in of operators with two front doors: `execute` blocks, `invoke` leaves the run to the timer.
 
     `plan(context)` gives the Plan and may raise ShotError.
     """
 
-    @classmethod
-    def poll(cls, context):
-        return idle(cls)
+    needs = (idle,)
 
     def execute(self, context):
         """Blocks until the solver is done: for scripts and for Blender without a window."""
@@ -116,14 +122,6 @@ class SolverRun:
             self.report({"WARNING"}, warning)
         self.report({"INFO"}, outcome.message)
         return {"FINISHED"}
-
-
-def idle(cls) -> bool:
-    """Poll: no run is under way."""
-    if current is not None:
-        cls.poll_message_set("A shot is being extracted")
-        return False
-    return True
 
 
 # -- the steps of a run

@@ -64,9 +64,7 @@ class SHOT_OT_variations(VariationOptions, ShotOperator, bpy.types.Operator):
     engine: bpy.props.EnumProperty(name="Engine", description="Choose what renders", items=ENGINE_ITEMS, default="CYCLES")
     samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)
@@ -99,9 +97,7 @@ class SHOT_OT_contact_sheet(ShotOperator, bpy.types.Operator):
     moments: bpy.props.IntProperty(name="Moments", description="Set how many moments of each are shown", default=3, min=1, max=12)
     width: bpy.props.IntProperty(name="Width", description="Set how wide each picture is, in pixels", default=320, min=64, max=1920)
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def invoke(self, context, event):
         self.filepath = self.filepath or "contact_sheet.png"
