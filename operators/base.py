@@ -155,8 +155,9 @@ def person_ids(text: str, known) -> list[int]:
 
 
 def show_scene(context, scene) -> None:
-    """Make a scene the one that the artist looks at, with the same take chosen. Scripts stay where they are."""
-    scene.reshoot.take = context.scene.reshoot.take
+    """Make a scene the one that the artist looks at, with the same film and take chosen. Scripts stay where they are."""
+    for name in ("take", "filepath", "take_dir"):
+        setattr(scene.reshoot, name, getattr(context.scene.reshoot, name))
     if context.window is not None and not bpy.app.background:
         context.window.scene = scene
 

@@ -1,4 +1,4 @@
-"""Small things: choose a clip (also by dropping it), open the report, cancel."""
+"""Small things: choose a clip (also by dropping it), cancel, look through the film camera, open the report."""
 
 from __future__ import annotations
 
@@ -73,6 +73,24 @@ class SHOT_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class SHOT_OT_view_camera(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.view_camera"
+    bl_label = "View Through Film Camera"
+    bl_description = "Make the take's camera the camera of this scene, and look through it"
+    bl_options = {"REGISTER", "UNDO"}
+
+    needs = (has_take,)
+
+    def run(self, context):
+        camera = scene_take.part(chosen_take(context), "camera")
+        if camera is None or camera.name not in context.scene.objects:
+            raise ShotError("The camera of the take is not in this scene.", "Go to the scene into which the take was loaded.")
+        context.scene.camera = camera
+        if context.area is not None and context.area.type == "VIEW_3D":
+            context.space_data.region_3d.view_perspective = "CAMERA"
+        return say("You look through {name}", name=camera.name)
+
+
 class SHOT_OT_open_report(ShotOperator, bpy.types.Operator):
     bl_idname = "shot.open_report"
     bl_label = "Open Report"
@@ -89,4 +107,4 @@ class SHOT_OT_open_report(ShotOperator, bpy.types.Operator):
         return say("The report is {path}", path=report)
 
 
-CLASSES = (SHOT_OT_choose_clip, SHOT_FH_movie, SHOT_OT_cancel, SHOT_OT_open_report)
+CLASSES = (SHOT_OT_choose_clip, SHOT_FH_movie, SHOT_OT_cancel, SHOT_OT_view_camera, SHOT_OT_open_report)

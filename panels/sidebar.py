@@ -84,7 +84,7 @@ class SHOT_UL_people(bpy.types.UIList):
         swatch.scale_x = 0.3
         swatch.prop(settings, "colour", text="")
         name = row.row()
-        name.scale_x = 1.6  # else it is cut in a narrow sidebar
+        name.scale_x = 2.6  # else it is cut in a narrow sidebar
         name.label(text=say("Person {number}", number=item[scene_take.PERSON_KEY]), icon_value=previews.person_icon(scene_take.portrait(data, item)))
         row.label(text=f"{facts.first}–{facts.last}")
         row.label(text="" if facts.confidence is None else f"{100 * facts.confidence:.0f} %")
@@ -271,6 +271,7 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
             layout.template_list(
                 SHOT_UL_people.bl_idname, "", take, "all_objects", settings, "person_row", rows=rows, maxrows=6
             )
+        layout.operator("shot.view_camera", icon="VIEW_CAMERA")
         layout.operator("shot.open_report", icon="URL")
 
 
