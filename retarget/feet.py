@@ -158,7 +158,10 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
         else:  # the foot rolls about the joint of its toes, which lie flat meanwhile
             joint = pose.D[:, foot] @ (sole.ball_joint - sole.ankle)
             stands = np.maximum(stands, np.linalg.norm(sole.ball_joint - sole.ball) - joint[:, 2])
-            ball = joint + _lifted(pose.D[:, toes], pose.D[:, foot], sole, stands + joint[:, 2]) @ (sole.ball - sole.ball_joint)
+            turned = _lifted(pose.D[:, toes], pose.D[:, foot], sole, stands + joint[:, 2])
+            lowest = joint[:, 2] + (turned[:, 2] @ (sole.under_toes - sole.ball_joint).T).min(1)
+            stands = np.maximum(stands, -lowest)
+            ball = joint + turned @ (sole.ball - sole.ball_joint)
         both = slice(2 * k, 2 * k + 2)
         mine = standing(contact[:, both], pose.D[:, foot] @ (sole.ball - sole.heel))
         goal = pose.heads[:, foot] + _offsets(
@@ -290,5 +293,6 @@ def _lifted(toes, foot, sole, height):
     flat = unit((foot @ (sole.ball_joint - sole.ankle)) * [1, 1, 0])
     ahead, up = np.einsum("fpi,fi->fp", points, flat), points[..., 2]
     touching = np.arcsin(np.clip(-height[:, None] / np.maximum(np.hypot(ahead, up), 1e-9), -1, 1))
-    need = np.where(ahead > 0, touching - np.arctan2(up, ahead), 0.0).max(1).clip(0, np.pi / 2)
+    far = ahead > 0.5 * ahead.max(1, keepdims=True).clip(0)  # what lies at the hinge no bend can lift
+    need = np.where(far, touching - np.arctan2(up, ahead), 0.0).max(1).clip(0, np.pi / 2)
     return matrix_from_rotvec(np.cross(flat, [0, 0, 1.0]) * need[:, None]) @ toes
