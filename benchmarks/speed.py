@@ -2,10 +2,12 @@
 
     python -m benchmarks.speed extract CLIP [--out TAKE] [solver options…]
     python -m benchmarks.speed film TAKE [TAKE…] [--device cuda]
+    python -m benchmarks.speed bake CHARACTER.glb [CHARACTER.glb…]
 
 `extract` solves a clip and prints a line a stage (seconds, seconds a frame), the sum without the plate and the report, and the
 process's peak memory. `film` takes apart the film stage of takes that are solved: what f_D costs to build, C* with and without
-L_c. Takes of different lengths, sizes and numbers of people show what it grows with.
+L_c. Takes of different lengths, sizes and numbers of people show what it grows with. `bake` puts 250 frames of
+made-up motion onto characters in Blender.
 """
 
 from __future__ import annotations
@@ -86,6 +88,37 @@ def film(argv: list[str]) -> int:
     return 0
 
 
+def bake(argv: list[str]) -> int:
+    """One line of Markdown a character: seconds of Retarget, the best of three."""
+    import numpy as np
+
+    from tools import demo
+
+    bpy = demo.load_extension()
+    from reshoot.retarget import Track
+    from reshoot.scene import actions
+
+    with np.load(demo.ROOT / "solver" / "assets" / "body.npz") as body:
+        rest = body["J_regressor"] @ body["v_template"]
+    time_s, rng = np.arange(250) / 25, np.random.default_rng(0)
+    sway = np.sin(2 * np.pi * time_s[:, None, None] * rng.uniform(0.2, 1, (24, 3)))
+    poses = 0.2 * sway
+    poses[:, 0] = [np.pi / 2, 0, 0]
+    track = Track(rest, poses, np.stack([0.3 * time_s, 0 * time_s, 0 * time_s - rest[:, 1].min()], 1), np.arange(250), 25.0)
+    print("| character | bones | keyed | vertices | bake, s |\n" + "|---" * 5 + "|")
+    for path in map(Path, argv):
+        armature = demo.import_character(bpy, path, path.stem)
+        meshes = [o for o in bpy.data.objects if o.type == "MESH" and o.find_armature() == armature]
+        spent = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            _, motion, rig, _ = actions.retarget(armature, track)
+            spent.append(time.perf_counter() - begun)
+        points = sum(len(o.data.vertices) for o in meshes)
+        print(f"| {path.stem} | {len(rig.names)} | {len(motion.rotations)} | {points} | {min(spent):.2f} |", flush=True)
+    return 0
+
+
 def _finish(device) -> None:
     import torch
 
@@ -94,10 +127,11 @@ def _finish(device) -> None:
 
 
 def main(argv: list[str]) -> int:
-    if len(argv) < 2 or argv[0] not in ("extract", "film"):
+    commands = {"extract": extract, "film": film, "bake": bake}
+    if len(argv) < 2 or argv[0] not in commands:
         print(__doc__)
         return 2
-    return (extract if argv[0] == "extract" else film)(argv[1:])
+    return commands[argv[0]](argv[1:])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import bpy
 from ..scene import camera as scene_camera
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import ShotOperator, camera_shake, chosen_take, has_take, object_called, take_name, text_once
 
 
@@ -28,9 +29,7 @@ class SHOT_OT_bake_camera(ShotOperator, bpy.types.Operator):
     )
     shake: camera_shake()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)
@@ -51,7 +50,7 @@ class SHOT_OT_bake_camera(ShotOperator, bpy.types.Operator):
         path = scene_camera.adjusted(path, self.scale, self.retime, self.smoothing, self.shake, take.fps)
         off = scene_camera.bake(camera, path, f"{camera.name} {collection.name}", parent)
         warnings = [f"Switched off on {camera.name}, to follow the film: {', '.join(off)}"] if off else []
-        return f"Baked {len(path.frames)} frames onto {camera.name}", warnings
+        return say("Baked {count} frames onto {name}", count=len(path.frames), name=camera.name), warnings
 
 
 def _ancestors(item):

@@ -9,6 +9,7 @@ import bpy
 from .. import compat
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 
 
 def text_once(name: str, description: str):
@@ -39,7 +40,17 @@ def camera_shake():
     )
 
 
-class ShotOperator:
+class Polled:
+    """Mix-in. `needs`: what an operator cannot do without, functions of (cls, context) that say what is missing."""
+
+    needs = ()
+
+    @classmethod
+    def poll(cls, context):
+        return all(there(cls, context) for there in cls.needs)
+
+
+class ShotOperator(Polled):
     """Mix-in. `run(context)` does the work and may raise ShotError; it returns a line for the artist."""
 
     def execute(self, context):
@@ -92,6 +103,14 @@ def has_take(cls, context) -> bool:
     return False
 
 
+def in_object_mode(cls, context) -> bool:
+    """Poll: nothing is being edited, so that objects may come and go."""
+    if context.mode == "OBJECT":
+        return True
+    cls.poll_message_set("Go to Object Mode first")
+    return False
+
+
 def has_character(cls, context) -> bool:
     """Poll: there is an armature in this scene."""
     if any(item.type == "ARMATURE" for item in context.scene.objects):
@@ -136,15 +155,16 @@ def person_ids(text: str, known) -> list[int]:
 
 
 def show_scene(context, scene) -> None:
-    """Make a scene the one that the artist looks at, with the same take chosen. Scripts stay where they are."""
-    scene.reshoot.take = context.scene.reshoot.take
+    """Make a scene the one that the artist looks at, with the same film and take chosen. Scripts stay where they are."""
+    for name in ("take", "filepath", "take_dir"):
+        setattr(scene.reshoot, name, getattr(context.scene.reshoot, name))
     if context.window is not None and not bpy.app.background:
         context.window.scene = scene
 
 
-def how_many(people) -> str:
+def how_many(people: int) -> str:
     """So many people, in words."""
-    return "1 person" if len(people) == 1 else f"{len(people)} people"
+    return say("1 person") if people == 1 else say("{count} people", count=people)
 
 
 def redraw(context) -> None:

@@ -6,6 +6,7 @@ import bpy
 
 from ..scene import actions, rig_maps
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import ShotOperator, has_character, text_once
 from .retarget import character, chosen_bones
 
@@ -13,9 +14,7 @@ from .retarget import character, chosen_bones
 class BonesOperator(ShotOperator):
     bl_options = {"REGISTER", "UNDO"}
 
-    @classmethod
-    def poll(cls, context):
-        return has_character(cls, context)
+    needs = (has_character,)
 
     def run(self, context):
         armature = character(context, self.armature)
@@ -65,7 +64,7 @@ class SHOT_OT_save_bones(BonesOperator, bpy.types.Operator):
         if bones is None:
             raise ShotError(f"There is no table of bones for {armature.name} yet.", "Press Find Bones first.")
         path = rig_maps.keep(rig, armature.name, bones)
-        return f"The bones of {armature.name} are kept in {path}"
+        return say("The bones of {name} are kept in {path}", name=armature.name, path=path)
 
 
 class SHOT_OT_forget_bones(BonesOperator, bpy.types.Operator):
@@ -78,7 +77,7 @@ class SHOT_OT_forget_bones(BonesOperator, bpy.types.Operator):
     def on(self, settings, armature, rig):
         there = rig_maps.forget(rig)
         SHOT_OT_find_bones.on(self, settings, armature, rig)
-        return f"The table of {armature.name} is deleted" if there else f"No table was saved for {armature.name}"
+        return say("The table of {name} is deleted" if there else "No table was saved for {name}", name=armature.name)
 
 
 CLASSES = (SHOT_OT_find_bones, SHOT_OT_save_bones, SHOT_OT_forget_bones)

@@ -18,9 +18,7 @@ class Correction(ShotOperator):
 
     take: take_name()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context) and idle(cls)
+    needs = (has_take, idle)
 
     def values(self, first_frame):
         return {}

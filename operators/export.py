@@ -8,7 +8,8 @@ from ..properties import EXPORT_FORMATS
 from ..scene import export as scene_export
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
-from .base import ShotOperator, absolute, chosen_take, has_take, path_once, take_name
+from ..translations import say
+from .base import ShotOperator, absolute, chosen_take, has_take, in_object_mode, path_once, take_name
 
 
 class SHOT_OT_export(ShotOperator, bpy.types.Operator):
@@ -26,14 +27,7 @@ class SHOT_OT_export(ShotOperator, bpy.types.Operator):
         name="Filter", description="Show only these files", default="*", options={"HIDDEN"}
     )
 
-    @classmethod
-    def poll(cls, context):
-        if not has_take(cls, context):
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
+    needs = (has_take, in_object_mode)
 
     def invoke(self, context, event):
         if self.filepath:
@@ -59,8 +53,8 @@ class SHOT_OT_export(ShotOperator, bpy.types.Operator):
         collection = chosen_take(context, self.take)
         files, warnings = scene_export.export(context, collection, self.format, absolute(self.filepath, "file"))
         if len(files) == 1:
-            return f"Wrote {files[0]}", warnings
-        return f"Wrote {len(files)} files to {files[0].parent}", warnings
+            return say("Wrote {path}", path=files[0]), warnings
+        return say("Wrote {count} files to {path}", count=len(files), path=files[0].parent), warnings
 
 
 CLASSES = (SHOT_OT_export,)

@@ -10,6 +10,7 @@ from .. import preferences
 from ..properties import CAMERA_KINDS, QUALITY
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import absolute, absolute_list, how_many, path_once, take_beside, text_once
 from .solve import Plan, SolverRun
 
@@ -99,11 +100,11 @@ def _load(context, done, match_scene):
     smpl_folder = preferences.smpl_folder(context)
     loaded = scene_take.load(context.scene, done.take, match_scene=match_scene, smpl_folder=smpl_folder)
     context.scene.reshoot.take = loaded.collection
-    return f"Loaded {loaded.collection.name} with {how_many(loaded.armatures)}", loaded.warnings
+    return say("Loaded {name} with {people}", name=loaded.collection.name, people=how_many(len(loaded.armatures))), loaded.warnings
 
 
 def _leave(context, done):
-    return f"The take is {done.take}", []
+    return say("The take is {path}", path=done.take), []
 
 
 def _given(path: str, what: str):

@@ -1,4 +1,4 @@
-"""Small things: choose a clip (also by dropping it), open the report, cancel."""
+"""Small things: choose a clip (also by dropping it), cancel, look through the film camera, open the report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import bpy
 from .. import jobs
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from . import solve
 from .base import ShotOperator, chosen_take, has_take, path_once
 
@@ -36,7 +37,7 @@ class SHOT_OT_choose_clip(ShotOperator, bpy.types.Operator):
         settings = context.scene.reshoot
         settings.filepath = self.filepath
         settings.take_dir = ""
-        return f"{path.name} is ready: press Extract Shot in the Reshoot tab"
+        return say("{name} is ready: press Extract Shot in the Reshoot tab", name=path.name)
 
 
 class SHOT_FH_movie(bpy.types.FileHandler):
@@ -72,14 +73,30 @@ class SHOT_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class SHOT_OT_view_camera(ShotOperator, bpy.types.Operator):
+    bl_idname = "shot.view_camera"
+    bl_label = "View Through Film Camera"
+    bl_description = "Make the take's camera the camera of this scene, and look through it"
+    bl_options = {"REGISTER", "UNDO"}
+
+    needs = (has_take,)
+
+    def run(self, context):
+        camera = scene_take.part(chosen_take(context), "camera")
+        if camera is None or camera.name not in context.scene.objects:
+            raise ShotError("The camera of the take is not in this scene.", "Go to the scene into which the take was loaded.")
+        context.scene.camera = camera
+        if context.area is not None and context.area.type == "VIEW_3D":
+            context.space_data.region_3d.view_perspective = "CAMERA"
+        return say("You look through {name}", name=camera.name)
+
+
 class SHOT_OT_open_report(ShotOperator, bpy.types.Operator):
     bl_idname = "shot.open_report"
     bl_label = "Open Report"
     bl_description = "Show the report of the take in the web browser"
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         report = scene_take.folder_of(chosen_take(context)) / "report.html"
@@ -87,7 +104,7 @@ class SHOT_OT_open_report(ShotOperator, bpy.types.Operator):
             raise ShotError("This take has no report.", "Run Extract Shot to the end.")
         if not bpy.app.background:
             bpy.ops.wm.url_open(url=report.as_uri())
-        return f"The report is {report}"
+        return say("The report is {path}", path=report)
 
 
-CLASSES = (SHOT_OT_choose_clip, SHOT_FH_movie, SHOT_OT_cancel, SHOT_OT_open_report)
+CLASSES = (SHOT_OT_choose_clip, SHOT_FH_movie, SHOT_OT_cancel, SHOT_OT_view_camera, SHOT_OT_open_report)

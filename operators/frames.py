@@ -6,6 +6,7 @@ import bpy
 
 from ..scene import plate
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import ShotOperator, absolute
 from .solve import Plan, SolverRun
 
@@ -27,14 +28,16 @@ class SHOT_OT_find_cuts(SolverRun, bpy.types.Operator):
 def _found(context, done):
     settings = context.scene.reshoot
     if str(absolute(settings.filepath, "clip")) != done.take:
-        return "Another clip was chosen meanwhile: press Find Cuts again", []
+        return say("Another clip was chosen meanwhile: press Find Cuts again"), []
     settings.pieces.clear()
     for first, last in done.pieces:
         piece = settings.pieces.add()
         piece.first, piece.last = first, last
     lengths = [last - first for first, last in done.pieces]
     settings.piece = lengths.index(max(lengths))
-    return f"{len(lengths)} pieces were found; the longest is chosen" if len(lengths) > 1 else "The clip has no cuts", []
+    if len(lengths) == 1:
+        return say("The clip has no cuts"), []
+    return say("{count} pieces were found; the longest is chosen", count=len(lengths)), []
 
 
 class SHOT_OT_use_scene_range(ShotOperator, bpy.types.Operator):
@@ -51,7 +54,7 @@ class SHOT_OT_use_scene_range(ShotOperator, bpy.types.Operator):
         if first > last:
             raise ShotError("The clip has no frames in the range of the scene.", f"Give the scene a range within 1 to {count}.")
         settings.use_range, settings.first_frame, settings.last_frame = True, first, last
-        return f"Frames {first} to {last} of the clip are solved"
+        return say("Frames {first} to {last} of the clip are solved", first=first, last=last)
 
 
 CLASSES = (SHOT_OT_find_cuts, SHOT_OT_use_scene_range)

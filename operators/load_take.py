@@ -6,7 +6,8 @@ import bpy
 
 from .. import preferences
 from ..scene import take as scene_take
-from .base import ShotOperator, absolute, chosen_take, has_take, how_many, path_once, redraw, take_name
+from ..translations import say
+from .base import ShotOperator, absolute, chosen_take, has_take, how_many, in_object_mode, path_once, redraw, take_name
 
 
 class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
@@ -30,12 +31,7 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
         default=False,
     )
 
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
+    needs = (in_object_mode,)
 
     def invoke(self, context, event):
         if self.directory:
@@ -53,7 +49,7 @@ class SHOT_OT_load_take(ShotOperator, bpy.types.Operator):
             preferences.smpl_folder(context),
         )
         context.scene.reshoot.take = loaded.collection
-        return f"Loaded {loaded.collection.name} with {how_many(loaded.armatures)}", loaded.warnings
+        return say("Loaded {name} with {people}", name=loaded.collection.name, people=how_many(len(loaded.armatures))), loaded.warnings
 
 
 class SHOT_OT_match_scene(ShotOperator, bpy.types.Operator):
@@ -64,14 +60,12 @@ class SHOT_OT_match_scene(ShotOperator, bpy.types.Operator):
 
     take: take_name()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)
         scene_take.match(context.scene, scene_take.data_of(collection), int(collection[scene_take.START_KEY]))
-        return f"{context.scene.name} now is as the film of {collection.name}"
+        return say("{scene} now is as the film of {name}", scene=context.scene.name, name=collection.name)
 
 
 class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
@@ -83,9 +77,7 @@ class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
     directory: path_once("Take Folder", "Choose the folder of the take", "DIR_PATH")
     take: take_name()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def invoke(self, context, event):
         if self.directory:
@@ -97,7 +89,7 @@ class SHOT_OT_relink_take(ShotOperator, bpy.types.Operator):
         collection = chosen_take(context, self.take)
         warnings = scene_take.relink(collection, absolute(self.directory, "take"))
         redraw(context)
-        return f"{collection.name} is linked to {scene_take.folder_of(collection)}", warnings
+        return say("{name} is linked to {path}", name=collection.name, path=scene_take.folder_of(collection)), warnings
 
 
 CLASSES = (SHOT_OT_load_take, SHOT_OT_match_scene, SHOT_OT_relink_take)

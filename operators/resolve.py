@@ -12,6 +12,7 @@ from ..scene import take as scene_take
 from ..solver import corrections
 from ..solver.protocol import ShotError
 from ..solver.take import Take
+from ..translations import say
 from .base import chosen_take, has_take, how_many, take_name
 from .solve import Plan, SolverRun, idle
 
@@ -23,9 +24,7 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
 
     take: take_name()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context) and idle(cls)
+    needs = (has_take, idle)
 
     def plan(self, context):
         collection = chosen_take(context, self.take)
@@ -63,7 +62,7 @@ def _renew(context, done, name):
         raise ShotError(f"The take is ready in {done.take}.", "Go to Object Mode and use Load Take.")
     collection = chosen_take(context, name)
     warnings = scene_take.renew(collection, preferences.smpl_folder(context))
-    return f"Renewed {collection.name} with {how_many(scene_take.persons(collection))}", warnings
+    return say("Renewed {name} with {people}", name=collection.name, people=how_many(len(scene_take.persons(collection)))), warnings
 
 
 CLASSES = (SHOT_OT_resolve,)

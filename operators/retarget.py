@@ -9,6 +9,7 @@ from ..retarget import load_track
 from ..scene import actions, rig_maps
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import (
     ShotOperator,
     absolute,
@@ -30,7 +31,7 @@ class RetargetOptions:
         description="Choose where the character walks",
         items=(
             ("AUTO", "As Fits", "Stand where the person did, unless the legs differ by more than a quarter"),
-            ("KEEP", "Where the Person Walked", "Stand and step exactly where the person did"),
+            ("KEEP", "Where the Person Walked", "Stand where the person did, and step as the legs reach"),
             ("SCALE", "Scaled to the Character", "Make the path as much shorter or longer as the character's legs are"),
         ),
     )
@@ -64,7 +65,7 @@ class RetargetOptions:
         action, motion, _, mapping = actions.retarget(
             armature, track, start, scale_path, self.keep_feet, world, name, mapping
         )
-        said = f"{armature.name} now moves as person {person}, in the action {action.name}"
+        said = say("{name} now moves as person {number}, in the action {action}", name=armature.name, number=person, action=action.name)
         warnings = []
         if motion.legs_differ and self.path != "SCALE":
             legs = f"{armature.name}'s legs are {motion.leg_ratio:.2g} times as long as the person's"
@@ -103,9 +104,7 @@ class SHOT_OT_retarget(RetargetOptions, ShotOperator, bpy.types.Operator):
         name="Start Frame", description="Set the frame on which a take read from a folder starts", default=1
     )
 
-    @classmethod
-    def poll(cls, context):
-        return has_character(cls, context)
+    needs = (has_character,)
 
     def run(self, context):
         armature = character(context, self.armature)
@@ -123,9 +122,7 @@ class SHOT_OT_retarget_all(RetargetOptions, ShotOperator, bpy.types.Operator):
 
     take: take_name()
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context) and has_character(cls, context)
+    needs = (has_take, has_character)
 
     def run(self, context):
         collection = chosen_take(context, self.take)
@@ -148,7 +145,7 @@ class SHOT_OT_retarget_all(RetargetOptions, ShotOperator, bpy.types.Operator):
                 warnings.append(f"Person {person}: {error}")
         if not moved:
             raise ShotError(" ".join(warnings))
-        return f"{', '.join(moved)} now move as the people of {collection.name}", warnings
+        return say("{names} now move as the people of {take}", names=", ".join(moved), take=collection.name), warnings
 
 
 def chosen_bones(settings, armature) -> dict[str, str] | None:

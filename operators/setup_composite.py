@@ -8,6 +8,7 @@ from ..scene import compositor
 from ..scene import render as scene_render
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import ShotOperator, chosen_take, has_take, person_ids, show_scene, take_name, text_once
 
 ENGINE_ITEMS = tuple((e, e.title() if e != "EEVEE" else e, f"Render with {e.title()}") for e in scene_render.ENGINES)
@@ -69,9 +70,7 @@ class SHOT_OT_setup_composite(CompositeOptions, ShotOperator, bpy.types.Operator
     )
     scene_name: text_once("Scene", "Name the new scene. Empty: after the take")
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)
@@ -90,7 +89,7 @@ class SHOT_OT_setup_composite(CompositeOptions, ShotOperator, bpy.types.Operator
         )
         scene_render.set_output(transfer.scene, self.output)
         show_scene(context, transfer.scene)
-        return f"The 2D transfer is the scene {transfer.scene.name}", transfer.warnings
+        return say("The 2D transfer is the scene {scene}", scene=transfer.scene.name), transfer.warnings
 
 
 CLASSES = (ReshootComposite, SHOT_OT_setup_composite,)

@@ -7,6 +7,7 @@ import bpy
 from ..scene import sets, stage
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import ShotOperator, camera_shake, chosen_take, has_take, object_called, show_scene, take_name, text_once
 from .setup_composite import ENGINE_ITEMS, characters_called
 
@@ -56,9 +57,7 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
     samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
     scene_name: text_once("Scene", "Name the new scene. Empty: after the take")
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)
@@ -81,7 +80,7 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
             person=self.person,
         )
         show_scene(context, scene)
-        return f"The 3D transfer is the scene {scene.name}", warnings
+        return say("The 3D transfer is the scene {scene}", scene=scene.name), warnings
 
     def _own_set(self):
         if not self.into:

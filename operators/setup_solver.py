@@ -7,7 +7,8 @@ import bpy
 from .. import jobs, preferences
 from ..solver import install
 from ..solver.protocol import ShotError
-from .base import absolute, path_once
+from ..translations import say
+from .base import Polled, absolute, path_once
 from .solve import Plan, SolverRun, idle
 
 
@@ -81,17 +82,15 @@ def _done(context, done):
     context.window_manager.reshoot_job.check = verdict
     if not fine:
         raise preferences.SolverError(verdict.splitlines()[0].removeprefix("not ready: ").rstrip(".") + ".", "Check Solver says more.")
-    return "The solver is set up: choose a clip and press Extract Shot", []
+    return say("The solver is set up: choose a clip and press Extract Shot"), []
 
 
-class SHOT_OT_remove_solver(bpy.types.Operator):
+class SHOT_OT_remove_solver(Polled, bpy.types.Operator):
     bl_idname = "shot.remove_solver"
     bl_label = "Remove Solver"
     bl_description = "Delete the packages that Set Up Solver has brought"
 
-    @classmethod
-    def poll(cls, context):
-        return idle(cls)
+    needs = (idle,)
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(self, event)
@@ -103,7 +102,7 @@ class SHOT_OT_remove_solver(bpy.types.Operator):
             return {"CANCELLED"}
         install.remove(folder)
         context.window_manager.reshoot_job.check = ""
-        self.report({"INFO"}, f"The solver's packages are removed from {folder}")
+        self.report({"INFO"}, say("The solver's packages are removed from {path}", path=folder))
         return {"FINISHED"}
 
 

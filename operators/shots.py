@@ -12,6 +12,7 @@ from .. import compat, preferences
 from ..scene import batch, paths
 from ..solver.protocol import ShotError
 from ..solver.records import save_text
+from ..translations import say
 from .base import ShotOperator, absolute, redraw
 from .files import MOVIES
 from .solve import Plan, SolverRun, idle
@@ -36,6 +37,14 @@ class ReshootShots(bpy.types.PropertyGroup):
     )
 
 
+def _listed(cls, context) -> bool:
+    """Poll: there is a clip in the list."""
+    if context.scene.reshoot_shots.clips:
+        return True
+    cls.poll_message_set("Add clips to the shot list first")
+    return False
+
+
 class SHOT_OT_add_clips(ShotOperator, bpy.types.Operator):
     bl_idname = "shot.add_clips"
     bl_label = "Add Clips…"
@@ -56,7 +65,7 @@ class SHOT_OT_add_clips(ShotOperator, bpy.types.Operator):
             raise ShotError("No clip is chosen.", "Choose one or more movies.")
         for name in names:
             _add(context, absolute(str(Path(self.directory) / name), "clip"))
-        return f"{len(names)} clips are in the shot list"
+        return say("{count} clips are in the shot list", count=len(names))
 
 
 class SHOT_OT_add_strips(ShotOperator, bpy.types.Operator):
@@ -80,7 +89,7 @@ class SHOT_OT_add_strips(ShotOperator, bpy.types.Operator):
         for strip in movies:
             first = int(strip.frame_offset_start + strip.animation_offset_start)
             _add(context, absolute(strip.filepath, "clip"), f"{first}-{first + strip.frame_final_duration - 1}", strip.name)
-        return f"{len(movies)} strips are in the shot list"
+        return say("{count} strips are in the shot list", count=len(movies))
 
 
 class SHOT_OT_remove_clip(ShotOperator, bpy.types.Operator):
@@ -89,16 +98,14 @@ class SHOT_OT_remove_clip(ShotOperator, bpy.types.Operator):
     bl_description = "Take the chosen clip out of the list. Its takes stay on disk"
     bl_options = {"REGISTER", "UNDO"}
 
-    @classmethod
-    def poll(cls, context):
-        return _listed(cls, context)
+    needs = (_listed,)
 
     def run(self, context):
         shots = context.scene.reshoot_shots
         name = shots.clips[shots.active].name
         shots.clips.remove(shots.active)
         shots.active = max(0, min(shots.active, len(shots.clips) - 1))
-        return f"{name} is out of the list"
+        return say("{name} is out of the list", name=name)
 
 
 class SHOT_OT_extract_shots(SolverRun, bpy.types.Operator):
@@ -106,9 +113,7 @@ class SHOT_OT_extract_shots(SolverRun, bpy.types.Operator):
     bl_label = "Extract All"
     bl_description = "Find the camera and the people of every clip of the list, in the background. What is finished is left alone"
 
-    @classmethod
-    def poll(cls, context):
-        return _listed(cls, context) and idle(cls)
+    needs = (_listed, idle)
 
     def plan(self, context):
         shots, settings = context.scene.reshoot_shots, context.scene.reshoot
@@ -132,15 +137,7 @@ class SHOT_OT_extract_shots(SolverRun, bpy.types.Operator):
 
 def _solved(context, done):
     rows = [row for rows in batch.rows(Path(done.take)).values() for row in rows]
-    return f"{len(rows)} shots are solved in {done.take}", []
-
-
-def _listed(cls, context) -> bool:
-    """Poll: there is a clip in the list."""
-    if context.scene.reshoot_shots.clips:
-        return True
-    cls.poll_message_set("Add clips to the shot list first")
-    return False
+    return say("{count} shots are solved in {path}", count=len(rows), path=done.take), []
 
 
 def _add(context, clip: Path, frame_range="", name="") -> None:

@@ -17,7 +17,8 @@ import bpy
 
 from .. import jobs, preferences, previews
 from ..solver.protocol import ShotError
-from .base import redraw
+from ..translations import iface, say
+from .base import Polled, redraw
 
 TICK_S = 0.1
 ESCAPE_KEYMAP = "3D View Generic"  # heard over every region of the 3D view, and nowhere else
@@ -66,15 +67,21 @@ class Outcome:
 current: Run | None = None
 
 
-class SolverRun:
+def idle(cls, _context) -> bool:
+    """Poll: no run is under way."""
+    if current is not None:
+        cls.poll_message_set("A shot is being extracted")
+        return False
+    return True
+
+
+class SolverRun(Polled):
     """Mix-in of operators with two front doors: `execute` blocks, `invoke` leaves the run to the timer.
 
     `plan(context)` gives the Plan and may raise ShotError.
     """
 
-    @classmethod
-    def poll(cls, context):
-        return idle(cls)
+    needs = (idle,)
 
     def execute(self, context):
         """Blocks until the solver is done: for scripts and for Blender without a window."""
@@ -117,14 +124,6 @@ class SolverRun:
         return {"FINISHED"}
 
 
-def idle(cls) -> bool:
-    """Poll: no run is under way."""
-    if current is not None:
-        cls.poll_message_set("A shot is being extracted")
-        return False
-    return True
-
-
 # -- the steps of a run
 
 
@@ -161,7 +160,7 @@ def hear(context) -> None:
             current.text = f"{message.done}/{message.total} {message.text}".rstrip()
             left = current.job.seconds_left(message)
             if left is not None:
-                current.text += f" · {_in_words(left)} left"
+                current.text += " · " + say("{time} left", time=_in_words(left))
             if message.picture:
                 previews.show(message.picture)
     if news:
@@ -176,19 +175,19 @@ def conclude(context) -> Outcome:
     previews.clear()
     job, warnings = run.job, tuple(run.job.warnings)
     if job.state == jobs.CANCELLED and run.plan.looks:
-        outcome = Outcome(job.state, f"{run.label} was cancelled.", warnings=warnings)
+        outcome = Outcome(job.state, say("{what} was cancelled.", what=iface(run.label)), warnings=warnings)
     elif job.state == jobs.CANCELLED:
-        what = run.label if run.plan.installs else "Extraction"
-        outcome = Outcome(job.state, f"{what} was cancelled; {run.label} goes on from there.", warnings=warnings)
+        what = iface(run.label if run.plan.installs else "Extraction")
+        outcome = Outcome(job.state, say("{what} was cancelled; {label} goes on from there.", what=what, label=iface(run.label)), warnings=warnings)
         context.window_manager.reshoot_job.unfinished = run.label
     elif job.state == jobs.FAILED:
         button = "shot.setup_solver" if run.plan.installs else "" if run.plan.words else "shot.check_solver"
         outcome = Outcome(job.state, job.error.message, job.error.fix, warnings, button=button)
     elif not run.at_home and run.plan.looks:
-        outcome = Outcome(job.state, f"{run.label} is done, but another file was opened meanwhile.")
+        outcome = Outcome(job.state, say("{what} is done, but another file was opened meanwhile.", what=iface(run.label)))
     elif not run.at_home and not run.plan.installs:
         outcome = Outcome(
-            job.state, f"The take is ready in {job.take}.", "Another file was opened meanwhile.", warnings, job.take
+            job.state, say("The take is ready in {path}.", path=job.take), say("Another file was opened meanwhile."), warnings, job.take
         )
     else:
         try:

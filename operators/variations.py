@@ -9,6 +9,7 @@ import bpy
 from ..scene import characters, sets, variations
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
+from ..translations import say
 from .base import ShotOperator, absolute, chosen_take, has_take, path_once, take_name, text_once
 from .setup_composite import ENGINE_ITEMS, characters_called
 
@@ -63,9 +64,7 @@ class SHOT_OT_variations(VariationOptions, ShotOperator, bpy.types.Operator):
     engine: bpy.props.EnumProperty(name="Engine", description="Choose what renders", items=ENGINE_ITEMS, default="CYCLES")
     samples: bpy.props.IntProperty(name="Samples", description="Set how often each pixel is sampled", default=64, min=1)
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def run(self, context):
         collection = chosen_take(context, self.take)
@@ -84,7 +83,7 @@ class SHOT_OT_variations(VariationOptions, ShotOperator, bpy.types.Operator):
             made, warnings = variations.over_characters(home, collection, self.person, rigs, self.vary == "FILM", **options)
         for scene in made:
             scene[MADE_KEY] = collection.name
-        return f"{len(made)} scenes: {', '.join(scene.name for scene in made)}", warnings
+        return say("{count} scenes: {names}", count=len(made), names=", ".join(scene.name for scene in made)), warnings
 
 
 class SHOT_OT_contact_sheet(ShotOperator, bpy.types.Operator):
@@ -98,9 +97,7 @@ class SHOT_OT_contact_sheet(ShotOperator, bpy.types.Operator):
     moments: bpy.props.IntProperty(name="Moments", description="Set how many moments of each are shown", default=3, min=1, max=12)
     width: bpy.props.IntProperty(name="Width", description="Set how wide each picture is, in pixels", default=320, min=64, max=1920)
 
-    @classmethod
-    def poll(cls, context):
-        return has_take(cls, context)
+    needs = (has_take,)
 
     def invoke(self, context, event):
         self.filepath = self.filepath or "contact_sheet.png"
@@ -120,7 +117,7 @@ class SHOT_OT_contact_sheet(ShotOperator, bpy.types.Operator):
         if not chosen:
             raise ShotError("There are no variations in this file.", "Make them with Set Up Variations, or list scenes.")
         written = variations.contact_sheet(chosen, Path(path).with_suffix(".png"), self.moments, self.width)
-        return f"Wrote {written}"
+        return say("Wrote {path}", path=written)
 
 
 CLASSES = (ReshootVariations, SHOT_OT_variations, SHOT_OT_contact_sheet)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import bpy
 
+from ..operators.base import how_many
 from ..scene import batch, paths
+from ..translations import iface, say
 from .sidebar import ReshootPanel, _lines
 
 ICONS = {"waiting": "TIME", "running": "PLAY", "done": "CHECKMARK", "failed": "ERROR"}
@@ -26,7 +28,7 @@ class SHOT_UL_shots(bpy.types.UIList):
         rows = _rows(context).get(item.name, [])
         layout.label(text=item.name, icon=ICONS[batch.state(rows)] if rows else "FILE_MOVIE")
         if len(rows) > 1:
-            layout.label(text=f"{sum(row['state'] == 'done' for row in rows)} of {len(rows)}")
+            layout.label(text=say("{done} of {count}", done=sum(row["state"] == "done" for row in rows), count=len(rows)))
         elif item.frame_range:
             layout.label(text=item.frame_range)
 
@@ -58,7 +60,7 @@ class SHOT_PT_shots(ReshootPanel, bpy.types.Panel):
 def _draw_row(layout, found, folder: Path, match_scene):
     row = layout.row()
     people = found.get("people")
-    facts = found["state"] if people is None else "1 person" if people == 1 else f"{people} people"
+    facts = iface(found["state"]) if people is None else how_many(people)
     row.label(text=f"{found['name']}: {facts}", icon=ICONS.get(found["state"], "NONE"))
     if found["state"] == "done":
         load = row.operator("shot.load_take", text="", icon="IMPORT")

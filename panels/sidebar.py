@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import jobs, preferences, previews
+from ..operators.base import how_many
 from ..operators.presets import SHOT_MT_presets
 from ..operators.setup_composite import COMPOSITE_OPTIONS
 from ..operators.variations import VARIATION_OPTIONS
@@ -12,7 +13,7 @@ from ..properties import take_at_work
 from ..retarget.rig import REQUIRED
 from ..scene import corrections, rig_maps
 from ..scene import take as scene_take
-from ..translations import iface
+from ..translations import iface, say
 
 PICTURE_SCALE = 11.0  # times a button's height, about as wide as the sidebar
 
@@ -58,9 +59,9 @@ class SHOT_UL_takes(bpy.types.UIList):
         row.alert = gone
         row.label(text=item.name, icon="ERROR" if gone else "OUTLINER_COLLECTION")
         film = scene_take.film_of(item)
-        row.label(text=film or "no film")
+        row.label(text=film or iface("no film"))
         count = len(scene_take.persons(item))
-        row.label(text="1 person" if count == 1 else f"{count} people")
+        row.label(text=how_many(count))
 
 
 class SHOT_UL_people(bpy.types.UIList):
@@ -82,9 +83,8 @@ class SHOT_UL_people(bpy.types.UIList):
         swatch = row.row()
         swatch.scale_x = 0.3
         swatch.prop(settings, "colour", text="")
-        name = row.row()
-        name.scale_x = 1.6  # else it is cut in a narrow sidebar
-        name.label(text=f"Person {item[scene_take.PERSON_KEY]}")
+        number = item[scene_take.PERSON_KEY]  # alone: more is cut in a narrow sidebar
+        row.label(text=str(number), icon_value=previews.person_icon(scene_take.portrait(data, item)))
         row.label(text=f"{facts.first}–{facts.last}")
         row.label(text="" if facts.confidence is None else f"{100 * facts.confidence:.0f} %")
         row.label(text="" if facts.height_m is None else f"{facts.height_m:.2f} m")
@@ -189,7 +189,7 @@ class SHOT_UL_pieces(bpy.types.UIList):
         row = layout.row()
         row.label(text=f"{index + 1}", icon="SEQUENCE")
         row.label(text=f"{item.first}–{item.last}")
-        row.label(text=f"{item.last - item.first + 1} frames")
+        row.label(text=say("{count} frames", count=item.last - item.first + 1))
 
 
 class SHOT_PT_frames(ReshootPanel, bpy.types.Panel):
@@ -270,6 +270,7 @@ class SHOT_PT_people(ReshootPanel, bpy.types.Panel):
             layout.template_list(
                 SHOT_UL_people.bl_idname, "", take, "all_objects", settings, "person_row", rows=rows, maxrows=6
             )
+        layout.operator("shot.view_camera", icon="VIEW_CAMERA")
         layout.operator("shot.open_report", icon="URL")
 
 
@@ -313,22 +314,22 @@ class SHOT_PT_corrections(ReshootPanel, bpy.types.Panel):
         row = layout.row(align=True)
         merge = row.operator("shot.merge_people")
         merge.person, merge.other = person, other
-        swap = row.operator("shot.swap_people", text=f"Swap from {frame}")
+        swap = row.operator("shot.swap_people", text=say("Swap from {frame}", frame=frame))
         swap.person, swap.other, swap.frame = person, other, frame
         row = layout.row(align=True)
         row.operator("shot.delete_person").person = person
-        split = row.operator("shot.split_person", text=f"Split at {frame}")
+        split = row.operator("shot.split_person", text=say("Split at {frame}", frame=frame))
         split.person, split.frame = person, frame
         armature, cam = scene_take.person_of(take, person), scene_take.part(take, "camera")
         solved = scene_take.facts_of(armature).height_m if armature is not None else None
         if solved is not None:
-            layout.label(text=f"Solved height: {solved:.2f} m")
+            layout.label(text=say("Solved height: {metres:.2f} m", metres=solved))
         row = layout.row()
         row.prop(settings, "height")
         height = row.operator("shot.set_height", text="", icon="CHECKMARK")
         height.person, height.metres = person, settings.height
         if cam is not None:
-            layout.label(text=f"Solved lens here: {cam.data.lens:.1f} mm")
+            layout.label(text=say("Solved lens here: {mm:.1f} mm", mm=cam.data.lens))
         row = layout.row()
         row.prop(settings, "lens")
         row.operator("shot.set_focal", text="", icon="CHECKMARK").mm = settings.lens
@@ -380,11 +381,12 @@ class SHOT_PT_retarget(ReshootPanel, bpy.types.Panel):
             return
         column = layout.column(align=True)
         for person in people:
-            column.prop(person.reshoot, "character", text=f"Person {person[scene_take.PERSON_KEY]}", icon="ARMATURE_DATA")
+            name = say("Person {number}", number=person[scene_take.PERSON_KEY])
+            column.prop(person.reshoot, "character", text=name, icon="ARMATURE_DATA")
         chosen = _character(context)
         column = layout.column(align=True)
         column.scale_y = 1.3
-        move = column.operator("shot.retarget", text=f"Retarget Person {settings.person}", icon="ARMATURE_DATA")
+        move = column.operator("shot.retarget", text=say("Retarget Person {number}", number=settings.person), icon="ARMATURE_DATA")
         move.person, move.armature = settings.person, chosen.name if chosen else ""
         column.operator("shot.retarget_all", icon="COMMUNITY")
 

@@ -29,22 +29,27 @@ def direction_errors_deg(motion: Motion, track: Track, mapping: Mapping) -> dict
 
 
 def sole_points(motion: Motion, track: Track, rig: Rig, mapping: Mapping):
-    """Left heel, left ball, right heel, right ball of the character (F, 4, 3), world."""
+    """Left heel, left ball, right heel, right ball of the character (F, 4, 3), world. The ball is on the toes where there are any."""
     theirs = feet.person_soles(track)[0]
     share = np.linalg.norm((theirs.ball_joint - theirs.ankle)[[0, 2]]) / track.leg_m
     points = []
     for side, sole in zip("LR", feet.rig_soles(rig, mapping, share), strict=True):
         foot = mapping.bones[f"foot.{side}"]
         ankle, D = motion.heads_world[:, foot], motion.turns_world[:, foot]
-        points += [ankle + D @ (sole.heel - sole.ankle), ankle + D @ (sole.ball - sole.ankle)]
+        toes = mapping.bones.get(f"toes.{side}")
+        ball = ankle + D @ (sole.ball - sole.ankle)
+        if toes is not None:
+            ball = motion.heads_world[:, toes] + motion.turns_world[:, toes] @ (sole.ball - sole.ball_joint)
+        points += [ankle + D @ (sole.heel - sole.ankle), ball]
     return np.stack(points, 1)
 
 
 def foot_report(motion: Motion, track: Track, rig: Rig, mapping: Mapping) -> dict[str, float]:
-    """Slide of the balls of the feet while they touch (mm a frame, mean and worst) and depth below the floor (mm, worst)."""
+    """Slide of what the feet stand on, heel or ball (mm a frame, mean and worst), and depth of both below the floor (mm, worst)."""
     points = sole_points(motion, track, rig, mapping)
-    steps = np.linalg.norm(np.diff(points[:, [1, 3], :2], axis=0), axis=-1) * 1000
-    both = motion.contact[1:, [1, 3]] & motion.contact[:-1, [1, 3]]
+    steps = np.linalg.norm(np.diff(points[..., :2], axis=0), axis=-1) * 1000
+    stands = np.concatenate([feet.standing(motion.contact[:, k : k + 2], points[:, k + 1] - points[:, k]) for k in (0, 2)], 1)
+    both = stands[1:] & stands[:-1]
     slides = steps[both] if both.any() else np.zeros(1)
     sunk = max(0.0, -points[..., 2].min() * 1000)
     return {"slide_mm": float(slides.mean()), "worst_slide_mm": float(slides.max()), "sunk_mm": float(sunk)}

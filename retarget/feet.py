@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .rig import Mapping, Rig, body_axes
-from .rotations import frame, swing, unit
+from .rig import Mapping, Rig, body_axes, toe_bones
+from .rotations import frame, matrix_from_rotvec, swing, unit
 from .source import HEEL_BEHIND_ANKLE, SOLE_UNDER_BALL, Track
 
 CONTACT_HEIGHT_M = 0.06
@@ -15,19 +15,22 @@ CONTACT_SPEED_M_S = 0.35
 # A foot that moved further than this during one contact was not standing: it follows the person instead of being pinned.
 STANDING_M = 0.12
 TOES_AHEAD_OF_BALL = 0.4  # share of ankle to ball
+HEEL_STRIKE = 0.3  # slope of a foot that comes down on its heel: what is lowest then is the heel
+ON_HEEL = 0.1  # slope from which a foot rolls over its heel: more than a flat one trembles
 # A contact corrects the foot for this long before and after it, and fades out over as long again: longer than half a stride.
 CONTACT_REACH_S = 0.4
 
 
 @dataclass
 class Sole:
-    """Points of one foot in the rest pose, world: ankle and ball joints, and on the floor below them heel, ball and tip of the toes."""
+    """One foot in the rest pose, world: ankle and ball joints, heel and ball on the floor, and the underside that foot and toes carry."""
 
     ankle: np.ndarray
     ball_joint: np.ndarray
     heel: np.ndarray
     ball: np.ndarray
-    tip: np.ndarray
+    under_foot: np.ndarray  # (P, 3)
+    under_toes: np.ndarray  # (Q, 3)
 
 
 def person_soles(track: Track) -> list[Sole]:
@@ -36,13 +39,22 @@ def person_soles(track: Track) -> list[Sole]:
 
 
 def rig_soles(rig: Rig, mapping: Mapping, person_ball_share: float) -> list[Sole]:
-    """Left and right, world. A foot without toes gets a ball as far ahead, against its leg, as the person's (a share of the leg)."""
+    """Left and right, world. A foot without toes gets a ball as far ahead, against its leg, as the person's (a share of the leg).
+
+    Heel and underside are the mesh's; without a mesh they are a person's: heel, ball, and the tip of the toes.
+    """
     axes = body_axes(rig, mapping)
     out = []
     for side in "LR":
         ankle, toes = rig.heads_world[mapping.bones[f"foot.{side}"]], mapping.bones.get(f"toes.{side}")
         ball = ankle + axes[:, 2] * person_ball_share * leg_m(rig, mapping) if toes is None else rig.heads_world[toes]
-        out.append(_sole(ankle, ball, axes[:, 1], floor_of(rig, mapping)))
+        sole = _sole(ankle, ball, axes[:, 1], floor_of(rig, mapping))
+        if len(points := rig.under.get(f"foot.{side}", ())):
+            sole.heel = points[(points @ (axes[:, 1] + HEEL_STRIKE * axes[:, 2])).argmin()]
+            sole.under_foot = np.concatenate([points, [sole.ball]])
+        if len(points := rig.under.get(f"toes.{side}", ())):
+            sole.under_toes = points
+        out.append(sole)
     return out
 
 
@@ -53,8 +65,8 @@ def _sole(ankle, ball, up, floor):
     def on_floor(p):
         return p + (floor - p @ up) * up
 
-    heel = on_floor(ankle - HEEL_BEHIND_ANKLE * ahead)
-    return Sole(ankle, ball, heel, on_floor(ball), on_floor(ball + TOES_AHEAD_OF_BALL * ahead))
+    heel, below_ball = on_floor(ankle - HEEL_BEHIND_ANKLE * ahead), on_floor(ball)
+    return Sole(ankle, ball, heel, below_ball, np.array([heel, below_ball]), on_floor(ball + TOES_AHEAD_OF_BALL * ahead)[None])
 
 
 def leg_m(rig: Rig, mapping: Mapping) -> float:
@@ -74,9 +86,9 @@ def floor_of(rig: Rig, mapping: Mapping) -> float:
 
     What the mesh says, else the armature's origin where it lies a little below the feet, else a little below the lowest joint.
     """
-    if rig.floor_m is not None:
-        return rig.floor_m
     up = body_axes(rig, mapping)[:, 1]
+    if rig.under:
+        return min(float((points @ up).min()) for points in rig.under.values())
     feet = [b for part, b in mapping.bones.items() if part.startswith(("foot", "toes", "lower_leg"))]
     lowest = float((rig.heads_world[feet] @ up).min())
     origin = float(np.asarray(rig.T_world_from_rig)[:3, 3] @ up)
@@ -140,12 +152,22 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
     for k, (side, sole) in enumerate(zip("LR", ours, strict=True)):
         foot = mapping.bones[f"foot.{side}"]
         heel = pose.D[:, foot] @ (sole.heel - sole.ankle)
-        ball = pose.D[:, foot] @ (sole.ball - sole.ankle)
-        mine = contact[:, 2 * k : 2 * k + 2]
+        stands = -(pose.D[:, foot, 2] @ (sole.under_foot - sole.ankle).T).min(1)
+        if (toes := mapping.bones.get(f"toes.{side}")) is None:
+            ball = pose.D[:, foot] @ (sole.ball - sole.ankle)
+        else:  # the foot rolls about the joint of its toes, which lie flat meanwhile
+            joint = pose.D[:, foot] @ (sole.ball_joint - sole.ankle)
+            stands = np.maximum(stands, np.linalg.norm(sole.ball_joint - sole.ball) - joint[:, 2])
+            turned = _lifted(pose.D[:, toes], pose.D[:, foot], sole, stands + joint[:, 2])
+            lowest = joint[:, 2] + (turned[:, 2] @ (sole.under_toes - sole.ball_joint).T).min(1)
+            stands = np.maximum(stands, -lowest)
+            ball = joint + turned @ (sole.ball - sole.ball_joint)
+        both = slice(2 * k, 2 * k + 2)
+        mine = standing(contact[:, both], pose.D[:, foot] @ (sole.ball - sole.heel))
         goal = pose.heads[:, foot] + _offsets(
-            pose.heads[:, foot], heel, ball, prints[:, 2 * k : 2 * k + 2], mine, track.frames / track.fps
+            pose.heads[:, foot], heel, ball, stands, prints[:, both], mine, track.frames / track.fps
         )
-        goal[:, 2] = np.maximum(goal[:, 2], -np.minimum(heel[:, 2], ball[:, 2]))
+        goal[:, 2] = np.maximum(goal[:, 2], stands)
         goals.append(goal)
     _sink_hips(pose, goals, contact)
     for k, side in enumerate("LR"):
@@ -157,24 +179,31 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
     return contact
 
 
-def _offsets(ankle, heel, ball, prints, contact, time_s):
-    """Correction (F, 3) of an ankle. heel, ball (F, 3): sole points from the ankle as the foot is turned; prints (F, 2, 3): heel and
-    ball of the person; contact (F, 2); time_s (F,). The foot stands on its ball where that touches, else on its heel."""
-    known = contact.any(1)
+def standing(contact, heel_to_ball):
+    """(F, 2) bool: whether a foot stands on its heel, or on its ball. contact (F, 2) of both; heel_to_ball (F, 3), world."""
+    heel, ball = np.asarray(contact, bool).T
+    ball = ball & ~(heel & (unit(heel_to_ball)[:, 2] > ON_HEEL))
+    return np.stack([heel & ~ball, ball], 1)
+
+
+def _offsets(ankle, heel, ball, stands, prints, stands_on, time_s):
+    """Correction (F, 3) of an ankle. heel, ball (F, 3): sole points from the ankle as the foot is turned; stands (F,): the ankle's height
+    where the foot touches the floor; prints (F, 2, 3): heel and ball of the person; stands_on (F, 2): see `standing`; time_s (F,)."""
+    known = stands_on.any(1)
     offset = np.zeros_like(ankle)
     for first, end in _runs(known):
         span = np.arange(first, end)
-        on_ball = contact[span, 1]
+        on_ball = stands_on[span, 1]
         goal = np.empty((len(span), 3))
         if on_ball.any():
-            goal[on_ball] = _footprint(prints[span[on_ball], 1]) - ball[span[on_ball]]
-            touching = np.flatnonzero(on_ball)
-            for i in np.flatnonzero(~on_ball):  # heel only: roll about where the heel is once the ball is down
-                n = touching[np.abs(touching - i).argmin()]
-                goal[i] = goal[n] + heel[span[n]] - heel[span[i]]
+            at = span[on_ball]
+            goal[on_ball] = _footprint(prints[at, 1], ankle[at] + ball[at]) - ball[at]
+            for a, b in _runs(~on_ball):  # roll about where the heel is once the ball is down
+                n = b if b < len(span) else a - 1
+                goal[a:b] = goal[n] + heel[span[n]] - heel[span[a:b]]
         else:
-            goal[:] = _footprint(prints[span, 0]) - heel[span]
-        goal[:, 2] = -np.minimum(heel[span, 2], ball[span, 2])
+            goal[:] = _footprint(prints[span, 0], ankle[span] + heel[span]) - heel[span]
+        goal[:, 2] = stands[span]
         offset[span] = goal - ankle[span]
     if not known.any():
         return offset
@@ -190,10 +219,14 @@ def _offsets(ankle, heel, ball, prints, contact, time_s):
     return np.where(known[:, None], offset, fade * ((1 - u) * offset[left] + u * offset[right]))
 
 
-def _footprint(points):
-    """Where a contact stands: one place, or, for a foot that travelled meanwhile, its own path."""
+def _footprint(points, own):
+    """Where a contact stands: one place, or, for a foot that travelled meanwhile, its own path.
+
+    points (F, 3): the person's sole; own (F, 3): the character's, where its legs would bring it of themselves.
+    """
     centre = np.median(points, axis=0)
-    return centre if np.linalg.norm((points - centre)[:, :2], axis=1).max() < STANDING_M else points
+    shift = np.median(own - points, axis=0) * [1, 1, 0]
+    return shift + (centre if np.linalg.norm((points - centre)[:, :2], axis=1).max() < STANDING_M else points)
 
 
 def _sink_hips(pose, goals, contact):
@@ -248,13 +281,18 @@ def _two_bone_ik(pose, side, goal, hinge):
 
 def _bend_toes(pose, side, sole):
     """Lift toes that would go through the floor."""
-    toes = pose.mapping.bones.get(f"toes.{side}")
-    if toes is None:
-        return
-    ahead = pose.D[:, toes] @ (sole.tip - sole.ball_joint)
-    length = np.linalg.norm(sole.tip - sole.ball_joint)
-    lowest = np.clip(-pose.heads[:, toes, 2], -0.99 * length, 0.99 * length)
-    flat = unit(ahead * [1, 1, 0])
-    lifted = flat * np.sqrt(length**2 - lowest**2)[:, None] + lowest[:, None] * [0, 0, 1]
-    lift = swing(ahead, np.where((ahead[:, 2] < lowest)[:, None], lifted, ahead))
-    pose.D[:, toes] = lift @ pose.D[:, toes]
+    bones = toe_bones(pose.rig, pose.mapping, side)
+    if bones:
+        foot = pose.D[:, pose.mapping.bones[f"foot.{side}"]]
+        pose.D[:, bones] = _lifted(pose.D[:, bones[0]], foot, sole, pose.heads[:, bones[0], 2])[:, None]
+
+
+def _lifted(toes, foot, sole, height):
+    """Turns (F, 3, 3) of toes, bent up about the ball's joint as far as the floor asks. foot (F, 3, 3); height (F,) of the joint."""
+    points = np.einsum("fij,pj->fpi", toes, sole.under_toes - sole.ball_joint)
+    flat = unit((foot @ (sole.ball_joint - sole.ankle)) * [1, 1, 0])
+    ahead, up = np.einsum("fpi,fi->fp", points, flat), points[..., 2]
+    touching = np.arcsin(np.clip(-height[:, None] / np.maximum(np.hypot(ahead, up), 1e-9), -1, 1))
+    far = ahead > 0.5 * ahead.max(1, keepdims=True).clip(0)  # what lies at the hinge no bend can lift
+    need = np.where(far, touching - np.arctan2(up, ahead), 0.0).max(1).clip(0, np.pi / 2)
+    return matrix_from_rotvec(np.cross(flat, [0, 0, 1.0]) * need[:, None]) @ toes

@@ -27,7 +27,7 @@ class Rig:
     heads, tails:      (N, 3) rest, armature space. Tails of imported rigs mean little, so only leaves without children use them.
     rotations:         (N, 3, 3) rest axes of the bones in armature space (`Bone.matrix_local`).
     T_world_from_rig:  (4, 4) the armature object's matrix: rotation, translation and one scale.
-    floor_m:           world height of the soles in the rest pose, or None to guess it from the feet's bones.
+    under:             "foot.L", "toes.L" … → (P, 3) world: the underside of the mesh that the part carries, in the rest pose. Empty: guessed.
     """
 
     names: list[str]
@@ -38,7 +38,7 @@ class Rig:
     T_world_from_rig: np.ndarray = field(default_factory=lambda: np.eye(4))
     inherits_rotation: np.ndarray | None = None
     deforms: np.ndarray | None = None
-    floor_m: float | None = None
+    under: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         if any(p >= i for i, p in enumerate(self.parents)):
@@ -106,6 +106,18 @@ class Mapping:
                 return self.bones["hips"]
             if f"{base}.{side}" in self.bones:
                 return self.bones[f"{base}.{side}"]
+
+
+def toe_bones(rig: Rig, mapping: Mapping, side: str) -> list[int]:
+    """The bones that bend as the toes: the mapped one first, then what lies beside it on the same foot. Empty where there are no toes."""
+    toes = mapping.bones.get(f"toes.{side}")
+    if toes is None:
+        return []
+    heads, foot = rig.heads_world, mapping.bones.get(f"foot.{side}", rig.parents[toes])
+    near = 0.5 * np.linalg.norm(heads[toes] - heads[foot])
+    mapped = {*mapping.bones.values()}
+    beside = [b for b in rig.children(rig.parents[toes]) if b not in mapped and np.linalg.norm(heads[b] - heads[toes]) < near]
+    return [toes, *beside]
 
 
 def body_axes(rig: Rig, mapping: Mapping):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import feet
-from .rig import Mapping, Rig, body_axes
+from .rig import Mapping, Rig, body_axes, toe_bones
 from .rotations import continuous, frame, quat_wxyz_from_matrix, slerp, unit
 from .source import Track
 
@@ -67,6 +67,10 @@ def transfer(track: Track, rig: Rig, mapping: Mapping, scale_path: bool | None =
     for bone, (joint, turn) in _targets(G, mapping, parts).items():
         pose.D[:, bone] = turn @ A.get(bone, A[mapping.bones["hips"]])
         pose.driven[bone] = joint
+    for side in "LR":
+        for toe in toe_bones(rig, mapping, side)[1:]:
+            toes = mapping.bones[f"toes.{side}"]
+            pose.D[:, toe], pose.driven[toe] = pose.D[:, toes], pose.driven[toes]
     ratio = feet.stand_height(rig, mapping) / feet.person_height(track)
     if scale_path is None:
         scale_path = max(ratio, 1 / ratio) > LEGS_DIFFER

@@ -10,7 +10,7 @@ from .. import compat
 from ..retarget import Mapping, Motion, Rig, Track, match_named, transfer
 from ..retarget.maps import rigify_controls
 from ..retarget.matching import parts_from_vrm
-from ..retarget.rig import REQUIRED, body_axes
+from ..retarget.rig import REQUIRED, body_axes, toe_bones
 from ..solver.protocol import ShotError
 from . import rig_maps
 from .animation import write_action
@@ -28,14 +28,19 @@ def retarget(
     """
     bpy.context.view_layer.update()  # matrices of what a script has only just placed
     rig = read_rig(armature, world)
-    settings, resting, standing = {}, [], None
+    settings, resting, feet = {}, [], None
     if mapping is None and is_control_rig(rig):
-        settings, standing = rigify_controls.SETTINGS, rigify_controls.FEET
+        settings = rigify_controls.SETTINGS
+        feet = {
+            f"{part}.{side}": [bone for bone in rig.names if bone.startswith(names) and f".{side}" in bone]
+            for part, names in rigify_controls.FEET.items()
+            for side in "LR"
+        }
         resting = [bone for bone in rig.names if bone.startswith(rigify_controls.STILL)]
         rig, mapping = controls_of(rig)
     mapping = mapping or rig_maps.found(rig, match_given(rig, armature))
     refuse_constrained(armature, rig, mapping)
-    rig.floor_m = sole_height(armature, rig, mapping, world, standing)
+    rig.under = undersides(armature, rig, mapping, world, feet or feet_of(rig, mapping))
     motion = transfer(track, rig, mapping, scale_path=scale_path, keep_feet=keep_feet)
     return write_motion(armature, rig, motion, frame_start, name, resting, settings), motion, rig, mapping
 
@@ -121,46 +126,70 @@ def refuse_constrained(armature, rig: Rig, mapping: Mapping) -> None:
         )
 
 
-def sole_height(armature, rig: Rig, mapping: Mapping, world=None, standing=None):
-    """Height of the lowest point of the feet's mesh in the rest pose, along the character's up; None where no mesh is on the feet.
+def feet_of(rig: Rig, mapping: Mapping) -> dict[str, list[str]]:
+    """Names of the bones that move with each foot and with its toes: part → bones."""
+    parts = {mapping.bones[f"foot.{side}"]: f"foot.{side}" for side in "LR" if f"foot.{side}" in mapping.bones}
+    parts |= {bone: f"toes.{side}" for side in "LR" for bone in toe_bones(rig, mapping, side)}
+    out = {part: [] for part in parts.values()}
+    for bone, name in enumerate(rig.names):
+        nearest = next((parts[b] for b in rig.path_up(bone) if b in parts), None)
+        if nearest:
+            out[nearest].append(name)
+    return out
 
-    standing:  beginnings of the names of the bones that carry the feet's mesh; None: the feet and what hangs from them.
-    """
-    if standing:
-        on_feet = {bone.name for bone in armature.data.bones if bone.name.startswith(standing)}
-    else:
-        feet = {mapping.bones[part] for part in mapping.bones if part.startswith(("foot", "toes"))}
-        on_feet = {rig.names[i] for i in range(len(rig.names)) if feet.intersection(rig.path_up(i))}
-    up = body_axes(rig, mapping)[:, 1]
-    heights = []
+
+def undersides(armature, rig: Rig, mapping: Mapping, world, feet: dict[str, list[str]]) -> dict[str, np.ndarray]:
+    """The underside of the mesh of each foot and its toes in the rest pose, part → (P, 3) in the coordinates of `world`: for every
+    direction that is more or less down, the vertex that lies furthest there. Parts without a mesh are left out."""
+    found = {part: [] for part in feet}
     for item in bpy.data.objects:
         if item.type == "MESH" and len(item.data.vertices):
-            points = _rest_points(item, armature, on_feet)
-            if points is not None and len(points):
-                if world is not None:
-                    inverse = np.linalg.inv(np.asarray(world))
-                    points = points @ inverse[:3, :3].T + inverse[:3, 3]
-                heights.append((points @ up).min())
-    return float(min(heights)) if heights else None
+            for part, points in _rest_points(item, armature, feet):
+                found[part].append(points)
+    back = np.eye(4) if world is None else np.linalg.inv(np.asarray(world))
+    directions = _DOWNWARD @ body_axes(rig, mapping).T
+    out = {}
+    for part, meshes in found.items():
+        if meshes:
+            points = np.concatenate(meshes) @ back[:3, :3].T + back[:3, 3]
+            out[part] = points[np.unique((directions @ points.T).argmax(1))]
+    return out
 
 
-def _rest_points(item, armature, bone_names):
-    """Vertices (V, 3), scene, of a mesh that some bones carry in the rest pose; None for a mesh that does not hang on the armature."""
+CARRIED = 0.7  # share of its weight from which a vertex is the foot's or the toes': what lies between them bends
+# (100, 3) directions in a body's axes (left, up, forward), up to 80° away from down.
+_turn, _down = np.pi * (3 - 5**0.5) * np.arange(100), np.linspace(1, np.cos(np.radians(80)), 100)
+_DOWNWARD = np.stack([np.sqrt(1 - _down**2) * np.cos(_turn), -_down, np.sqrt(1 - _down**2) * np.sin(_turn)], 1)
+
+
+def _rest_points(item, armature, feet):
+    """Yields (part, vertices (V, 3) in the scene) of a mesh that hangs on the armature, in the rest pose."""
     co = np.empty(len(item.data.vertices) * 3, np.float32)
     item.data.vertices.foreach_get("co", co)
     co = co.reshape(-1, 3).astype(float)
     if any(m.type == "ARMATURE" and m.object == armature for m in item.modifiers):
-        groups = {g.index for g in item.vertex_groups if g.name in bone_names}
-        chosen = [v.index for v in item.data.vertices if any(g.group in groups and g.weight > 0.5 for g in v.groups)]
-        matrix, co = np.array(item.matrix_world), co[chosen]
-    elif item.parent == armature and item.parent_type == "BONE" and item.parent_bone in bone_names:
+        part_of = {g.index: n for g in item.vertex_groups for n, bones in enumerate(feet.values()) if g.name in bones}
+        if not part_of:
+            return
+        weights = np.zeros((len(co), len(feet)))
+        for v in item.data.vertices:
+            for g in v.groups:
+                if g.group in part_of:
+                    weights[v.index, part_of[g.group]] += g.weight
+        total = weights.sum(1)
+        mine = np.where((total > 0.5) & (weights.max(1) > CARRIED * total), weights.argmax(1), -1)
+        matrix = np.array(item.matrix_world)
+    elif item.parent == armature and item.parent_type == "BONE":
+        mine = np.full(len(co), next((n for n, bones in enumerate(feet.values()) if item.parent_bone in bones), -1))
         bone = armature.data.bones[item.parent_bone]
         at_tail = np.array(bone.matrix_local)
         at_tail[:3, 3] = bone.tail_local
         matrix = np.array(armature.matrix_world) @ at_tail @ np.array(item.matrix_parent_inverse @ item.matrix_basis)
     else:
-        return None
-    return co @ matrix[:3, :3].T + matrix[:3, 3]
+        return
+    for n, part in enumerate(feet):
+        if (mine == n).any():
+            yield part, co[mine == n] @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def write_motion(armature, rig: Rig, motion: Motion, frame_start: int, name: str, resting=(), settings=None):

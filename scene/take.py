@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 
 from ..solver.protocol import ShotError
+from ..solver.take import Take
 from . import camera as camera_module
 from . import paths, people, plate
 from .read import PersonTrack, TakeData, read_body, read_take
@@ -265,6 +266,14 @@ def facts_of(armature) -> Facts:
         return Facts(first, last, None, None)
     first, last, confidence, height = kept
     return Facts(int(first), int(last), confidence if confidence >= 0 else None, height or None)
+
+
+def portrait(collection, armature) -> str:
+    """Path of a person's picture in the take folder, whether it is there or not; empty where the take is gone."""
+    try:
+        return str(Take(folder_of(collection)).portrait(armature[PERSON_KEY]))
+    except ShotError:
+        return ""
 
 
 def person_of(collection, number: int):

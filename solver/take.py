@@ -114,6 +114,10 @@ class Take:
     def person(self, person_id: int) -> Path:
         return self.folder / "people" / f"{person_id:02d}.npz"
 
+    def portrait(self, person_id: int) -> Path:
+        """A picture of somebody from the film, for lists of people."""
+        return self.folder / "people" / f"{person_id:02d}.jpg"
+
     def read(self) -> dict:
         """shot.json as a dict. Raises ShotError where this is not a take, or one of a newer version."""
         try:
@@ -184,7 +188,7 @@ def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_
             body=np.array(body_name),
         )
         listing.append({"id": int(person_id), "colour": list(colour_of(int(person_id))), "first": int(frames[0]), "last": int(frames[-1])})
-    for old in (take.folder / "people").glob("*.npz"):
+    for old in (take.folder / "people").iterdir():
         if old.stem not in {f"{int(i):02d}" for i in people.ids}:
             old.unlink()
     return listing

@@ -8,6 +8,7 @@ Without a clip it solves the shot of examples/ and measures the result against t
 from __future__ import annotations
 
 import argparse
+import atexit
 import importlib.util
 import json
 import os
@@ -31,6 +32,7 @@ def load_extension():
     spec.loader.exec_module(module)
     bpy.ops.wm.read_factory_settings(use_empty=True)
     module.register()
+    atexit.register(module.unregister)  # as Blender does when it quits; the module of 4.5 crashes at its end without
     return bpy
 
 

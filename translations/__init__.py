@@ -1,6 +1,7 @@
 """Texts in other languages: a file LANGUAGE.json for each, English → translated. What a file lacks stays English.
 
-Blender translates labels of panels, buttons and properties by itself; sentences are looked up with `iface` before they are drawn.
+Blender translates labels and descriptions of panels, buttons and properties by itself. Sentences that are drawn in lines are looked up with
+`iface`, and those about something, a name or a number, are made by `say`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ import bpy
 
 CONTEXTS = (bpy.app.translations.contexts.default, bpy.app.translations.contexts.operator_default)
 iface = bpy.app.translations.pgettext_iface
+
+
+def say(pattern: str, **values) -> str:
+    """A sentence in the artist's language: the translated pattern, as in "{count} frames", filled in."""
+    return bpy.app.translations.pgettext_rpt(pattern).format(**values)
 
 
 def tables() -> dict[str, dict[tuple[str, str], str]]:

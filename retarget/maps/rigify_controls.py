@@ -15,8 +15,8 @@ CONTROLS = {
 SETTINGS = {("torso", "neck_follow"): 1.0, ("torso", "head_follow"): 1.0}
 # Controls that have to rest, by the beginning of their names.
 STILL = ("hips", "spine_fk", "tweak_spine")
-# Deforming bones that stand on the floor, by the beginning of their names.
-FEET = ("DEF-foot", "DEF-toe")
+# Beginnings of the names of the deforming bones that stand on the floor, by the part of a human that carries them.
+FEET = {"foot": ("DEF-foot", "DEF-heel"), "toes": ("DEF-toe",)}
 
 for _side in "LR":
     CONTROLS |= {

@@ -13,12 +13,13 @@ from ..frames import focal_mm_from_px
 from ..protocol import Reporter
 from ..raster import instance_mask
 from ..records import Film, Shot, Slam, Tracks, World, save_text
+from ..take import Take
 from ..world.behind import share_in_front
 from . import measure
 from .drawing import Cast
 from .lights import lights, verdict
 from .page import page
-from .pictures import Pictures, read
+from .pictures import Pictures, portraits, read
 
 COMPARED_FRAMES = 24  # the start camera is rasterised for this many frames only
 
@@ -27,7 +28,7 @@ def run(
     take_dir, shot: Shot, frames, tracks: Tracks, slam: Slam, start: World, film: Film, world: World, masks, solved, model, state: dict,
     report: Reporter,
 ) -> dict:  # fmt: skip
-    """Measure the take and write report.json and report.html.
+    """Measure the take and write report.json, report.html and a picture of each person.
 
     start, world:  the world before and after the film stage.
     masks, solved: index to person indices (H, W) of the video and of the solved people.
@@ -59,6 +60,7 @@ def run(
     html = page(numbers, shot, world, after, pictures, errors, film, np.array(silhouettes.per_frame))
     save_text(take_dir / "report.json", json.dumps(numbers, indent=1, allow_nan=False))
     save_text(take_dir / "report.html", html)
+    portraits(Take(take_dir), frames, masks, world.people)
     report.progress(shot.frames + 1, shot.frames + 1, "report")
     return numbers
 

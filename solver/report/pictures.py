@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 
 from ..skeleton import colour_of
+from ..take import write_image
 from .drawing import Cast, draw_outlines
 
 WIDE = 480  # px, of every picture in the page
 SHEET = 6  # frames of the contact sheet
 COMPARISONS = 3
+PORTRAIT, LOOKED_AT = 128, 12  # px; frames
 MARGIN = 0.12  # of a close-up's longer side, around the people
 CLOSEST = 0.25  # a close-up shows at least this part of the frame's width
 DARK = (20, 20, 20)
@@ -60,6 +62,27 @@ class Pictures:
             marked = np.round(plate * 0.35 + 255 * 0.1).astype(np.uint8)
             marked[unseen > 127] = (240, 80, 70)
             yield index, jpeg(self._frames.read(index)), jpeg(plate), jpeg(marked)
+
+
+def portraits(take, frames, masks, people) -> None:
+    """people/NN.jpg: a square picture of each person's upper half, from the frame, of some, in which most of them is seen.
+
+    frames: gives `read(index)`, (H, W, 3); masks: a function, index → (H, W) of the video; people: World's.
+    """
+    for p, person in enumerate(people.ids):
+        seen = np.flatnonzero(people.visible[p])
+        looked_at = seen[np.unique(np.linspace(0, len(seen) - 1, LOOKED_AT).astype(int))]
+        best = max(looked_at, key=lambda index: np.count_nonzero(masks(int(index)) == person))
+        x, y, w, h = cv2.boundingRect((masks(int(best)) == person).astype(np.uint8))
+        rgb = frames.read(int(best))
+        if w == 0:  # no mask has them
+            x, y, w, h = 0, 0, rgb.shape[1], rgb.shape[0]
+        side = min(max(w, h // 2), *rgb.shape[:2])
+        left = int(np.clip(x + (w - side) / 2, 0, rgb.shape[1] - side))
+        top = int(np.clip(y - side // 10, 0, rgb.shape[0] - side))
+        small = cv2.resize(rgb[top : top + side, left : left + side], (PORTRAIT, PORTRAIT), interpolation=cv2.INTER_AREA)
+        take.portrait(int(person)).parent.mkdir(exist_ok=True)
+        write_image(take.portrait(int(person)), small)
 
 
 def flat(mask, outline_of=None):

@@ -68,3 +68,15 @@ def test_both_stay_where_the_take_is_renewed(loaded):
     assert base_colour(part(collection, "body", 1)) == pytest.approx((0.1, 0.7, 0.3, 1.0))
     assert not part(collection, "body", 2).visible_get() and not part(collection, "person", 2).visible_get()
     assert part(collection, "body", 1).visible_get()
+
+
+def test_the_films_camera_becomes_the_scenes_where_it_is_looked_through(loaded):
+    bpy, collection, _ = loaded
+    scene, film = bpy.context.scene, part(collection, "camera")
+    scene.camera = None
+    assert bpy.ops.shot.view_camera() == {"FINISHED"} and scene.camera == film
+    bpy.context.window.scene = bpy.data.scenes.new("Elsewhere")
+    bpy.context.scene.reshoot.take = collection
+    with pytest.raises(RuntimeError, match="not in this scene.*Go to the scene"):
+        bpy.ops.shot.view_camera()
+    assert bpy.context.scene.camera is None

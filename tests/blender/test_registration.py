@@ -148,9 +148,9 @@ class Ink:
         assert hasattr(self.bpy.types, idname), idname
         self.drawn.append(f"menu {text}")
 
-    def label(self, text="", icon="NONE"):
+    def label(self, text="", icon="NONE", icon_value=0):
         assert icon in self.bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
-        self.drawn.append(text)
+        self.drawn.extend([text, f"icon {icon_value}"] if icon_value else [text])
 
     def progress(self, factor=0.0, text="", **_):
         self.drawn.append(text)
@@ -216,7 +216,7 @@ def test_panels_draw_before_and_after_loading(blender, take):
     blender.ops.shot.load_take(directory=str(take[0]))
     drawn = draw_all(blender)
     assert list(drawn).index("Corrections") == list(drawn).index("People") + 1
-    assert "Person 1" in drawn["People"] and "1–10" in drawn["People"]
+    assert "1" in drawn["People"] and "1–10" in drawn["People"]
     assert drawn["People"].count("colour") == drawn["People"].count("shown") == 2
     order = [
         "shot.merge_people",

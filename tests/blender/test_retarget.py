@@ -14,6 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from reshoot.retarget import match, match_named
 from reshoot.retarget.evaluate import direction_errors_deg, foot_report
+from reshoot.retarget.feet import floor_of
 from reshoot.retarget.matching import parts_from_vrm
 from reshoot.scene import actions
 from reshoot.solver.protocol import ShotError
@@ -96,7 +97,7 @@ def test_rigify_is_moved_by_its_controls(tmp_path):
     armature.pose.bones["thigh_parent.R"]["IK_FK"] = 0.0
     track = walk(heading_deg=-60, seconds=1)
     _, motion, rig, mapping = actions.retarget(armature, track)
-    assert mapping.source == "rigify_controls" and abs(rig.floor_m) < 0.02
+    assert mapping.source == "rigify_controls" and abs(floor_of(rig, mapping)) < 0.02
     frame = 13
     for control, deforming in (("thigh_fk.R", "DEF-thigh.R"), ("shin_fk.R", "DEF-shin.R"), ("foot_fk.L", "DEF-foot.L")):
         ours = motion.heads_world[frame - 1, rig.names.index(control)]

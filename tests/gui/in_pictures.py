@@ -12,7 +12,7 @@ import bpy
 sys.path.insert(0, str(Path(__file__).parent))
 from in_room import FOLDER, NAME, area, press, run, state, window
 
-RETARGET = 544  # pixels from the sidebar's top to the header of Retarget, with a take loaded
+RETARGET = 570  # pixels from the sidebar's top to the header of Retarget, with a take loaded
 CHARACTERS = ("character_mixamo.glb", "character_game.glb")
 
 

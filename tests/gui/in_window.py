@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
-from in_room import FOLDER, area, key, press, run, state, window
+from in_room import FOLDER, NAME, area, key, press, run, state, window
 
 
 def browser():
@@ -97,9 +97,11 @@ def story(seen):
         window().event_simulate(type=kind, value=value, x=middle[0], y=middle[1] + up)
         yield
     language = bpy.context.preferences.view
-    language.language, language.use_translate_interface = "de_DE", True
-    say = bpy.app.translations.pgettext_iface
-    seen["in German"] = [say("Extract Shot", "Operator"), say("Shot"), say("Known Lens")]
+    language.language = "de_DE"
+    language.use_translate_interface = language.use_translate_tooltips = language.use_translate_reports = True
+    say, fill = bpy.app.translations.pgettext_iface, sys.modules[f"{NAME}.translations"].say
+    seen["in German"] = [say("Extract Shot", "Operator"), say("Shot"), say("Known Lens"), fill("{count} people", count=3)]
+    seen["in German"].append(bpy.app.translations.pgettext_tip("Keep the ground where it was solved"))
     language.language = "en_US"
     told = json.loads((FOLDER / "walk" / "corrections.json").read_text())["corrections"]
     seen["an upright line"] = told

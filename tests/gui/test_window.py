@@ -37,7 +37,7 @@ def test_buttons_with_a_file_browser_ask_each_time(seen):
 
 
 def test_blender_in_german_shows_german_labels(seen):
-    assert seen["in German"] == ["Einstellung auswerten", "Einstellung", "Brennweite bekannt"]
+    assert seen["in German"] == ["Einstellung auswerten", "Einstellung", "Brennweite bekannt", "3 Personen", "Den Boden lassen, wo er gelöst wurde"]
 
 
 def test_a_line_is_drawn_along_something_upright(seen):

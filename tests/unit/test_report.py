@@ -23,6 +23,7 @@ from solver.report import measure, pictures, preview
 from solver.report.charts import line_chart, nice
 from solver.report.lights import lights, verdict
 from solver.skeleton import colour_of
+from solver.take import Take
 from solver.world.world import posed
 
 FRAMES, WIDTH, HEIGHT = 6, 160, 90
@@ -338,6 +339,24 @@ def test_page_is_whole_and_self_contained(take):
     assert len(page.links) > 20 and all(link.startswith("data:image/jpeg;base64,") for link in page.links)
     assert "http" not in re.sub(r"base64,[^\"]*", "", text) and "url(" not in text and "<script" not in text
     assert "a <b>walk.mp4" in page.text and "Mind the <gap>." in page.text  # escaped, so still text
+
+
+def test_a_portrait_is_the_upper_half_of_the_person_in_the_frame_that_shows_most_of_them(take):
+    write_report(take)
+    portrait = cv2.imread(str(take.folder / "people" / "01.jpg"))
+    assert portrait.shape == (pictures.PORTRAIT, pictures.PORTRAIT, 3)
+    areas = [np.count_nonzero(take.masks(i) == 1) for i in range(FRAMES)]
+    assert abs(float(portrait.mean()) - (90 + 10 * int(np.argmax(areas)))) < 2  # each frame of this film is of one grey
+
+
+def test_a_portrait_holds_the_head_and_stays_in_the_picture(tmp_path):
+    rgb, mask = np.zeros((90, 160, 3), np.uint8), np.zeros((90, 160), np.uint8)
+    mask[4:84, 0:20] = 3  # at the left edge
+    rgb[4:24, 0:20], rgb[60:84, 0:20] = (255, 0, 0), (0, 0, 255)
+    people = SimpleNamespace(ids=[3], visible=np.ones((1, 1), bool))
+    pictures.portraits(Take(tmp_path), SimpleNamespace(read=lambda _: rgb), lambda _: mask, people)
+    shown = cv2.imread(str(tmp_path / "people" / "03.jpg"))[..., ::-1].astype(int)
+    assert (shown[..., 0] > 150).mean() == pytest.approx(20 * 20 / 40**2, rel=0.1) and not (shown[..., 2] > 150).any()
 
 
 def test_close_up_holds_everyone_and_keeps_the_proportions():

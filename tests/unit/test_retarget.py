@@ -111,7 +111,7 @@ def test_feet_that_need_no_help_are_left_alone(size):
     motion = transfer(track, character, match(character), scale_path=True)
     assert motion.contact.any(0).all()
     for part, error in direction_errors_deg(motion, track, match(character)).items():
-        assert error.max() < 0.5, part
+        assert error.max() < 2, part  # this walk rolls over its soles, a character over the joints of its toes
 
 
 def test_trembling_feet_stand_still():
