@@ -51,7 +51,8 @@ class Stage:
             self.T, self.focal_mm = spec.get("camera", make_camera)(spec["move"], rng, subject, self.fps, reach)
         self.K = fr.intrinsics(fr.focal_px_from_mm(self.focal_mm, *self.size), *self.size)
         behind = np.random.default_rng([spec["seed"], 29])
-        self.behind = np.array([move(*extra(self.T, self.focal_mm, subject, behind)) for extra in spec.get("extras", ())])
+        extras = [move(*extra(self.T, self.focal_mm, subject, behind)) for extra in spec.get("extras", ())]
+        self.behind = np.reshape(extras, (-1, self.frames, 24, 3))
 
     @property
     def size(self):

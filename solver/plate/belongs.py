@@ -27,13 +27,13 @@ LEVELS = 20.0  # grey levels beyond the grain by which something differs from th
 SPECK = 0.004  # of a person's area: less is noise
 
 
-def around(people: np.ndarray, shadows: np.ndarray | None = None) -> np.ndarray:
-    """Person indices (H, W) uint8 grown by REACH, and their shadows, where they are known, a little."""
+def around(people: np.ndarray, shadows: np.ndarray | None = None, reach: float = REACH) -> np.ndarray:
+    """Person indices (H, W) uint8 grown by `reach` of their size, and their shadows, where they are known, a little."""
     out = people if shadows is None else np.where(people == 0, nearest_owner(shadows, LEAST_REACH_PX), people)
     for person in np.unique(people[people > 0]):
         ys, xs = np.nonzero(people == person)
         size = max(np.ptp(ys), np.ptp(xs)) + 1
-        grown = nearest_owner(np.where(people == person, person, 0).astype(np.uint8), max(LEAST_REACH_PX, REACH * size))
+        grown = nearest_owner(np.where(people == person, person, 0).astype(np.uint8), max(LEAST_REACH_PX, reach * size))
         out = np.where(out == 0, grown, out)
     return out
 
@@ -53,7 +53,7 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, boxes, tick=la
     people = lambda index: small(masks(index))
     wide = lambda index: around(people(index), small(shadows(index)) if shadows is not None else None)
     window = Window(SimpleNamespace(read=read), wide, shot.frames, width, height)
-    registration = Registration(window, verdict, _scaled(camera, x, y), _scaled_slam(slam, x, y))
+    registration = Registration(window, verdict, scaled(camera, x, y), scaled_slam(slam, x, y))
     found = {}
     for index in range(shot.frames):
         tick(index)
@@ -77,22 +77,23 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, boxes, tick=la
     return masked
 
 
-def _scaled(camera, x, y):
+def scaled(camera, x, y):
     """A camera whose pixels are x and y times as many."""
     return camera and replace(camera, K=camera.K * np.array([[x, 1, x], [1, y, y], [1, 1, 1]]))
 
 
-def _scaled_slam(slam, x, y):
-    return slam and replace(slam, camera=_scaled(slam.camera, x, y), obs_xy=slam.obs_xy * [x, y])
+def scaled_slam(slam, x, y):
+    """What *slam* found, for pictures whose pixels are x and y times as many."""
+    return slam and replace(slam, camera=scaled(slam.camera, x, y), obs_xy=slam.obs_xy * [x, y])
 
 
-def _strange(window, registration, index, box, inner) -> np.ndarray:
-    """Where the background is known and the frame shows something else (h, w) bool."""
+def differences(window, registration, index, box, inner, sources):
+    """How far a frame is from the background that others show: grey levels (h, w) float32 of the least different one, within SHIFT_PX; how many
+    know each pixel (h, w); the grain of the noisiest; and a function that compares with one more, (source, homography, bend) -> Patch or None."""
     target = Target(window.rgb(index), window.hole(index), box)
     least = np.full(inner.shape, 255, np.float32)
     known = np.zeros(inner.shape, int)
     size = np.ones((2 * SHIFT_PX + 1, 2 * SHIFT_PX + 1), np.uint8)
-    sources = choose_sources(window, registration, index, box, inner)[:SOURCES]
     noise = 0.0
 
     def compare(source, H, bend):
@@ -108,6 +109,13 @@ def _strange(window, registration, index, box, inner) -> np.ndarray:
         if patch is not None:
             known += patch.valid
             noise = max(noise, patch.noise)
+    return least, known, noise, compare
+
+
+def _strange(window, registration, index, box, inner) -> np.ndarray:
+    """Where the background is known and the frame shows something else (h, w) bool."""
+    sources = choose_sources(window, registration, index, box, inner)[:SOURCES]
+    least, known, noise, compare = differences(window, registration, index, box, inner, sources)
     strange = inner & (known >= KNOW) & (least > LEVELS + 3 * noise)
     if strange.sum() <= SPECK * inner.sum():
         return strange
