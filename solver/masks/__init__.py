@@ -39,7 +39,9 @@ def run(shot, frames, drawn, soft, people, camera, slam, model, report):
         if soft(index) is None:
             continue
         before = drawn(index)
-        labels = np.r_[0, people.ids].astype(np.uint8)[label(scene.evidence(index), colours)]
+        evidence, at = scene.evidence(index)
+        labels = np.zeros((scene.height, scene.width), np.uint8)
+        labels[at] = np.r_[0, people.ids].astype(np.uint8)[label(evidence, colours)]
         after = enlarged(labels, scene.small(before), before)
         after = np.where(np.isin(before, [0, *people.ids]), after, before)  # who is in no net's hand stays
         if not np.array_equal(after, before):
@@ -113,7 +115,8 @@ class _Scene:
             counts[0] += np.bincount(colour[(distance > 4) & (distance < reach)], minlength=BINS**3)
         return models(counts)
 
-    def evidence(self, index) -> Evidence:
+    def evidence(self, index) -> tuple[Evidence, tuple]:
+        """What is known of the part of a frame in which people can be, and where that is, as slices."""
         from ..plate import _boxes, _margin
 
         self._window.move_to(index)
@@ -132,5 +135,7 @@ class _Scene:
             here = inner & (count > 0)
             known[y0:y1, x0:x1] |= here
             strange[y0:y1, x0:x1] |= here & (least > LEVELS + 3 * noise)
-        return Evidence(self._window.rgb(index), nets, asked, bodies, front, known, strange)
+        wide = hole | (nets > 0).any(0)
+        at = tuple(slice(found[0], found[-1] + 1) if len(found) else slice(0) for found in (np.flatnonzero(wide.any(axis)) for axis in (1, 0)))
+        return Evidence(self._window.rgb(index)[at], nets[:, *at], asked, bodies[:, *at], front[at], known[at], strange[at]), at
 

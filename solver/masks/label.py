@@ -15,6 +15,7 @@ LEAST, MOST = 0.02, 0.98  # nothing is surer than that
 BODY = 0.6  # weight of solved bodies against nets, as for whether somebody is there: they have no clothes
 SHARE = 0.5  # weight of the nets for whose a pixel is: each net saw one person alone
 HIDDEN = 0.4  # how much a body counts where another one is in front of it
+EDGE = 0.05  # of a person's size: how soft the outline of a body is
 FLOOR = 0.05  # of each person's claim to a pixel
 FAR, FAR_COST = 0.3, 2.0  # nothing further from a person than this part of their size is theirs, and what each further such part costs
 USUAL, STRANGE, STRANGE_BEHIND = 300, 0.6, 0.05  # pixels that these rates of strangeness count as, on people and on the background
@@ -69,7 +70,7 @@ def label(evidence: Evidence, colours) -> np.ndarray:
     size = np.sqrt(max(200, *(np.maximum(evidence.bodies[p], nets[n] > 0.5).sum() for n, p in enumerate(rows))))
     for n, p in enumerate(rows):
         if evidence.bodies[p].any():
-            soft = 1 / (1 + np.exp(-_depth(evidence.bodies[p]) / (0.05 * size)))
+            soft = 1 / (1 + np.exp(-np.clip(_depth(evidence.bodies[p]) / (EDGE * size), -20, 20)))
             inside[n] = np.where(evidence.bodies[p] & (front > 0) & (front != p + 1), HIDDEN * soft, soft)
     net, body = np.clip(nets.max(0), LEAST, MOST), np.clip(inside.max(0), LEAST, MOST)
     somebody = -np.log(net) - BODY * np.log(body)
