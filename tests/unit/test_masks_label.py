@@ -57,7 +57,7 @@ def test_each_pixel_goes_to_its_person(scene):
 
 
 def test_a_coat_as_the_ground_is_found_by_the_background(scene):
-    truth, evidence, colours = scene
+    _, evidence, colours = scene
     coat = box(42, 52, 53, 88)
     assert (label(evidence, colours)[coat] == 1).mean() > 0.6
     evidence.known[:] = False
@@ -65,7 +65,7 @@ def test_a_coat_as_the_ground_is_found_by_the_background(scene):
 
 
 def test_colours_part_those_whom_one_net_mixed_up(scene):
-    truth, evidence, colours = scene
+    _, evidence, colours = scene
     mixed = box(86, 25, 93, 105)
     assert (label(evidence, colours)[mixed] == 2).mean() > 0.95
     evidence.bodies[:], evidence.front[:] = False, 0
@@ -74,7 +74,7 @@ def test_colours_part_those_whom_one_net_mixed_up(scene):
 
 
 def test_whom_no_net_was_asked_about_is_found_by_body_and_colour(scene):
-    truth, evidence, colours = scene
+    _, evidence, colours = scene
     evidence.nets[1], evidence.asked[1] = 0, False
     assert (label(evidence, colours)[box(88, 25, 106, 105)] == 2).mean() > 0.9
     evidence.bodies[1] = False
