@@ -51,8 +51,8 @@ class Stage:
             self.T, self.focal_mm = spec.get("camera", make_camera)(spec["move"], rng, subject, self.fps, reach)
         self.K = fr.intrinsics(fr.focal_px_from_mm(self.focal_mm, *self.size), *self.size)
         behind = np.random.default_rng([spec["seed"], 29])
-        extras = [move(*extra(self.T, self.focal_mm, subject, behind)) for extra in spec.get("extras", ())]
-        self.behind = np.reshape(extras, (-1, self.frames, 24, 3))
+        placed = [move(*extra(self.T, self.focal_mm, subject, behind)) for extra in spec.get("extras", ())]
+        self.behind = np.array(placed).reshape(-1, self.frames, 24, 3)
 
     @property
     def size(self):
@@ -65,7 +65,7 @@ class Stage:
         clear = []
         for f in range(0, self.frames, 4):
             eye = tuple(self.T[f, :2, 3])
-            for joints in (*self.joints[:, f], *self.behind[:, f : f + 1].reshape(-1, 24, 3)):
+            for joints in (*self.joints[:, f], *self.behind[:, f]):
                 clear.append((eye, tuple(joints[0, :2]), 0.5))
                 clear.append((tuple(joints[0, :2]), tuple(joints[0, :2]), 0.9))
             clear.append((eye, eye, 1.3))

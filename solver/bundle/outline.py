@@ -35,10 +35,11 @@ def outline(evidence, pairs, skin, posed: Posed, moves: Moves | None) -> Rows:
     off = ((pairs.xy - uv) * pairs.normal).sum(-1) * metres_per_px
     inside = (off > 0) & (off <= pairs.slack)
     off = torch.where(off > 0, torch.relu(off - pairs.slack), off)
-    rows = Rows("outline", (off / sigma)[..., None], pairs.weight, lets_go(CUT))
+    rows = Rows("outline", (off / sigma)[..., None], pairs.weight, lets_go(CUT), picture=True)
     if moves:
         f = evidence.K[:, [0, 1], [0, 1]][None, :, None]
         n = pairs.normal * f * (-metres_per_px / sigma * ~inside)[..., None]  # of the row by cam x/z, y/z
+        rows.by_lens = (n * cam[..., :2] / z).sum(-1)
         by_cam = torch.cat([n / z, -(n * cam[..., :2]).sum(-1, keepdim=True) / z**2 * (cam[..., 2:] > NEAREST)], -1)
         by_place = torch.einsum("tij,ptlj->ptli", evidence.R_w_from_cam, by_cam)  # (P, T, L, 3) in W
         hangs = ANCESTORS[bone].to(weight)  # (P, T, L, 4, 24)

@@ -35,8 +35,9 @@ def joints(evidence, posed: Posed, moves: Moves | None, widen=1.0) -> Rows:
     """Reprojection against the detected joints, in units of SIGMA_2D at the person's depth. widen: factor on the kernel's cut."""
     xy, by_place = project(evidence, in_camera(evidence, posed.keypoints))
     unit = (evidence.metres_per_px / SIGMA_2D)[..., None, None]
-    rows = Rows("joints", (xy - evidence.xy) * unit, evidence.confidence, lets_go(10.0 * widen))
+    rows = Rows("joints", (xy - evidence.xy) * unit, evidence.confidence, lets_go(10.0 * widen), picture=True)
     if moves:
+        rows.by_lens = ((xy - evidence.K[:, None, :2, 2]) * unit).flatten(2)
         by_place = by_place * unit[..., None]
         rows.by = {0: (by_place @ moves.points[:, :, KEYPOINTS]).flatten(2, 3)}
         rows.by_shape = (by_place @ moves.points_shape[:, :, KEYPOINTS]).flatten(2, 3)
@@ -59,7 +60,7 @@ def depth(evidence, posed: Posed, moves: Moves | None, weight=1.0, widen=1.0) ->
     w = evidence.confidence_3d[..., None]
     size = (w * about * seen).sum((1, 2, 3)) / (w * about**2).sum((1, 2, 3)).clamp_min(1e-6)
     size = size.detach()[:, None, None, None]
-    rows = Rows("depth", (size * about - seen) / SIGMA_3D, weight * evidence.confidence_3d, lets_go(3.0 * widen))
+    rows = Rows("depth", (size * about - seen) / SIGMA_3D, weight * evidence.confidence_3d, lets_go(3.0 * widen), picture=True)
     if moves:
         back = evidence.R_w_from_cam.mT[None, :, None] * (size[..., None] / SIGMA_3D)
         rows.by = {0: (back @ centred(moves.points, 24)).flatten(2, 3)}
@@ -85,7 +86,7 @@ def trunk(posed: Posed, moves: Moves | None):
 def bust(evidence, posed: Posed, moves: Moves | None) -> Rows:
     """Where no hip is seen, the trunk stands upright in the picture: how it leans towards the camera cannot be seen."""
     unit, by, by_shape = trunk(posed, moves)
-    rows = Rows("bust", ((unit + evidence.R_w_from_cam[..., 1]) / SIGMA_BUST)[:, :, None], evidence.bust[..., None].to(unit), holds_on(2.0))
+    rows = Rows("bust", ((unit + evidence.R_w_from_cam[..., 1]) / SIGMA_BUST)[:, :, None], evidence.bust[..., None].to(unit), holds_on(2.0), picture=True)
     if moves:
         rows.by, rows.by_shape = {0: by / SIGMA_BUST}, by_shape / SIGMA_BUST
     return rows

@@ -45,7 +45,9 @@ class Rows:
     for rows that are the same combination of neighbouring frames everywhere. squares: (P, F, 75, 75), the product of `by` of one frame with
     itself, where it is known; G is 1 then. by_joint: the same, where a group of numbers hangs on the one
     joint it is named after: (P, F, 24, m, 3), the root first.
-    by_shape: (P, F, G*m, 10) or None. by_ground: (P, F, G*m, 3) or None: tilt (2) and height of the ground.
+    by_shape: (P, F, G*m, 10) or None. by_ground: (P, F, G*m, 3) or None: tilt (2) and height of the ground. by_lens: (P, F, G*m) or None,
+    by the log of the focal length. picture: whether this is about bodies as the camera sees them, and so changes as it turns; all else changes
+    as its centre moves. of_camera: rows of the cameras themselves; P is 1 and 75 is 6.
     constant: what the cost counts on top.
     """
 
@@ -60,6 +62,9 @@ class Rows:
     by_joint: dict = field(default_factory=dict)
     by_shape: torch.Tensor | None = None
     by_ground: torch.Tensor | None = None
+    by_lens: torch.Tensor | None = None
+    picture: bool = False
+    of_camera: bool = False
     constant: torch.Tensor | float = 0.0
 
     def cost(self):
@@ -74,7 +79,7 @@ class Rows:
 class Shared:
     """Residuals of what no frame owns.
 
-    r: (n, m), weight: (n,). by_shape: (n, m, P, 10) or None; by_ground: (n, m, 3) or None.
+    r: (n, m), weight: (n,). by_shape: (n, m, P, 10) or None; by_ground: (n, m, 3) or None; by_lens: (n, m) or None.
     """
 
     name: str
@@ -83,6 +88,7 @@ class Shared:
     kernel: Kernel
     by_shape: torch.Tensor | None = None
     by_ground: torch.Tensor | None = None
+    by_lens: torch.Tensor | None = None
 
     def cost(self):
         return (self.weight * self.kernel.value((self.r**2).sum(-1))).sum()
@@ -95,7 +101,7 @@ class Shared:
 class Far:
     """Residuals that tie frames further apart than two: r (P, F, 1, m), linear maps between them and the frames' numbers.
 
-    forth: (P, T, 75) -> (P, F, m). back: its transpose. by_shape, by_ground: as in Rows.
+    forth: (P, T, 75) -> (P, F, m). back: its transpose. by_shape, by_ground: as in Rows. None is about the picture.
     """
 
     name: str

@@ -97,7 +97,7 @@ def test_a_fit_settles_at_a_place_without_slope():
     posed = state.bodies.posed()
     equations = Equations(terms(state, posed, Moves(posed)), state)
     step = equations.solve(1e-6)
-    foretold = sum(float((a * b).sum()) for a, b in zip(step, (equations.g, equations.g_shape, equations.g_ground)))
+    foretold = sum(float((a * b).sum()) for a, b in zip(step, (equations.g, equations.g_shape, equations.g_shared)))
     assert least < before and abs(foretold) < 1e-3 * least
 
 
