@@ -14,7 +14,7 @@ import numpy as np
 from ..plate import belongs
 from ..plate.register import Registration
 from ..plate.sources import choose_sources
-from ..plate.window import Window
+from ..plate.window import Window, regions
 from ..raster import rasterise
 from .label import BINS, Evidence, bins, label, models
 from .soft import small_size
@@ -117,8 +117,6 @@ class _Scene:
 
     def evidence(self, index) -> tuple[Evidence, tuple]:
         """What is known of the part of a frame in which people can be, and where that is, as slices."""
-        from ..plate import _boxes, _margin
-
         self._window.move_to(index)
         (bodies, front), said = self.bodies(index), self._soft(index)
         self._drawings.pop(index - self._window.slots, None)
@@ -127,7 +125,7 @@ class _Scene:
             nets[p], asked[p] = mask / np.float32(255), True
         known, strange = (np.zeros(front.shape, bool) for _ in range(2))
         hole = self._window.hole(index)
-        for box, part in _boxes(hole, _margin(hole)):
+        for box, part in regions(hole):
             x0, y0, x1, y1 = box
             inner = part[y0:y1, x0:x1]
             sources = choose_sources(self._window, self._registration, index, box, inner)[:SOURCES]

@@ -15,7 +15,7 @@ import numpy as np
 from .erase import nearest_owner
 from .register import Registration
 from .sources import Target, choose_sources
-from .window import Window, grow_mask
+from .window import Window, grow_mask, regions
 
 REACH = 0.35  # of a person's size in the picture: how far from the mask something may still be theirs
 LEAST_REACH_PX = 8
@@ -38,12 +38,11 @@ def around(people: np.ndarray, shadows: np.ndarray | None = None, reach: float =
     return out
 
 
-def extended(shot, frames, masks, shadows, verdict, camera, slam, boxes, tick=lambda index: None):
+def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda index: None):
     """The masks with what they left out: index -> person indices (H, W) uint8.
 
     shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None.
-    verdict, camera, slam: as of `Registration`. boxes: hole -> boxes (x0, y0, x1, y1) and the part of the hole (H, W) bool in each.
-    tick(i) is called before each frame.
+    verdict, camera, slam: as of `Registration`. tick(i) is called before each frame.
     """
     height = min(shot.height, LINES)
     width = round(shot.width * height / shot.height)
@@ -60,7 +59,7 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, boxes, tick=la
         window.move_to(index)
         here = people(index)
         strange = np.zeros(here.shape, bool)
-        for box, part in boxes(window.hole(index)):
+        for box, part in regions(window.hole(index)):
             x0, y0, x1, y1 = box
             strange[y0:y1, x0:x1] |= _strange(window, registration, index, box, part[y0:y1, x0:x1])
         added = _hanging(strange & (here == 0), here)
