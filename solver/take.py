@@ -108,6 +108,15 @@ class Take:
     def mask(self, index: int) -> Path:
         return self.folder / "masks" / f"{index:06d}.png"
 
+    @property
+    def nets(self) -> Path:
+        """What the nets said of each mask, see `masks.soft`."""
+        return self.stages / "nets"
+
+    def drawn(self, index: int) -> Path:
+        """The mask as *track* drew it, before corrections and *masks*."""
+        return self.stages / "masks" / f"{index:06d}.png"
+
     def solved(self, index: int) -> Path:
         return self.folder / "solved" / f"{index:06d}.png"
 

@@ -338,24 +338,19 @@ def next_number(tracks: Tracks, corrections: Corrections) -> int:
 def relabel_masks(take: Take, labels: np.ndarray) -> None:
     """Bring the take's masks/ in line with labels (T, 256). What the track stage drew is kept in stages/masks."""
     raw, masks = take.stages / "masks", take.folder / "masks"
-    plain = bool((labels == np.arange(256)).all())
     if not raw.is_dir():
-        if plain:
-            return
         beside = raw.with_name("masks.part")
         shutil.rmtree(beside, ignore_errors=True)
         shutil.copytree(masks, beside)
         os.replace(beside, raw)
     for index, table in enumerate(labels):
-        name = take.mask(index).name
-        write_mask(take.mask(index), table[read_mask(raw / name)])
-    if plain:
-        shutil.rmtree(raw)
+        write_mask(take.mask(index), table[read_mask(take.drawn(index))])
 
 
 def forget_masks(take: Take) -> None:
     """Before the track stage draws its masks anew: the old ones are no source any more."""
-    shutil.rmtree(take.stages / "masks", ignore_errors=True)
+    for folder in (take.stages / "masks", take.nets):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def ground_of(take: Take) -> tuple[list, float]:

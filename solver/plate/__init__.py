@@ -27,7 +27,7 @@ from .guess import complete
 from .pushpull import push_pull
 from .register import Registration
 from .sources import Patch, Target, best_of_planes, choose_sources, in_front
-from .window import MEMORY_BYTES, Window, grow_mask
+from .window import MEMORY_BYTES, Window, grow_mask, regions
 
 GROW_WIDTH = 0.015  # the masks grow by this part of the picture's width
 STATIC_MISFIT_LEVELS = 3.0  # a locked-off camera that shakes a little shows by this grey difference
@@ -74,7 +74,7 @@ def run(
     shadows = cast_shadows(light, bodies, camera, shot.width, shot.height) if sure else None
     if thorough:
         tick = lambda index: report.progress(index, 2 * shot.frames, "what belongs to people")
-        masks = belongs.extended(shot, frames, masks, shadows, verdict, camera, slam, lambda hole: _boxes(hole, _margin(hole)), tick)
+        masks = belongs.extended(shot, frames, masks, shadows, verdict, camera, slam, tick)
     painter = Painter(shot, frames, Erase(masks, grow, shadows), verdict, camera, slam, light)
     hidden = guessed = 0
     per_frame, left, level, softness = [], [], [], []
@@ -179,7 +179,7 @@ class Painter:
         plate, raw = rgb.copy(), rgb.copy()
         unseen = np.zeros(hole.shape, np.uint8)
         alpha = np.clip(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5) / (0.5 * self._erase.grow), 0, 1)
-        for box, part in _boxes(hole, _margin(hole)):
+        for box, part in regions(hole):
             x0, y0, x1, y1 = box
             fill, finished, guess = self._fill(index, box, part)
             mix = (alpha[y0:y1, x0:x1] * part[y0:y1, x0:x1])[..., None]
@@ -364,31 +364,3 @@ def _blend(patches, distances, before, work):
     seen[work] = total > 0
     copies[work] = norm**2 / np.maximum((agree**2).sum(0), 1e-12)
     return fill, seen, copies
-
-
-def _margin(hole):
-    """Px about a hole that tell how to fill it."""
-    return int(max(40, 0.08 * hole.shape[1]))
-
-
-def _boxes(hole, margin):
-    """Holes whose surroundings overlap are filled together. Yields (x0, y0, x1, y1) and the holes (H, W) bool."""
-    height, width = hole.shape
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8))
-    groups = []
-    for label in range(1, count):
-        x, y, w, h, _ = stats[label]
-        pad = max(margin, (w + h) // 8)
-        groups.append([max(0, x - pad), max(0, y - pad), min(width, x + w + pad), min(height, y + h + pad), {label}])
-    merged = True
-    while merged:
-        merged = False
-        for i in range(len(groups)):
-            for j in range(len(groups) - 1, i, -1):
-                a, b = groups[i], groups[j]
-                if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]:
-                    groups[i] = [min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3]), a[4] | b[4]]
-                    del groups[j]
-                    merged = True
-    for x0, y0, x1, y1, members in groups:
-        yield (int(x0), int(y0), int(x1), int(y1)), np.isin(labels, list(members))

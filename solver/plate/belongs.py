@@ -15,7 +15,7 @@ import numpy as np
 from .erase import nearest_owner
 from .register import Registration
 from .sources import Target, choose_sources
-from .window import Window, grow_mask
+from .window import Window, grow_mask, regions
 
 REACH = 0.35  # of a person's size in the picture: how far from the mask something may still be theirs
 LEAST_REACH_PX = 8
@@ -27,23 +27,22 @@ LEVELS = 20.0  # grey levels beyond the grain by which something differs from th
 SPECK = 0.004  # of a person's area: less is noise
 
 
-def around(people: np.ndarray, shadows: np.ndarray | None = None) -> np.ndarray:
-    """Person indices (H, W) uint8 grown by REACH, and their shadows, where they are known, a little."""
+def around(people: np.ndarray, shadows: np.ndarray | None = None, reach: float = REACH) -> np.ndarray:
+    """Person indices (H, W) uint8 grown by `reach` of their size, and their shadows, where they are known, a little."""
     out = people if shadows is None else np.where(people == 0, nearest_owner(shadows, LEAST_REACH_PX), people)
     for person in np.unique(people[people > 0]):
         ys, xs = np.nonzero(people == person)
         size = max(np.ptp(ys), np.ptp(xs)) + 1
-        grown = nearest_owner(np.where(people == person, person, 0).astype(np.uint8), max(LEAST_REACH_PX, REACH * size))
+        grown = nearest_owner(np.where(people == person, person, 0).astype(np.uint8), max(LEAST_REACH_PX, reach * size))
         out = np.where(out == 0, grown, out)
     return out
 
 
-def extended(shot, frames, masks, shadows, verdict, camera, slam, boxes, tick=lambda index: None):
+def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda index: None):
     """The masks with what they left out: index -> person indices (H, W) uint8.
 
     shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None.
-    verdict, camera, slam: as of `Registration`. boxes: hole -> boxes (x0, y0, x1, y1) and the part of the hole (H, W) bool in each.
-    tick(i) is called before each frame.
+    verdict, camera, slam: as of `Registration`. tick(i) is called before each frame.
     """
     height = min(shot.height, LINES)
     width = round(shot.width * height / shot.height)
@@ -53,14 +52,14 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, boxes, tick=la
     people = lambda index: small(masks(index))
     wide = lambda index: around(people(index), small(shadows(index)) if shadows is not None else None)
     window = Window(SimpleNamespace(read=read), wide, shot.frames, width, height)
-    registration = Registration(window, verdict, _scaled(camera, x, y), _scaled_slam(slam, x, y))
+    registration = Registration(window, verdict, scaled(camera, x, y), scaled_slam(slam, x, y))
     found = {}
     for index in range(shot.frames):
         tick(index)
         window.move_to(index)
         here = people(index)
         strange = np.zeros(here.shape, bool)
-        for box, part in boxes(window.hole(index)):
+        for box, part in regions(window.hole(index)):
             x0, y0, x1, y1 = box
             strange[y0:y1, x0:x1] |= _strange(window, registration, index, box, part[y0:y1, x0:x1])
         added = _hanging(strange & (here == 0), here)
@@ -77,22 +76,23 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, boxes, tick=la
     return masked
 
 
-def _scaled(camera, x, y):
+def scaled(camera, x, y):
     """A camera whose pixels are x and y times as many."""
     return camera and replace(camera, K=camera.K * np.array([[x, 1, x], [1, y, y], [1, 1, 1]]))
 
 
-def _scaled_slam(slam, x, y):
-    return slam and replace(slam, camera=_scaled(slam.camera, x, y), obs_xy=slam.obs_xy * [x, y])
+def scaled_slam(slam, x, y):
+    """What *slam* found, for pictures whose pixels are x and y times as many."""
+    return slam and replace(slam, camera=scaled(slam.camera, x, y), obs_xy=slam.obs_xy * [x, y])
 
 
-def _strange(window, registration, index, box, inner) -> np.ndarray:
-    """Where the background is known and the frame shows something else (h, w) bool."""
+def differences(window, registration, index, box, inner, sources):
+    """How far a frame is from the background that others show: grey levels (h, w) float32 of the least different one, within SHIFT_PX; how many
+    know each pixel (h, w); the grain of the noisiest; and a function that compares with one more, (source, homography, bend) -> Patch or None."""
     target = Target(window.rgb(index), window.hole(index), box)
     least = np.full(inner.shape, 255, np.float32)
     known = np.zeros(inner.shape, int)
     size = np.ones((2 * SHIFT_PX + 1, 2 * SHIFT_PX + 1), np.uint8)
-    sources = choose_sources(window, registration, index, box, inner)[:SOURCES]
     noise = 0.0
 
     def compare(source, H, bend):
@@ -108,6 +108,13 @@ def _strange(window, registration, index, box, inner) -> np.ndarray:
         if patch is not None:
             known += patch.valid
             noise = max(noise, patch.noise)
+    return least, known, noise, compare
+
+
+def _strange(window, registration, index, box, inner) -> np.ndarray:
+    """Where the background is known and the frame shows something else (h, w) bool."""
+    sources = choose_sources(window, registration, index, box, inner)[:SOURCES]
+    least, known, noise, compare = differences(window, registration, index, box, inner, sources)
     strange = inner & (known >= KNOW) & (least > LEVELS + 3 * noise)
     if strange.sum() <= SPECK * inner.sum():
         return strange

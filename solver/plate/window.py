@@ -60,3 +60,27 @@ def grow_mask(mask: np.ndarray, radius: int) -> np.ndarray:
         return np.zeros(mask.shape, bool)
     distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
     return distance <= radius
+
+
+def regions(hole):
+    """Holes whose surroundings overlap are filled together. Yields (x0, y0, x1, y1), with what tells how to fill them, and the holes (H, W) bool."""
+    height, width = hole.shape
+    margin = int(max(40, 0.08 * width))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8))
+    groups = []
+    for label in range(1, count):
+        x, y, w, h, _ = stats[label]
+        pad = max(margin, (w + h) // 8)
+        groups.append([max(0, x - pad), max(0, y - pad), min(width, x + w + pad), min(height, y + h + pad), {label}])
+    merged = True
+    while merged:
+        merged = False
+        for i in range(len(groups)):
+            for j in range(len(groups) - 1, i, -1):
+                a, b = groups[i], groups[j]
+                if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]:
+                    groups[i] = [min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3]), a[4] | b[4]]
+                    del groups[j]
+                    merged = True
+    for x0, y0, x1, y1, members in groups:
+        yield (int(x0), int(y0), int(x1), int(y1)), np.isin(labels, list(members))

@@ -11,10 +11,12 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from ..masks.soft import small_size, write_soft
 from ..records import Seen, Tracks, save_text
-from ..take import write_image, write_mask
+from ..take import Take, write_image, write_mask
 from .appearance import look_of
 from .backend import SURE, Embedded, Pose
 from .between import STEP, Thinned, bridge
@@ -84,7 +86,8 @@ def list_seen(seen: Seen, take_dir, chosen, persons=None) -> int:
 
 
 def run(shot, frames, take_dir, options, report, backend=None, seen=None, only=(), added=()) -> Tracks:
-    """Follow the people who are chosen, and write `masks/%06d.png` (one for every frame, empty ones too) and `seen.json` into the take.
+    """Follow the people who are chosen, and write `masks/%06d.png` (one for every frame, empty ones too), `seen.json` and,
+    for the stage *masks*, `stages/nets` into the take.
 
     frames: solver.shot.Frames; backend: backend.Backend, the embedded one unless given; seen: what `survey` gave, made anew if not given;
     only, added: numbers of `seen` (crowd.choose). For a preview (`options.quality`) every second frame is looked at; frames without a
@@ -92,13 +95,16 @@ def run(shot, frames, take_dir, options, report, backend=None, seen=None, only=(
     """
     masks_dir = Path(take_dir) / "masks"
     masks_dir.mkdir(parents=True, exist_ok=True)
+    nets_dir = Take(take_dir).nets
+    shutil.rmtree(nets_dir, ignore_errors=True)
+    nets_dir.mkdir(parents=True)
     backend = backend or Embedded()
     if seen is None:
         seen = survey(shot, frames, take_dir, options, report, backend)
     most = getattr(options, "most", None)
     chosen = choose(seen.prominence, most, only, added)
     thinned, pictures, indices = _looked_at(shot, frames, options)
-    tracks, persons = _run(thinned, pictures, indices, seen, chosen, tuple(added), most or max(MOST, len(chosen)), masks_dir, backend, report)
+    tracks, persons = _run(thinned, pictures, indices, seen, chosen, tuple(added), most or max(MOST, len(chosen)), masks_dir, nets_dir, backend, report)
     if left := list_seen(seen, take_dir, chosen, persons):
         report.warn(f"{left} more {'person was' if left == 1 else 'people were'} seen and left out.")
     if len(indices) == len(frames):
@@ -121,7 +127,7 @@ def _looked_at(shot, frames, options):
     return thinned.shot, thinned, thinned.indices
 
 
-def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, backend, report):
+def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, nets_dir, backend, report):
     """`run` on all frames of a shot. indices: the number that each frame's mask is filed under; most: people beside those added. Also
     returns which person each number of `seen` became."""
     store, motions = Store(masks_dir), seen.motions
@@ -138,7 +144,7 @@ def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, backend, r
         drop_strangers(tracks if everybody else tracks + [t for t in people if not t.who(chosen)])
         walk.fill(tracks, motions)
         persons = _persons(tracks, seen, chosen)
-        return _finish(shot, tracks, motions, store, masks_dir, indices, backend, report), persons
+        return _finish(shot, tracks, motions, store, masks_dir, nets_dir, indices, backend, report), persons
     finally:
         store.close()
 
@@ -360,8 +366,8 @@ def _between(track, a, b, frame, motions):
     return (1 - w) * carry_box(forth, track.sightings[a].box) + w * carry_box(back, track.sightings[b].box)
 
 
-def _finish(shot, tracks, motions, store, masks_dir, indices, backend, report) -> Tracks:
-    """Arrays of the record, and the masks."""
+def _finish(shot, tracks, motions, store, masks_dir, nets_dir, indices, backend, report) -> Tracks:
+    """Arrays of the record, the masks, and what the nets said of them."""
     P, T = len(tracks), shot.frames
     boxes = np.full((P, T, 4), np.nan)
     score = np.zeros((P, T))
@@ -382,13 +388,17 @@ def _finish(shot, tracks, motions, store, masks_dir, indices, backend, report) -
     for p in range(P):
         steady = reject_jumps(joints[p], size[p], motions)
         two[p], three[p] = join(steady, landmarks[p], world[p], presence[p], size[p], shot.width, shot.height)
+    small = small_size(shot.width, shot.height)
     for f in range(T):
-        people = []
+        people, said = [], np.zeros((P, small[1], small[0]), np.uint8)
         for p, track in enumerate(tracks):
             s = track.sightings.get(f)
             if s is not None and s.body is not None and s.body.presence > 0.2:
                 crop = place(store.get(s.body.mask), s.body.A, shot.width, shot.height)
                 people.append((p + 1, crop, joints[p, f]))
+                said[p] = cv2.resize(crop, small, interpolation=cv2.INTER_AREA)
+        if P:
+            write_soft(nets_dir / f"{indices[f]:06d}.png", said)
         mask = compose(people, shot.width, shot.height)
         for ident, _, _ in people:
             boxes[ident - 1, f] = _tight(mask == ident, two[ident - 1, f], boxes[ident - 1, f])

@@ -47,7 +47,7 @@ def test_take_is_whole(take):
     shot = json.loads((folder / "shot.json").read_text())
     assert shot["schema_version"] == 1 and shot["verdict"] == "full" and shot["source"]["frames"] == 24
     assert [p["id"] for p in shot["people"]] == [1]
-    assert all(stage["status"] == "done" for stage in shot["stages"].values()) and len(shot["stages"]) == 11
+    assert all(stage["status"] == "done" for stage in shot["stages"].values()) and len(shot["stages"]) == 12
     assert [(p["person"], p["chosen"]) for p in json.loads((folder / "seen.json").read_text())["people"]] == [(1, True)]
     with np.load(folder / "camera.npz") as camera:
         T, K = camera["T_world_from_cam"], camera["K"]
