@@ -41,6 +41,8 @@ def changed(term, factor):
         return None
     scaled = lambda x: None if x is None else x / factor
     out = replace(term, r=term.r / factor, by_shape=scaled(term.by_shape), by_ground=scaled(term.by_ground))
+    if hasattr(term, "by_lens"):
+        out.by_lens = scaled(term.by_lens)
     if hasattr(term, "by"):
         out.by, out.by_joint = ({at: J / factor for at, J in part.items()} for part in (term.by, term.by_joint))
         out.places = scaled(term.places)

@@ -17,17 +17,15 @@ from .. import frames as fr
 from ..body.body import always, fitted, to_people
 from ..body.fit import Evidence
 from ..body.prior import PosePrior
-from ..bundle import ground as terms_of_ground
-from ..bundle import motion
 from ..bundle.cameras import FOCAL_SPREAD
 from ..bundle.filming import REPEATS_S, Filming, steady
-from ..bundle.ground import FEET, Ground
+from ..bundle.ground import FEET, Ground, tilt
 from ..bundle.solve import State, minimise, threads
 from ..bundle.steps import pace, steps
 from ..records import Camera, People, Slam, Tracks
 from . import gait
 from .contacts import contacts, seen_feet
-from .placement import STANDS, ground_from_bodies
+from .placement import STANDS, ground_from_bodies, upon
 from .steps import paces, stepping
 from .uprights import across
 
@@ -163,17 +161,10 @@ class _People:
     def _terms(self, walks, contact, cut, state, posed, moves):
         evidence, centre, plane = self._through(state)
         ahead, sines, share, _ = walks
-        on = terms_of_ground
         terms = [
             *always(evidence, self.prior, self.heights, posed, moves, centre),
-            *on.stand(evidence, posed, moves, centre, plane, contact, cut),
-            on.balls(evidence, posed, moves, centre, plane),
-            on.heading(evidence, posed, moves, centre, plane),
-            on.upright(evidence, posed, moves, plane),
-            on.legs(evidence, posed, moves, centre, plane),
-            motion.course(evidence, posed, moves, centre, contact),
-            on.balance(evidence, posed, moves, plane),
-            on.tilt(plane, 1),
+            *upon(evidence, posed, moves, centre, plane, contact, cut),
+            tilt(plane, 1),
             steps(posed, moves, ahead, plane.up().detach(), sines, share * evidence.span),
             pace(evidence, posed, moves, centre, ahead, torch.as_tensor(self.paces), gait.SIGMA),
             *steady(evidence, state.filming, plane, moves),

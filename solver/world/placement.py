@@ -116,17 +116,10 @@ class Placement:
             self.cost += self.background.cost(self.state, self.scale)
 
     def terms(self, contact, cut, floor, pairs, state, posed, moves):
-        evidence, plane, centre = self.evidence, state.ground, self.centre()
-        on = terms_of_ground
+        evidence, plane, on = self.evidence, state.ground, terms_of_ground
         terms = [
-            *always(evidence, self.prior, self.heights, posed, moves, centre),
-            *on.stand(evidence, posed, moves, centre, plane, contact, cut),
-            on.balls(evidence, posed, moves, centre, plane),
-            on.heading(evidence, posed, moves, centre, plane),
-            on.upright(evidence, posed, moves, plane),
-            on.legs(evidence, posed, moves, centre, plane),
-            motion.course(evidence, posed, moves, centre, contact),
-            on.balance(evidence, posed, moves, plane),
+            *always(evidence, self.prior, self.heights, posed, moves, self.centre()),
+            *upon(evidence, posed, moves, self.centre(), plane, contact, cut),
             on.floor(floor, self.scale, plane),
             on.level(evidence, plane),
             on.tilt(plane, 1 + self.blind),
@@ -181,6 +174,20 @@ class Placement:
             report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
         plane = self.state.ground
         return Ground(plane.up().numpy(), float(plane.height), source), contact.numpy()
+
+
+def upon(evidence, posed, moves, centre, plane, contact, cut) -> list:
+    """The terms of people on a ground, whoever says where the camera's centre (T, 3) is. contact, cut: see bundle.ground.stand."""
+    on = terms_of_ground
+    return [
+        *on.stand(evidence, posed, moves, centre, plane, contact, cut),
+        on.balls(evidence, posed, moves, centre, plane),
+        on.heading(evidence, posed, moves, centre, plane),
+        on.upright(evidence, posed, moves, plane),
+        on.legs(evidence, posed, moves, centre, plane),
+        motion.course(evidence, posed, moves, centre, contact),
+        on.balance(evidence, posed, moves, plane),
+    ]
 
 
 def ground_from_bodies(keypoints, evidence) -> Ground:
