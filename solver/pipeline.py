@@ -237,14 +237,16 @@ class Run:
     def _world(self, shot, tracks, slam, body, model) -> World:
         from .slam import VERDICT_OF_KIND
         from .world import world
-        from .world.carried import carried
+        from .world.carried import NOBODY_TELLS, carried
 
         camera, kind = slam.camera, ""
         if slam.unknown and not self.people:
             heights = self.corrections.height_prior(tracks.ids)
             found = carried(tracks, slam, model, _fps(shot), heights, self.report, VERDICT_OF_KIND.get(self.options.camera_kind))
             if found:
-                camera, body, kind = found.camera, found.people, found.kind
+                camera, body, kind = found.camera, found.people or body, found.kind
+        elif slam.unknown:
+            self.report.warn(NOBODY_TELLS)  # people who were brought stay as they are
         # Without outlines: bodies that were fitted to them through Ĉ would speak for Ĉ in the film stage.
         made = world.run(
             tracks, slam, body, camera, slam.points_world, model, _fps(shot), self.drawn, self.report, corrected=self.corrections,

@@ -30,7 +30,7 @@ def run(shot, frames, drawn, soft, people, camera, slam, model, report):
     """Yields (index, person indices (H, W) uint8) of the frames whose mask changes.
 
     frames: read(i) gives RGB. drawn(i): the masks so far, person indices (H, W). soft(i): row of `people` -> its net's mask (h, w) uint8 in the
-    small size, {} for whom no net was asked about; None where no net was. people, slam: S_c and Ĉ.
+    small size, {} for whom no net was asked about; None where no net was. people, camera: S_w of the first f_H and the camera it is seen by, in one world. slam: Ĉ.
     """
     scene = _Scene(shot, frames, drawn, soft, people, camera, slam, model)
     colours = scene.colours()
@@ -77,6 +77,7 @@ class _Scene:
         seen = people.visible
         self._between = np.logical_or.accumulate(seen, 1) & np.logical_or.accumulate(seen[:, ::-1], 1)[:, ::-1]
         self._window = Window(SimpleNamespace(read=self.rgb), self._wide, shot.frames, self.width, self.height)
+        self._shown = not slam.unknown  # else nobody knows where other frames have the background
         self._registration = Registration(self._window, slam.verdict, None, belongs.scaled_slam(slam, x, y))
 
     def rgb(self, index):
@@ -125,7 +126,7 @@ class _Scene:
             nets[p], asked[p] = mask / np.float32(255), True
         known, strange = (np.zeros(front.shape, bool) for _ in range(2))
         hole = self._window.hole(index)
-        for box, part in regions(hole):
+        for box, part in regions(hole) if self._shown else ():
             x0, y0, x1, y1 = box
             inner = part[y0:y1, x0:x1]
             sources = choose_sources(self._window, self._registration, index, box, inner)[:SOURCES]

@@ -105,7 +105,9 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     points, own = len(colours), np.broadcast_to(own, count)
     used, chosen = thin(obs, points, count, size)
     if count < 3 or len(chosen) < 12 or len(used) < 40:
-        return replace(_plain(obs, colours, points, count, size, given, own), unknown=count > 2)
+        plain = _plain(obs, colours, points, count, size, given, own)
+        told = {"set_by": "artist", "criterion": "the artist's word"} if kind == "static" else {}
+        return replace(plain, verdict_scores=plain.verdict_scores | told, unknown=count > 2 and kind != "static")
     if kind != "static" and noise > STRAY * size[0] / 640 and covered(obs, size) < COVERED:
         return replace(_plain(used, colours[chosen], len(chosen), count, size, given, own), unknown=True)
     best, scores, kappa = models.choose(used, count, len(chosen), size, given, noise, report, kind)

@@ -34,21 +34,26 @@ LENSES_MM = (24.0, 35.0, 50.0)  # 36 mm wide sensor, that the search starts from
 ROUNDS = ((10, 100.0, False), (6, 40.0, False), (6, 24.0, False), (6, 12.0, True), (6, 6.0, True), (6, 6.0, True))
 LOWER, LOWER_RAMP = 0.04, 0.01  # m over the lowest foot that still may stand
 LEAST_FEET = 0.3  # of the bodies, that must show a foot or walk before they carry anything
+NOBODY_TELLS = (
+    "The background shows too little to follow (a plain backdrop, fog, a screen?), and no feet are seen that could tell: how the camera "
+    "moved, and which lens it had, cannot be known. It is taken as locked off. Bring the camera from another program, or a longer "
+    "piece of the film that shows more behind the people."
+)
 FREE = {"static": (False, False), "rotation": (True, False), "full": (True, True)}  # whether a camera turns and travels
 NUMBERS, INSTANTS = 6, 1.1  # of a camera that moves, at so many instants a second; chosen between still cameras and dev crossing
 
 
 @dataclass
 class Carried:
-    """kind: a verdict as of Slam. camera: in metres, its first frame at the origin. people: S_c, as this camera sees them."""
+    """kind: a verdict as of Slam. camera: in metres, its first frame at the origin. people: S_c, as this camera sees them; None where it is Ĉ."""
 
     kind: str
     camera: Camera
-    people: People
+    people: People | None
 
 
 def carried(tracks: Tracks, slam: Slam, model, fps: float, heights, report, kind: str | None = None) -> Carried | None:
-    """The camera that people tell of, or None: where they tell that it stands still, or, as no foot is seen and nobody walks, tell nothing.
+    """The camera that people tell of, or None where they tell nothing, as no foot is seen and nobody walks, or need not be asked.
 
     slam: its camera stands. model: of any precision. heights: (P,) m that the artist gave, NaN where none; or None. kind: the verdict that the artist gave.
     """
@@ -76,11 +81,7 @@ def carried(tracks: Tracks, slam: Slam, model, fps: float, heights, report, kind
     with ThreadPoolExecutor(2) as pool:  # both cores
         people = list(pool.map(begun, lenses)) if len(tracks.ids) else []
         if not (people and people[0].carries):
-            report.warn(
-                "The background shows too little to follow (a plain backdrop, fog, a screen?), and no feet are seen that could tell: how the camera "
-                "moved, and which lens it had, cannot be known. It is taken as locked off. Bring the camera from another program, or a longer "
-                "piece of the film that shows more behind the people."
-            )
+            report.warn(NOBODY_TELLS)
             return None
         best = min(pool.map(lambda one: solved(one, *FREE[kind or "full"]), people), key=lambda one: one.cost)
         if kind is None:
@@ -92,7 +93,7 @@ def carried(tracks: Tracks, slam: Slam, model, fps: float, heights, report, kind
                     "The background shows too little to follow (a plain backdrop, fog, a screen?); by the people's standing feet and steps the "
                     "camera stands still. Its lens is a guess."
                 )
-                return None
+                return Carried("static", slam.camera, None)
     filming = best.state.filming
     K = slam.camera.K.copy()
     K[:, [0, 1], [0, 1]] = best.people.focal * float(filming.log_lens.exp())

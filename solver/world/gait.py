@@ -37,7 +37,7 @@ SIGMA = 0.15  # of the mean of both, relative: bodies that are smoothed rise les
 STEPS_HZ = np.arange(1.4, 2.61, 0.05)
 LEAST = 0.006  # m, a tenth of CMU's walks have less; people who stand and talk, or bow, have 2-4 mm
 LEAST_S = 1.2  # s that must be seen
-SWINGS = 0.05  # m, of one ankle against the other across any line of sight: captured walks have 0.058-0.15, who stands, bows or waves 0.0004-0.005
+SWINGS = 0.05  # m, of one ankle against the other across any line of sight: captured walks have 0.058-0.15, who stands, bows or waves up to 0.005
 
 
 def speed(height, leg: float, fps: float) -> float:

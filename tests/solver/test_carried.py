@@ -1,5 +1,6 @@
 """Nothing but people to follow: they carry the camera, and a camera that stands is told from it."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,14 @@ import pytest
 from benchmarks.metrics import camera_metrics
 from solver.body.model import BodyModel
 from solver.frames import intrinsics
+from solver.options import Options
+from solver.pipeline import Run
 from solver.protocol import Reporter
-from solver.records import Camera
+from solver.records import Camera, Seen
+from solver.report.lights import AMBER, lights
+from solver.take import write_mask
 from solver.world.carried import carried
+from tests.solver.test_extract import write_movie
 from tests.synthetic import FPS, HEIGHT, WIDTH, shot
 
 MODEL = BodyModel.load()
@@ -27,21 +33,54 @@ def off_percent(camera, truth):
     return camera_metrics(camera.T_world_from_cam, truth.camera.T_world_from_cam)["ate_percent"]
 
 
-def test_two_who_walk_carry_a_camera_that_goes_round_them():
-    truth, report = shot(MODEL, "arc", people=2, frames=36, seed=3), Reporter()
-    slam = behind_nothing(truth)
-    found = carried(truth.tracks, slam, MODEL, FPS, None, report)
-    assert found.kind == "full" and len(report.warnings) == 1 and "steps and standing feet" in report.warnings[0]
-    stood = off_percent(slam.camera, truth)
-    assert off_percent(found.camera, truth) < 0.5 * stood and stood > 25
-    np.testing.assert_allclose(found.camera.T_world_from_cam[0], np.eye(4), atol=1e-12)
-    assert found.people.trans.shape == truth.people.trans.shape
+class Known(Run):
+    """A run whose people were followed, before a background that says nothing."""
+
+    def __init__(self, options, truth):
+        super().__init__(options, Reporter())
+        self.truth = truth
+
+    def _seen(self, shot, frames):
+        return Seen(*(np.zeros(n) for n in ((0,), (0, 4), (0,), (0,), (0,), (0, 2, 3), (0,), (0,))))
+
+    def _track(self, shot, frames, model, seen):
+        (self.take.folder / "masks").mkdir(exist_ok=True)
+        for index in range(shot.frames):
+            write_mask(self.take.mask(index), np.zeros((HEIGHT, WIDTH), np.uint8))
+        return self.truth.tracks
+
+    def _slam(self, shot, frames, tracks):
+        return behind_nothing(self.truth)
 
 
-def test_a_camera_that_stands_is_told_to_stand():
-    truth, report = shot(MODEL, "static", people=1, frames=36, seed=3), Reporter()
-    assert carried(truth.tracks, behind_nothing(truth), MODEL, FPS, None, report) is None
-    assert len(report.warnings) == 1 and "stands still" in report.warnings[0]
+def solved(tmp_path, truth):
+    """shot.json, report.json and camera of a whole run."""
+    film = write_movie(tmp_path / "grey.mp4", [np.full((HEIGHT, WIDTH, 3), 128, np.uint8)] * len(truth.camera.K))
+    folder = Known(Options(film, tmp_path / "take", plate=False, quality="preview"), truth).extract()
+    with np.load(folder / "camera.npz") as file:
+        camera = Camera(file["T_world_from_cam"], file["K"])
+    return *(json.loads((folder / name).read_text()) for name in ("shot.json", "report.json")), camera
+
+
+def kind_light(report):
+    return next(light.colour for light in lights(report) if light.name == "Kind of camera")
+
+
+def test_two_who_walk_carry_a_camera_that_goes_round_them(tmp_path):
+    truth = shot(MODEL, "arc", people=2, frames=36, seed=3)
+    state, report, camera = solved(tmp_path, truth)
+    assert state["verdict"] == report["camera"]["movement"] == "full" and kind_light(report) == AMBER
+    assert sum("steps and standing feet" in line for line in state["warnings"]) == 1
+    stood = off_percent(behind_nothing(truth).camera, truth)
+    assert off_percent(camera, truth) < 0.5 * stood and stood > 25
+
+
+def test_a_camera_that_stands_is_told_to_stand(tmp_path):
+    truth = shot(MODEL, "static", people=1, frames=36, seed=3)
+    state, report, camera = solved(tmp_path, truth)
+    assert state["verdict"] == "static" and kind_light(report) == AMBER
+    assert np.ptp(camera.T_world_from_cam, axis=0) == pytest.approx(0, abs=1e-9)
+    assert sum("camera stands still" in line for line in state["warnings"]) == 1
 
 
 def test_an_artists_word_is_kept_and_a_known_lens_stays():
@@ -51,7 +90,9 @@ def test_an_artists_word_is_kept_and_a_known_lens_stays():
     found = carried(truth.tracks, given, MODEL, FPS, None, report, kind="rotation")
     assert found.kind == "rotation"
     assert np.ptp(found.camera.T_world_from_cam[:, :3, 3], axis=0) == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(found.camera.T_world_from_cam[0], np.eye(4), atol=1e-12)
     np.testing.assert_allclose(found.camera.K, given.camera.K)
+    assert found.people.trans.shape == truth.people.trans.shape
 
 
 @pytest.mark.parametrize("hidden", [slice(13, 25), slice(0, 0)])

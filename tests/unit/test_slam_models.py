@@ -49,6 +49,18 @@ def test_pan_is_a_rotation():
     assert np.allclose(np.linalg.norm(result.points_world, axis=1), slam.SPHERE)
 
 
+def test_tracks_on_a_few_places_that_stray_are_no_background():
+    """Edges of people before a plain backdrop are followed in every frame; a poster on a bare wall is, too, and does not stray."""
+    shot = scene("pan", seed=3)
+    corner = shot.obs.only((shot.obs.xy < np.array(SIZE) * 0.4).all(1))
+    few = lambda noise, obs=corner, kind=None: slam.solve(obs, shot.colours, len(shot.focal), SIZE, None, Reporter(), noise, kind)
+    assert slam.covered(corner, SIZE) < slam.COVERED < slam.covered(shot.obs, SIZE)
+    assert few(2.0).unknown and few(2.0).verdict == "static" and few(2.0, kind="full").unknown
+    assert not few(0.1).unknown and not few(2.0, shot.obs).unknown
+    locked = few(2.0, kind="static")
+    assert not locked.unknown and locked.verdict_scores["set_by"] == "artist"
+
+
 def test_a_backdrop_that_can_hardly_be_followed_is_no_turning_camera():
     """Points in a third of the frames: a turn and a zoom fitted to them would bridge the rest."""
     shot = scene("pan", seed=3)
