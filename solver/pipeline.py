@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 import time
 from contextlib import ExitStack, suppress
@@ -25,7 +26,7 @@ from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_resul
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {
-    "shot": 1, "seen": 1, "track": 6, "edits": 2, "slam": 7, "body": 9, "world_start": 19, "film": 5, "masks": 1, "world": 19, "plate": 7, "report": 6,
+    "shot": 1, "seen": 1, "track": 7, "edits": 3, "slam": 7, "body": 9, "world_start": 19, "film": 5, "masks": 1, "world": 19, "plate": 7, "report": 6,
 }  # fmt: skip
 
 
@@ -73,7 +74,7 @@ class Run:
             self._use_given(raw.provenance.get("given", {}), shot)
             edited, labels = corrections.apply_to_tracks(raw, corrected)
             self.labels = labels
-            tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(edited, labels), corrected.key("edits"))
+            tracks = self._stage("edits", Tracks, ("track",), lambda: self._edit(shot, frames, edited, labels), corrected.key("edits"))
             slam = self._stage(
                 "slam", Slam, ("shot", "edits"), lambda: self._slam(shot, frames, tracks), o.focal_mm, o.fov, digest(o.camera),
                 o.camera_kind or "",
@@ -209,9 +210,24 @@ class Run:
             tracks.provenance["given"] = {**tracks.provenance.get("given", {}), **given.facts}
         return tracks
 
-    def _edit(self, edited, labels) -> Tracks:
+    def _edit(self, shot, frames, edited, labels) -> Tracks:
+        from .track import outlined
+        from .track.backend import Embedded
+
         corrections.relabel_masks(self.take, labels)
-        return edited
+        shutil.rmtree(self.take.outlined, ignore_errors=True)
+        outlines = [outlined.of_shares(item, shot.width, shot.height) for item in self.corrections.in_the_picture("outline")]
+        if outlines:
+            tracks, masks = outlined.follow(shot, frames, edited, self.drawn, outlines, self.backend or Embedded(), self.report)
+            beside = self.take.outlined.with_name("outlined.part")
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir()
+            for index, mask in masks.items():
+                write_mask(beside / f"{index:06d}.png", mask)
+                write_mask(self.take.mask(index), mask)
+            beside.rename(self.take.outlined)
+            edited = tracks
+        return corrections.show_joints(edited, self.corrections, shot.width, shot.height, self.report)
 
     def _slam(self, shot, frames, tracks) -> Slam:
         from . import imports, slam
@@ -262,17 +278,23 @@ class Run:
         return film.run(shot, tracks, slam, start, self.drawn, model, _fps(shot), self.options, self.report, watch)
 
     def _label(self, shot, frames, slam, start, film, model) -> dict:
+        import cv2
+
         from . import masks
         from .masks.soft import read_soft, small_size
 
         lines = small_size(shot.width, shot.height)[1]
         people = start.people
         row_of = {int(person): row for row, person in enumerate(people.ids)}
+        told = {item["frame"] for item in self.corrections.in_the_picture("outline")}
 
         def soft(index):
             said = read_soft(self.take.nets / f"{index:06d}.png", lines) if shot.fresh[index] else None
-            if said is None:
+            if said is None or index in told:
                 return None
+            if (self.take.outlined / f"{index:06d}.png").exists():  # the nets took several for one there, and the outlines have told whose is what
+                drawn = cv2.resize(self.drawn(index), said.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
+                return {row: 255 * (drawn == person).astype(np.uint8) for person, row in row_of.items() if (drawn == person).any()}
             found = {}
             for person, mask in zip(self.labels[index, 1:], said):
                 row = row_of.get(int(person))
@@ -359,7 +381,8 @@ class Run:
 
     def drawn(self, index: int) -> np.ndarray:
         """Instance mask (H, W) of the video as *track* drew it and corrections changed it, whatever later stages know."""
-        return self.labels[index][read_mask(self.take.drawn(index))]
+        outlined = self.take.outlined / f"{index:06d}.png"
+        return read_mask(outlined) if outlined.exists() else self.labels[index][read_mask(self.take.drawn(index))]
 
     def _no_background(self, index: int) -> np.ndarray:
         """Mask (H, W) of the video in which people, and what the artist's masks ignore, are not 0."""

@@ -113,6 +113,11 @@ class Take:
         """What the nets said of each mask, see `masks.soft`."""
         return self.stages / "nets"
 
+    @property
+    def outlined(self) -> Path:
+        """Masks %06d.png of the frames that an artist's outlines reach, with everybody in them."""
+        return self.stages / "outlined"
+
     def drawn(self, index: int) -> Path:
         """The mask as *track* drew it, before corrections and *masks*."""
         return self.stages / "masks" / f"{index:06d}.png"

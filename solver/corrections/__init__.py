@@ -4,7 +4,7 @@ They lie in the take as `corrections.json`, in the order in which they were made
 the ones before it left. Stages ask for what concerns them, so only those run again:
 
     add, only → track (they speak of people by their numbers in seen.json)
-    merge, split, delete, swap → stage edits (after track), and with it all that follows
+    merge, split, delete, swap, outline, joint → stage edits (after track), and with it all that follows
     focal → slam      height → body, world      ground, upright, moved, stands → world
 """
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from ..protocol import ShotError
 from ..records import Tracks, World, load_record, save_text
+from ..skeleton import KEYPOINTS
 from ..take import Take, read_mask, write_mask
 
 FILE = "corrections.json"
@@ -41,13 +42,17 @@ KINDS = {
     "upright": {"frame": int, "x1": float, "y1": float, "x2": float, "y2": float},
     "moved": {"first": int, "last": int, "metres": float},  # the camera, between two frames, as the crow flies
     "stands": {"person": int, "first": int, "last": int},  # with both feet on the ground, without a step
+    # whose the pixels of one frame are; x and y are shares of the picture's width and height
+    "outline": {"person": int, "frame": int, "new": bool, "polygons": "polygons"},
+    "joint": {"person": int, "frame": int, "joint": str, "x": float, "y": float},
 }
 IDENTITY = ("merge", "split", "delete", "swap")
 CHOICE = ("add", "only")
+IN_THE_PICTURE = ("outline", "joint")
 OF_THE_PLACE = ("upright", "moved", "stands")
 # where the solver goes on after a correction; an identity is applied after the stage that it names
 NEXT_STAGE = {
-    **dict.fromkeys((*CHOICE, *IDENTITY), "track"),
+    **dict.fromkeys((*CHOICE, *IDENTITY, *IN_THE_PICTURE), "track"),
     "focal": "slam",
     "height": "body",
     "ground": "world",
@@ -55,8 +60,12 @@ NEXT_STAGE = {
     **dict.fromkeys(OF_THE_PLACE, "world"),
 }
 FEEDS = {
-    "track": CHOICE, "edits": IDENTITY, "slam": ("focal",), "body": ("height",), "world": ("height", "ground", "unlock", *OF_THE_PLACE),
+    "track": CHOICE, "edits": (*IDENTITY, *IN_THE_PICTURE), "slam": ("focal",), "body": ("height",), "world": ("height", "ground", "unlock", *OF_THE_PLACE),
 }  # fmt: skip
+LEAST_OUTLINE = 2e-4  # of the picture
+# Of a person's size: a net's joint nearer than this to the place that an artist showed is the same, and what a joint moves against the box in a frame;
+# frames after which the net is believed again in any case.
+JOINT_OFF, JOINT_DRIFT, BELIEVED_AGAIN = 0.05, 0.02, 24
 OF_PEOPLE = ("height", "stands")  # numbers may pass on what was said of a person
 
 
@@ -141,21 +150,37 @@ class Corrections:
         for item in self.items:
             if item["do"] == "stands":
                 told |= {(item["person"], frame) for frame in range(item["first"], item["last"] + 1)}
-            elif item["do"] == "merge":
-                told = {(item["keep"] if person == item["other"] else person, frame) for person, frame in told}
-            elif item["do"] == "delete":
-                told = {pair for pair in told if pair[0] != item["person"]}
-            elif item["do"] == "split":
-                told = {(item["new"] if (p == item["person"] and f >= item["frame"]) else p, f) for p, f in told}
-            elif item["do"] == "swap":
-                other = {item["a"]: item["b"], item["b"]: item["a"]}
-                told = {(other.get(p, p) if f >= item["frame"] else p, f) for p, f in told}
+            else:
+                told = {(_renamed(person, frame, item), frame) for person, frame in told}
         return np.array([[(int(i), frame) in told for frame in range(frames)] for i in ids], bool).reshape(len(ids), frames)
+
+    def in_the_picture(self, do: str) -> list[dict]:
+        """Items of this kind, "outline" or "joint", with the numbers that their people have after all corrections."""
+        told: list = []
+        for item in self.items:
+            told = [(_renamed(person, said["frame"], item), said) for person, said in told]
+            if item["do"] == do:
+                told.append((item["person"], item))
+        return [{**said, "person": person} for person, said in told if person]
 
     def height_prior(self, ids) -> np.ndarray:
         """(P,) metres, NaN where no height was given."""
         heights = self.heights()
         return np.array([heights.get(int(i), np.nan) for i in ids], float)
+
+
+def _renamed(person, frame, item):
+    """The number that a person of one frame has after a correction; None where they are nobody any more, or were."""
+    do = item["do"]
+    if do == "merge" and person == item["other"]:
+        return item["keep"]
+    if do == "delete" and person == item["person"]:
+        return None
+    if do == "split" and person == item["person"] and frame >= item["frame"]:
+        return item["new"]
+    if do == "swap" and frame >= item["frame"]:
+        return {item["a"]: item["b"], item["b"]: item["a"]}.get(person, person)
+    return person
 
 
 def _check(item) -> None:
@@ -167,7 +192,11 @@ def _check(item) -> None:
     for name, type_ in wanted.items():
         value = item.get(name)
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if type_ == [int]:
+        if type_ == "polygons":
+            right &= _polygons(value)
+        elif type_ in (str, bool):
+            right &= isinstance(value, type_)
+        elif type_ == [int]:
             right &= isinstance(value, list) and len(value) > 0 and all(type(v) is int for v in value)
         elif type_ is list:
             right &= (
@@ -191,8 +220,25 @@ def _check(item) -> None:
         raise ShotError("That is no way for a camera to go.", "Name two frames and the metres between the camera's places.")
     if kind == "stands" and not 0 <= item["first"] <= item["last"]:
         raise ShotError(f"There are no frames from {item['first']} to {item['last']}.", "Name the first and the last frame.")
+    if kind == "outline" and sum(map(_area, item["polygons"])) < LEAST_OUTLINE:
+        raise ShotError("That outline is too small to be a person.", "Draw it round all that is seen of them.")
+    if kind == "joint" and item["joint"] not in KEYPOINTS:
+        raise ShotError(f"{item['joint']} is no joint.", f"Joints are {', '.join(KEYPOINTS)}.")
     if kind in ("merge", "swap") and len({v for k, v in item.items() if k in ("keep", "other", "a", "b")}) < 2:
         raise ShotError("That is one and the same person.", "Name two people.")
+
+
+def _polygons(value) -> bool:
+    """Whether these are lists of three places (x, y) or more."""
+    number = lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v)
+    place = lambda v: isinstance(v, list) and len(v) == 2 and all(map(number, v))
+    return isinstance(value, list) and len(value) > 0 and all(isinstance(p, list) and len(p) > 2 and all(map(place, p)) for p in value)
+
+
+def _area(polygon) -> float:
+    """Of a closed polygon (n, 2), whichever way it goes round."""
+    x, y = np.asarray(polygon, float).T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
 def load(folder: Path) -> Corrections:
@@ -235,7 +281,7 @@ def apply_to_tracks(tracks: Tracks, corrections: Corrections, first_frame: int =
     T = tracks.boxes.shape[1]
     labels = np.repeat(np.arange(256, dtype=np.uint8)[None], T, 0)
     for item in corrections.items:
-        if item["do"] in IDENTITY:
+        if item["do"] in (*IDENTITY, *IN_THE_PICTURE):
             tracks, labels = _APPLY[item["do"]](tracks, labels, item, first_frame)
     return tracks, labels
 
@@ -290,8 +336,7 @@ def _split(tracks, labels, item, first):
             if len(seen) > 1
             else "",
         )
-    if (tracks.ids == item["new"]).any() or not 0 < item["new"] < 256:
-        raise ShotError(f"The number {item['new']} is taken or beyond 255.", "Undo the correction and split again.")
+    _check_free(tracks, item["new"], "split")
     out = replace(
         tracks, ids=np.append(tracks.ids, item["new"]),
         **{name: np.concatenate([getattr(tracks, name), getattr(tracks, name)[row : row + 1]]) for name in _ROWS},
@@ -323,15 +368,61 @@ def _swap(tracks, labels, item, first):
     return out, _relabelled(labels, [(item["a"], item["b"]), (item["b"], item["a"])], frame)
 
 
-_APPLY = {"merge": _merge, "split": _split, "delete": _delete, "swap": _swap}
+def _outline(tracks, labels, item, _first):
+    """Whom nobody saw has an empty row from here on; `track.outlined` fills it."""
+    if not item["new"]:
+        _row(tracks, item["person"])
+        return tracks, labels
+    _check_free(tracks, item["person"], "outline")
+    empty = {name: np.full_like(getattr(tracks, name), _UNSEEN[name], shape=(1, *getattr(tracks, name).shape[1:])) for name in _ROWS}
+    ids = np.append(tracks.ids, item["person"])
+    return replace(tracks, ids=ids, **{name: np.concatenate([getattr(tracks, name), row]) for name, row in empty.items()}), labels
+
+
+def _check_free(tracks, number, what) -> None:
+    if (tracks.ids == number).any() or not 0 < number < 256:
+        raise ShotError(f"The number {number} is taken or beyond 255.", f"Undo the correction and {what} again.")
+
+
+def _joint(tracks, labels, item, _first):
+    _row(tracks, item["person"])
+    return tracks, labels
+
+
+_APPLY = {"merge": _merge, "split": _split, "delete": _delete, "swap": _swap, "outline": _outline, "joint": _joint}
+
+
+def show_joints(tracks: Tracks, corrections: Corrections, width: int, height: int, report) -> Tracks:
+    """Joints where the artist showed them. About such a frame the net is not believed for as long as it stays away from there, seen from the person's box."""
+    out = _copied(tracks)
+    items = corrections.in_the_picture("joint")
+    shown = {(item["person"], item["joint"], item["frame"]) for item in items}
+    for item in items:
+        row, frame, k = _row(tracks, item["person"]), item["frame"], KEYPOINTS.index(item["joint"])
+        xy = np.array([item["x"] * width, item["y"] * height])
+        if not tracks.visible[row, frame]:
+            report.warn(f"Person {item['person']} is not seen in frame {frame}: the joint shown there was not used. Outline the person first.")
+            continue
+        centre, size = (tracks.boxes[row, :, :2] + tracks.boxes[row, :, 2:]) / 2, (tracks.boxes[row, :, 2:] - tracks.boxes[row, :, :2]).max(-1)
+        for step in (1, -1):
+            for g in range(frame, frame + step * BELIEVED_AGAIN, step):
+                if not 0 <= g < tracks.boxes.shape[1] or (g != frame and (item["person"], item["joint"], g) in shown) or not tracks.visible[row, g]:
+                    break
+                there = centre[g] + (xy - centre[frame]) * size[g] / size[frame]
+                off = np.linalg.norm(tracks.keypoints_2d[row, g, k, :2] - there) / size[g]
+                if off < JOINT_OFF + JOINT_DRIFT * abs(g - frame) and tracks.keypoints_2d[row, g, k, 2] > 0:
+                    break
+                out.keypoints_2d[row, g, k, 2] = out.keypoints_3d[row, g, k, 3] = 0
+        out.keypoints_2d[row, frame, k] = (*xy, 1)
+    return out
 
 
 # -- on the take
 
 
 def next_number(tracks: Tracks, corrections: Corrections) -> int:
-    """A number for a person who is made by a split: above all that there ever were."""
-    given = [item["new"] for item in corrections.items if item["do"] == "split"]
+    """A number for a person who is made by a split or an outline: above all that there ever were."""
+    given = [item["new"] if item["do"] == "split" else item["person"] for item in corrections.items if item["do"] in ("split", "outline")]
     return int(max([0, *tracks.ids, *given])) + 1
 
 
@@ -349,7 +440,7 @@ def relabel_masks(take: Take, labels: np.ndarray) -> None:
 
 def forget_masks(take: Take) -> None:
     """Before the track stage draws its masks anew: the old ones are no source any more."""
-    for folder in (take.stages / "masks", take.nets):
+    for folder in (take.stages / "masks", take.outlined, take.nets):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -365,7 +456,8 @@ def ground_of(take: Take) -> tuple[list, float]:
 def correct(take: Take, do: str, first_frame: int = 0, **values) -> dict:
     """Try one more correction on the take's tracks and write it down; returns it. Raises ShotError where it does not fit.
 
-    values: those of KINDS; a split finds its own new number, and "ground" is the ground that the take was solved with.
+    values: those of KINDS; a split and an outline of somebody new (person: None) find their own new number, and "ground" is the ground that the
+    take was solved with.
     first_frame: what errors call frame 0 of the take.
     """
     take.read()
@@ -374,19 +466,23 @@ def correct(take: Take, do: str, first_frame: int = 0, **values) -> dict:
         values["up"], values["height"] = ground_of(take)
     if do in CHOICE:
         more = _choice(take, corrections, do, values["seen"])
-    elif do in (*IDENTITY, *OF_PEOPLE):
+    elif do in (*IDENTITY, *OF_PEOPLE, *IN_THE_PICTURE):
         if not take.stage("track").exists():
             raise ShotError("The take has no people yet.", "Run Extract Shot first.")
         tracks = load_record(take.stage("track"), Tracks)
         if do == "split":
             values["new"] = next_number(tracks, corrections)
+        if do == "outline":
+            values["new"] = values["person"] is None
+            if values["new"]:
+                values["person"] = next_number(tracks, corrections)
         more = corrections.with_item(do, **values)
         there, _ = apply_to_tracks(tracks, more, first_frame)
         if do in OF_PEOPLE and values["person"] not in there.ids:
             apply_to_tracks(tracks, corrections.with_item("delete", person=values["person"]))  # says who there is
     else:
         more = corrections.with_item(do, **values)
-    if do in OF_THE_PLACE:
+    if do in (*OF_THE_PLACE, *IN_THE_PICTURE):
         frames = int(take.read()["source"]["frames"])
         for frame in (values[name] for name in ("first", "last", "frame") if name in values):
             if not 0 <= frame < frames:
@@ -407,9 +503,9 @@ def _choice(take, corrections, do, seen) -> Corrections:
     _, added = corrections.chosen()
     if do == "add" and (people[seen]["chosen"] or seen in added):
         raise ShotError(f"Number {seen} is chosen already.", "Run Extract Shot again, or undo a correction.")
-    if do == "add" and any(item["do"] == "split" for item in corrections.items):
-        raise ShotError("Somebody was split off, who may have the number that this person gets.", "Undo that, add the person, and split again.")
-    if do == "only" and any(item["do"] in (*IDENTITY, *OF_PEOPLE) for item in corrections.items):
+    if do == "add" and any(item["do"] == "split" or item.get("new") is True for item in corrections.items):
+        raise ShotError("Somebody was split off or outlined, who may have the number that this person gets.", "Undo that, add the person, and do it again.")
+    if do == "only" and any(item["do"] in (*IDENTITY, *OF_PEOPLE, *IN_THE_PICTURE) for item in corrections.items):
         raise ShotError("Other corrections speak of people by numbers that this would change.", "Undo them first, or leave people out one by one.")
     return corrections.with_item(do, seen=seen)
 
@@ -435,9 +531,10 @@ def describe(item, first_frame: int = 0) -> str:
         "height": "Person {person} is {metres} m tall.", "focal": "The lens is {mm} mm.", "ground": "The ground is locked.",
         "unlock": "The ground is free.", "upright": "A line of frame {frame} stands upright.",
         "moved": "From frame {first} to {last} the camera goes {metres} m.", "stands": "Person {person} stands from frame {first} to {last}.",
+        "outline": "Person {person} is outlined in frame {frame}.", "joint": "Person {person}'s {joint} is shown in frame {frame}.",
     }[item["do"]].format(**shown)  # fmt: skip
 
 
 def goes_on(item) -> str:
     """Where the solver goes on because of a correction, made or undone: "after track" or "from slam"."""
-    return f"{'after' if item['do'] in IDENTITY else 'from'} {NEXT_STAGE[item['do']]}"
+    return f"{'after' if item['do'] in (*IDENTITY, *IN_THE_PICTURE) else 'from'} {NEXT_STAGE[item['do']]}"

@@ -45,6 +45,7 @@ from .tracker import (
     trim,
 )
 
+DOUBTED, CLEARLY = 0.6, 0.08  # whose joints score less may hang upside down, and are believed so where a turned picture scores more by so much
 AHEAD = 2  # frames looked at beside each other: one net at a time does not keep two cores busy
 
 
@@ -202,7 +203,6 @@ class _Walk:
                 following = {id(t) for t in matched.values()}
                 for k, s in enumerate(found):
                     if k in matched:
-                        self._try_turned(rgb, s, matched[k])
                         tracker.add(s, matched[k])
                 for track in tracker.active(frame):
                     if id(track) not in following and len(track) >= 3:
@@ -225,7 +225,7 @@ class _Walk:
         return found
 
     def _at(self, rgb, frame, box, who) -> Sighting:
-        s = Sighting(frame, box, self.backend.pose(rgb, box), who=who)
+        s = Sighting(frame, box, self._posed(rgb, box), who=who)
         # A box that hangs half beside plain joints is worth less than they are.
         if s.score > 0.4 and iou(box, _widened(s.pose.box))[0, 0] < 0.4:
             tight = self._inside(_widened(s.pose.box))
@@ -280,7 +280,7 @@ class _Walk:
         if box is None:
             return False
         rgb = self.frames.read(frame)
-        s = Sighting(frame, box, self.backend.pose(rgb, box), PROPAGATED)
+        s = Sighting(frame, box, self._posed(rgb, box), PROPAGATED)
         others = [t.sightings[frame] for t in tracks if t is not track and frame in t.sightings]
         if s.score < max(0.35, 0.65 * track.score) or _overlap_share(s.pose.box, box) < 0.3:
             return False
@@ -300,7 +300,7 @@ class _Walk:
         box = self._inside(track.box)
         if box is None:
             return None
-        s = Sighting(frame, box, self.backend.pose(rgb, box), PROPAGATED)
+        s = Sighting(frame, box, self._posed(rgb, box), PROPAGATED)
         area = float((box[2:] - box[:2]).prod())
         if s.score < max(0.3, 0.6 * track.score) or oks(s.pose.joints, track.joints, area) < 0.1:
             return None
@@ -310,13 +310,14 @@ class _Walk:
         self._complete(rgb, s)
         return s if s.body.presence > 0.3 else None
 
-    def _try_turned(self, rgb, s, track):
-        """Somebody upside down looks upright in a turned picture."""
-        if len(track) >= 5 and s.score < min(0.4, 0.75 * track.score):
-            turned = self.backend.pose(rgb, s.box, QUARTERS[1:])
-            if turned.score > s.score + 0.08:
-                s.pose = turned
-                self._complete(rgb, s)
+    def _posed(self, rgb, box) -> Pose:
+        """Joints of who is in a box: somebody upside down looks upright in a turned picture, and nobody else does."""
+        pose = self.backend.pose(rgb, box)
+        if pose.score < DOUBTED:
+            turned = self.backend.pose(rgb, box, QUARTERS[1:])
+            if turned.score > pose.score + CLEARLY:
+                return turned
+        return pose
 
     def _complete(self, rgb, s):
         """Mask, 3D and looks of a sighting; the crop of the mask goes to the store."""
