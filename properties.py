@@ -15,7 +15,7 @@ from bpy.props import (
 )
 
 from . import compat, jobs
-from .scene import plate, sets
+from .scene import corrections, plate, sets
 from .scene import take as scene_take
 
 QUALITY = (
@@ -210,6 +210,7 @@ class ReshootSettings(bpy.types.PropertyGroup):
     correct_other: IntProperty(
         name="Other", description="Choose the other person, by number", default=2, min=1, max=255
     )
+    correct_joint: EnumProperty(name="Joint", description="Choose which joint", items=corrections.JOINTS, default="left_wrist")
     height: FloatProperty(
         name="Height",
         description="Set how tall the person is",

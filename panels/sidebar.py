@@ -320,6 +320,13 @@ class SHOT_PT_corrections(ReshootPanel, bpy.types.Panel):
         row.operator("shot.delete_person").person = person
         split = row.operator("shot.split_person", text=say("Split at {frame}", frame=frame))
         split.person, split.frame = person, frame
+        row = layout.row(align=True)
+        row.operator("shot.outline_person", icon="GREASEPENCIL").person = person
+        row.operator("shot.outline_person", text="Outline Somebody New", icon="ADD").person = 0
+        row = layout.row(align=True)
+        row.prop(settings, "correct_joint", text="")
+        joint = row.operator("shot.show_joint", icon="CURSOR")
+        joint.person, joint.joint = person, settings.correct_joint
         armature, cam = scene_take.person_of(take, person), scene_take.part(take, "camera")
         solved = scene_take.facts_of(armature).height_m if armature is not None else None
         if solved is not None:

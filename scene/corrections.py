@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from ..solver import corrections
 from ..solver.protocol import ShotError
+from ..solver.skeleton import KEYPOINTS
 from ..solver.take import Take
 from . import take as scene_take
+
+JOINTS = [(name, name.replace("_", " ").capitalize(), "Show where this joint is") for name in KEYPOINTS]  # items of an enumeration
 
 
 def lines(collection) -> list[str]:

@@ -92,13 +92,45 @@ def test_who_was_left_out_is_listed_until_added(solved):
 
 def test_an_upright_line_is_where_it_was_drawn(solved):
     bpy, folder = solved
-    from reshoot.operators.correct_place import share_of_frame
+    from reshoot.operators.on_film import share_of_frame
 
     assert share_of_frame([(100, 50), (740, 410), (100, 410), (740, 50)], 420, 140) == pytest.approx((0.5, 0.75))
     bpy.ops.shot.set_upright("EXEC_DEFAULT", frame=START + 2, x1=0.5, y1=0.25, x2=0.52, y2=0.75)
     assert load(folder).items == [{"do": "upright", "frame": 2, "x1": 0.5, "y1": 0.25, "x2": 0.52, "y2": 0.75}]
     with pytest.raises(RuntimeError, match="too short"):
         bpy.ops.shot.set_upright("EXEC_DEFAULT", frame=START, x1=0.5, y1=0.25, x2=0.5, y2=0.25)
+
+
+def test_who_is_outlined_and_where_a_joint_is(solved, capfd):
+    bpy, folder = solved
+    from reshoot.operators.correct_picture import SHOT_OT_outline_person
+    from reshoot.operators.on_film import LINE, OnFilm
+
+    square = "0.1 0.2 0.3 0.2 0.3 0.6 0.1 0.6"
+    bpy.ops.shot.outline_person("EXEC_DEFAULT", person=0, frame=START + 2, points=square)
+    bpy.ops.shot.outline_person("EXEC_DEFAULT", person=3, frame=START + 4, points=square)
+    bpy.ops.shot.show_joint("EXEC_DEFAULT", person=3, frame=START + 4, joint="left_wrist", x=0.25, y=0.5)
+    corners = [[0.1, 0.2], [0.3, 0.2], [0.3, 0.6], [0.1, 0.6]]
+    assert load(folder).items == [
+        {"do": "outline", "person": 3, "frame": 2, "new": True, "polygons": [corners]},
+        {"do": "outline", "person": 3, "frame": 4, "new": False, "polygons": [corners]},
+        {"do": "joint", "person": 3, "frame": 4, "joint": "left_wrist", "x": 0.25, "y": 0.5},
+    ]
+    assert f"Person 3 is outlined in frame {START + 2}. Solve Again goes on after track" in capfd.readouterr().out
+    for wrong, says in (("0.1 0.2 0.3", "damaged"), ("0.1 a", "damaged"), ("0.1 0.1 0.11 0.1 0.11 0.11", "too small"), ("", "damaged")):
+        with pytest.raises(RuntimeError, match=says):
+            bpy.ops.shot.outline_person("EXEC_DEFAULT", person=1, frame=START, points=wrong)
+    with pytest.raises(RuntimeError, match="no person 9"):
+        bpy.ops.shot.show_joint("EXEC_DEFAULT", person=9, frame=START, x=0.5, y=0.5)
+    assert len(load(folder).items) == 3
+    drawn = type("Drawn", (OnFilm,), {"keeps": SHOT_OT_outline_person.keeps})()
+    drawn.places = [(0, 0)]
+    for at in ((1, 1), (5, 0), (6, 1), (9, 9)):
+        drawn.go_to(at)
+    assert drawn.places == [(0, 0), (5, 0), (9, 9)]
+    drawn.keeps = LINE
+    drawn.go_to((7, 7))
+    assert drawn.places == [(0, 0), (7, 7)]
 
 
 def test_frames_are_those_of_the_scene(solved, capfd):

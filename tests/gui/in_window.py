@@ -96,6 +96,14 @@ def story(seen):
     ):  # fmt: skip
         window().event_simulate(type=kind, value=value, x=middle[0], y=middle[1] + up)
         yield
+    press(bpy.ops.shot.outline_person)
+    yield
+    for kind, value, x, y in (
+        ("MOUSEMOVE", "NOTHING", -30, 40), ("LEFTMOUSE", "PRESS", -30, 40), ("MOUSEMOVE", "NOTHING", 30, 40), ("MOUSEMOVE", "NOTHING", 30, -40),
+        ("MOUSEMOVE", "NOTHING", -30, -40), ("LEFTMOUSE", "RELEASE", -30, -40),
+    ):  # fmt: skip
+        window().event_simulate(type=kind, value=value, x=middle[0] + x, y=middle[1] + y)
+        yield
     language = bpy.context.preferences.view
     language.language = "de_DE"
     language.use_translate_interface = language.use_translate_tooltips = language.use_translate_reports = True
@@ -104,7 +112,7 @@ def story(seen):
     seen["in German"].append(bpy.app.translations.pgettext_tip("Keep the ground where it was solved"))
     language.language = "en_US"
     told = json.loads((FOLDER / "walk" / "corrections.json").read_text())["corrections"]
-    seen["an upright line"] = told
+    seen["an upright line"], seen["an outline"] = told[:1], told[1:]
 
 
 run(story)

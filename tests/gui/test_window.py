@@ -44,4 +44,7 @@ def test_a_line_is_drawn_along_something_upright(seen):
     (told,) = seen["an upright line"]
     assert told["do"] == "upright" and told["frame"] == 0
     assert abs(told["x1"] - told["x2"]) < 0.002 and told["y1"] < 0.5 < told["y2"]
+    (outline,) = seen["an outline"]
+    (polygon,) = outline["polygons"]
+    assert outline["person"] == 3 and outline["new"] and len(polygon) > 3 and all(0.2 < x < 0.8 and 0.1 < y < 0.9 for x, y in polygon)
     assert abs((told["y1"] + told["y2"]) / 2 - 0.5) < 0.1 and 0.02 < told["y2"] - told["y1"] < 0.9

@@ -3,6 +3,7 @@
 import argparse
 import json
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from solver.corrections import (
     load,
     relabel_masks,
     save,
+    show_joints,
 )
 from solver.corrections.cli import add_parser, run
 from solver.frames import compose
@@ -362,3 +364,95 @@ def test_what_does_not_fit_leaves_the_file_alone(take, capsys):
     assert json.loads(before)["schema_version"] == 1
     (take.folder / "shot.json").unlink()
     assert call(take, "show") == 1
+
+
+# -- in the picture
+
+
+SQUARE = [[[0.1, 0.2], [0.3, 0.2], [0.3, 0.6], [0.1, 0.6]]]
+
+
+def outline(person, frame, new=False):
+    return "outline", {"person": person, "frame": frame, "new": new, "polygons": SQUARE}
+
+
+def test_somebody_new_has_an_empty_row_that_other_corrections_know():
+    result, labels = apply(outline(4, 2, new=True))
+    assert result.ids.tolist() == [1, 2, 3, 4] and not result.visible[3].any() and np.isnan(result.boxes[3]).all()
+    assert (labels == np.arange(256)).all()
+    result, _ = apply(outline(4, 2, new=True), ("merge", {"keep": 2, "other": 4}))
+    assert result.ids.tolist() == [1, 2, 3]
+    nobody = tracks(people=0)
+    assert apply(outline(1, 0, new=True), to=nobody)[0].ids.tolist() == [1]
+    for wrong in (outline(2, 0, new=True), outline(7, 0), ("joint", {"person": 9, "frame": 0, "joint": "nose", "x": 0.5, "y": 0.5})):
+        with pytest.raises(ShotError):
+            apply(wrong)
+
+
+def test_outlines_go_with_the_person():
+    corrections = Corrections()
+    for do, values in (
+        outline(1, 2), outline(2, 8), outline(3, 5), ("swap", {"a": 1, "b": 2, "frame": 5}), ("delete", {"person": 3}),
+        ("split", {"person": 1, "frame": 7, "new": 4}), outline(4, 9),
+    ):  # fmt: skip
+        corrections = corrections.with_item(do, **values)
+    assert [(item["person"], item["frame"]) for item in corrections.in_the_picture("outline")] == [(1, 2), (4, 8), (4, 9)]
+    assert corrections.key("edits") and corrections.key("track") == "" and not Corrections().key("edits")
+
+
+def test_a_joint_that_is_shown_puts_the_wrong_one_to_silence():
+    """The net has the wrist elsewhere in frames 3 to 6; the artist shows it in frame 4."""
+    given = tracks(people=1)
+    given.boxes[0] = [100, 100, 200, 300]
+    given.keypoints_2d[0, :, 9] = [150, 200, 0.8]
+    given.keypoints_2d[0, 3:7, 9, :2] = [150, 280]
+    given.keypoints_3d[0, :, 9, 3] = 0.5
+    corrections = Corrections().with_item("joint", person=1, frame=4, joint="left_wrist", x=0.15, y=0.4)
+    said = Said()
+    shown = show_joints(given, corrections, 1000, 500, said)
+    assert shown.keypoints_2d[0, 4, 9].tolist() == [150, 200, 1]
+    assert (shown.keypoints_2d[0, [3, 5, 6], 9, 2] == 0).all() and (shown.keypoints_3d[0, 3:7, 9, 3] == 0).all()
+    others = [f for f in range(T) if f not in (3, 4, 5, 6)]
+    assert (shown.keypoints_2d[0, others, 9] == given.keypoints_2d[0, others, 9]).all() and not said.warnings
+    assert (np.delete(shown.keypoints_2d, 9, 2) == np.delete(given.keypoints_2d, 9, 2)).all()
+
+
+def test_a_joint_of_somebody_who_is_not_seen_is_told():
+    given = tracks(people=1, seen=np.array([[1] * 4 + [0] * 6]))
+    said = Said()
+    corrections = Corrections().with_item("joint", person=1, frame=7, joint="nose", x=0.5, y=0.5)
+    shown = show_joints(given, corrections, 100, 100, said)
+    assert (shown.keypoints_2d == given.keypoints_2d).all() and "not seen in frame 7" in said.warnings[0]
+
+
+class Said:
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+def test_command_line_in_the_picture(take, tmp_path, capsys):
+    take.write({"schema_version": 1, "people": [], "source": {"frames": T, "original_width": 200, "original_height": 100}})
+    assert call(take, "outline", "new", 3, "--points", 20, 20, 60, 20, 60, 60) == 0
+    assert load(take.folder).items[-1] == {"do": "outline", "person": 4, "frame": 3, "new": True, "polygons": [[[0.1, 0.2], [0.3, 0.2], [0.3, 0.6]]]}
+    mask = np.zeros((50, 100), np.uint8)
+    mask[10:30, 10:30] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    assert call(take, "outline", 4, 5, "--mask", tmp_path / "mask.png") == 0
+    (polygon,) = load(take.folder).items[-1]["polygons"]
+    assert np.ptp(polygon, axis=0) == pytest.approx([0.19, 0.38])
+    assert call(take, "joint", 4, 5, "left_wrist", 40, 30) == 0
+    assert load(take.folder).items[-1] == {"do": "joint", "person": 4, "frame": 5, "joint": "left_wrist", "x": 0.2, "y": 0.3}
+    assert "goes on after track" in capsys.readouterr().out
+    cv2.imwrite(str(tmp_path / "black.png"), mask * 0)
+    for words in (
+        ("outline", 4, 5, "--points", 1, 2, 3), ("outline", 9, 5, "--points", 20, 20, 60, 20, 60, 60), ("outline", 4, 50, "--points", 20, 20, 60, 20, 60, 60),
+        ("outline", 4, 5, "--mask", tmp_path / "none.png"), ("outline", 4, 5, "--mask", tmp_path / "black.png"), ("joint", 4, 5, "tail", 4, 3),
+        ("outline", 4, 5, "--points", 20, 20, 21, 20, 21, 21),
+    ):  # fmt: skip
+        assert call(take, *words) == 1
+        assert "Traceback" not in (err := capsys.readouterr().err) and err.count("\n") <= 2
+    assert len(load(take.folder).items) == 3
+    assert call(take, "split", 1, 4) == 0 and load(take.folder).items[-1]["new"] == 5

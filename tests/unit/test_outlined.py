@@ -140,5 +140,5 @@ def test_who_leaves_the_picture_is_lost():
     nobody = lambda index: np.zeros((H, W), np.uint8)
     tracks = empty(np.zeros(T, int))
     tracks.boxes[:] = np.nan
-    found, masks = outlined.follow(shot, Leaves(), tracks, nobody, [outlined.Outline(1, 2, [rectangle(1, 2)])], Net(), Reporter())
+    found, _ = outlined.follow(shot, Leaves(), tracks, nobody, [outlined.Outline(1, 2, [rectangle(1, 2)])], Net(), Reporter())
     assert (found.source[0, :6] > 0).all() and not (found.source[0, 8:] > 0).any()

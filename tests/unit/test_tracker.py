@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from solver.skeleton import COCO_JOINTS
+from solver.track import _Walk
 from solver.track.appearance import unlike
 from solver.track.backend import Pose, body_region
 from solver.track.keypoints import ARMS, LEGS, disown, join, reject_jumps, repair_sides, swap
@@ -385,3 +386,21 @@ def test_boxes():
     assert iou([0, 0, 10, 10], [[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]])[0] == pytest.approx([1, 1 / 3, 0])
     assert suppress(np.array([[0, 0, 10, 10], [0, 0, 10, 9], [30, 0, 40, 10]]), np.array([0.5, 0.9, 0.3])) == [1, 2]
     assert carry_box(np.array([[2.0, 0, 5], [0, 2, 0]]), [10, 10, 20, 20]) == pytest.approx([25, 20, 45, 40])
+
+
+class Turned:
+    """A net that is surest of a person when the picture is turned by `best`."""
+
+    def __init__(self, upright, best, surest):
+        self.scores = {0.0: upright, best: surest}
+
+    def pose(self, rgb, box, turns=(0.0,)):
+        poses = [Pose(np.tile([1.0, 1.0, self.scores.get(turn, 0.1)], (17, 1)), turn) for turn in turns]
+        return max(poses, key=lambda pose: pose.score)
+
+
+@pytest.mark.parametrize("upright, surest, turn", [(0.5, 0.8, np.pi), (0.5, 0.55, 0.0), (0.7, 0.9, 0.0)])
+def test_who_hangs_upside_down_is_seen_so_from_the_first_frame(upright, surest, turn):
+    walk = _Walk.__new__(_Walk)
+    walk.backend = Turned(upright, np.pi, surest)
+    assert walk._posed(None, np.array([0, 0, 10, 10.0])).turn_rad == turn
