@@ -146,11 +146,10 @@ class Moves:
         P, T = bodies.root.shape[:2]
         self.axes = torch.cat([eye.expand(P, T, 1, 3, 3), G[:, :, 1:] @ turn], 2)
         self.turn = turn
-        arm = posed.points[:, :, :, None] - posed.joints[:, :, None]  # (P, T, 49, 24, 3) from each joint to each point
-        arm = arm * ANCESTORS[list(BONE_OF_POINT)].to(G)[..., None]
-        by_joint = turned(self.axes[:, :, None], arm)  # (P, T, 49, 24, 3 of the point, 3 of the joint)
+        point, joint = ANCESTORS[list(BONE_OF_POINT)].nonzero().T  # a joint turns what hangs on it
+        by_joint = turned(self.axes[:, :, joint], posed.points[:, :, point] - posed.joints[:, :, joint])
         self.points = G.new_zeros(P, T, POINTS, 3, PER_FRAME)
-        self.points[..., :72] = by_joint.transpose(3, 4).flatten(-2)
+        self.points.unflatten(-1, (25, 3))[:, :, point, :, joint] = by_joint.permute(2, 0, 1, 3, 4)
         self.points[..., PLACE] = eye
         self.points_shape = self._by_shape(bodies.model, G)
         self.log_size = _log_size_by_shape(bodies)

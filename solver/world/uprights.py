@@ -34,9 +34,10 @@ def upright(edges, camera: Camera, up, told=None):
     plane = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
     V = up + plane @ basis
     V /= np.linalg.norm(V, axis=1, keepdims=True)
-    off = ((V @ normal.T) / sigma).astype(np.float32)  # sines
+    off = V.astype(np.float32) @ (normal / sigma[:, None]).T.astype(np.float32)  # sines in sigmas
     likely = np.exp(-0.5 * off**2) / (sigma * np.sqrt(2 * np.pi)).astype(np.float32)
-    evidence = max((np.log(share * likely + (1 - share) / 2) @ weight for share in SHARES), key=np.max)
+    weight = weight.astype(np.float32)
+    evidence = max((np.log(np.float32(share) * likely + np.float32((1 - share) / 2)) @ weight for share in SHARES), key=np.max).astype(float)
     sure, sigma = planes(told, camera)
     evidence = evidence - 0.5 * ((V @ sure.T / sigma) ** 2).sum(1)
     roll = np.arcsin(np.clip(V @ camera.T_world_from_cam[:, :3, 0].T, -1, 1)).mean(1)
@@ -63,8 +64,9 @@ def planes(edges, camera: Camera):
 
 def once(normal):
     """What each edge counts (E,), so that one that is seen in many frames counts once."""
+    normal = normal.astype(np.float32)
     apart = 1 - (normal @ normal.T) ** 2  # squared sines
-    return 1 / np.exp(-0.5 * apart / SAME**2).sum(1)
+    return 1 / np.exp(np.float32(-0.5 / SAME**2) * apart).sum(1)
 
 
 def across(up):

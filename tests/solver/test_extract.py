@@ -1,15 +1,18 @@
 """The command line as an artist or Blender uses it: a real shot, bad input, stopping and going on."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
+from solver.records import Tracks, load_record
 from solver.take import read_mask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +79,31 @@ def test_second_run_resumes(take):
     run = extract(EXAMPLE, "--out", folder, "--range", "0-23", "--max-height", "270", "--quality", "preview")
     assert run.returncode == 0
     assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_who_was_lost_is_followed_from_an_outline(take, tmp_path):
+    """The walker is thrown out and outlined again in one frame: masks and joints come back in all, and undoing all leaves the masks of before."""
+    folder = shutil.copytree(take[0], tmp_path / "take")
+    masks = lambda: [read_mask(folder / "stages" / "outlined" / f"{i:06d}.png") for i in range(24)]
+    tracked = [read_mask(folder / "stages" / "masks" / f"{i:06d}.png") == 1 for i in range(24)]
+    cv2.imwrite(str(tmp_path / "white.png"), 255 * tracked[12].astype(np.uint8))
+
+    def correct(*words):
+        return subprocess.run([sys.executable, "-m", "solver", "take", str(folder), *words], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    again = lambda: extract(EXAMPLE, "--out", folder, "--range", "0-23", "--max-height", "270", "--quality", "preview", "--until", "edits")
+    correct("delete", "1")
+    correct("outline", "new", "12", "--mask", str(tmp_path / "white.png"))
+    assert (run := again()).returncode == 3, run.stderr  # it stops where it was told to
+    found = load_record(folder / "stages" / "edits.npz", Tracks)
+    assert found.ids.tolist() == [2] and found.visible.all() and found.source[0, 12] == 1
+    overlap = [((mask == 2) & before).sum() / ((mask == 2) | before).sum() for mask, before in zip(masks(), tracked)]
+    assert np.mean(overlap) > 0.8 and min(overlap) > 0.6
+    assert (found.keypoints_2d[0, :, 5:13, 2] > 0.3).mean() > 0.8
+    for _ in range(2):
+        correct("undo")
+    assert again().returncode == 3 and not (folder / "stages" / "outlined").exists()
+    assert all(((read_mask(folder / "masks" / f"{i:06d}.png") == 1) == before).all() for i, before in enumerate(tracked))
 
 
 def test_closing_stdin_stops_within_two_seconds_and_keeps_stages(tmp_path):
