@@ -29,7 +29,7 @@ from . import evaluate, metrics
 TERMS = (
     "joints", "depth", "bust", "outline", "likely", "quiet", "limits", "shape", "limbs", "arms", "root", "turning", "course", "slide", "stand",
     "sunk", "balls", "heading", "upright", "legs", "balance", "floor", "level", "tilt", "uprights",
-    "steps", "behind",
+    "steps", "apart", "behind",
 )  # fmt: skip
 FIGURES = {"joint_px_1920": "joints px", "wa_mpjpe_mm": "WA", "pa_mpjpe_mm": "PA-MPJPE", "foot_slide_mm": "slide mm", "jitter": "jitter",
            "floor_penetration_mm": "under floor mm", "root_distance_m": "apart m", "size": "size %", "up": "up °"}  # fmt: skip

@@ -19,6 +19,7 @@ from ..bundle.ground import FEET
 from ..bundle.outline import outline
 from ..bundle.solve import Equations, State, minimise
 from ..bundle.steps import steps
+from ..bundle.touch import apart
 from .contacts import ON_GROUND, contacts, seen_feet
 from .steps import stepping, unlike
 from .uprights import across
@@ -187,6 +188,7 @@ def upon(evidence, posed, moves, centre, plane, contact, cut) -> list:
         on.legs(evidence, posed, moves, centre, plane),
         motion.course(evidence, posed, moves, centre, contact),
         on.balance(evidence, posed, moves, plane),
+        apart(evidence, posed, moves),
     ]
 
 

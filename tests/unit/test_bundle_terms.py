@@ -9,7 +9,7 @@ import torch
 from solver.body.fit import Evidence
 from solver.body.model import BodyModel
 from solver.body.prior import PosePrior
-from solver.bundle import ground, motion, outline, picture, pose
+from solver.bundle import ground, motion, outline, picture, pose, touch
 from solver.bundle.bodies import Bodies, Moves, rotvec_to_matrix
 from solver.bundle.rows import Far, Rows
 from solver.bundle.steps import steps
@@ -76,6 +76,7 @@ TERMS = {
     "sunk": lambda b, m, g: ground.stand(EVIDENCE, b, m, CENTRE, g, CONTACT, 6.0)[2],
     "upright": lambda b, m, g: ground.upright(EVIDENCE, b, m, g),
     "outline": lambda b, m, g: outline.outline(EVIDENCE, pairs(), SKIN, b, m),
+    "apart": lambda b, m, g: touch.apart(EVIDENCE, b, m),
 }
 # What a term holds while it is differentiated is held here too.
 HELD = {
