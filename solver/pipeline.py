@@ -216,7 +216,7 @@ class Run:
 
         corrections.relabel_masks(self.take, labels)
         shutil.rmtree(self.take.outlined, ignore_errors=True)
-        outlines = [outlined.of_shares(item, shot.width, shot.height) for item in self.corrections.in_the_picture("outline")]
+        outlines = [outlined.of_shares(item, shot.width, shot.height) for item in self.corrections.in_the_picture("outline", shot.frames)]
         if outlines:
             tracks, masks = outlined.follow(shot, frames, edited, self.drawn, outlines, self.backend or Embedded(), self.report)
             beside = self.take.outlined.with_name("outlined.part")
@@ -286,7 +286,7 @@ class Run:
         lines = small_size(shot.width, shot.height)[1]
         people = start.people
         row_of = {int(person): row for row, person in enumerate(people.ids)}
-        told = {item["frame"] for item in self.corrections.in_the_picture("outline")}
+        told = {item["frame"] for item in self.corrections.in_the_picture("outline", shot.frames)}
 
         def soft(index):
             said = read_soft(self.take.nets / f"{index:06d}.png", lines) if shot.fresh[index] else None

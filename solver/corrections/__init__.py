@@ -154,14 +154,14 @@ class Corrections:
                 told = {(_renamed(person, frame, item), frame) for person, frame in told}
         return np.array([[(int(i), frame) in told for frame in range(frames)] for i in ids], bool).reshape(len(ids), frames)
 
-    def in_the_picture(self, do: str) -> list[dict]:
-        """Items of this kind, "outline" or "joint", with the numbers that their people have after all corrections."""
+    def in_the_picture(self, do: str, frames: int) -> list[dict]:
+        """Items of this kind, "outline" or "joint", of a shot's frames, with the numbers that their people have after all corrections."""
         told: list = []
         for item in self.items:
             told = [(_renamed(person, said["frame"], item), said) for person, said in told]
             if item["do"] == do:
                 told.append((item["person"], item))
-        return [{**said, "person": person} for person, said in told if person]
+        return [{**said, "person": person} for person, said in told if person and said["frame"] < frames]
 
     def height_prior(self, ids) -> np.ndarray:
         """(P,) metres, NaN where no height was given."""
@@ -395,7 +395,7 @@ _APPLY = {"merge": _merge, "split": _split, "delete": _delete, "swap": _swap, "o
 def show_joints(tracks: Tracks, corrections: Corrections, width: int, height: int, report) -> Tracks:
     """Joints where the artist showed them. About such a frame the net is not believed for as long as it stays away from there, seen from the person's box."""
     out = _copied(tracks)
-    items = corrections.in_the_picture("joint")
+    items = corrections.in_the_picture("joint", tracks.boxes.shape[1])
     shown = {(item["person"], item["joint"], item["frame"]) for item in items}
     for item in items:
         row, frame, k = _row(tracks, item["person"]), item["frame"], KEYPOINTS.index(item["joint"])

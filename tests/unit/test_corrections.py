@@ -396,7 +396,8 @@ def test_outlines_go_with_the_person():
         ("split", {"person": 1, "frame": 7, "new": 4}), outline(4, 9),
     ):  # fmt: skip
         corrections = corrections.with_item(do, **values)
-    assert [(item["person"], item["frame"]) for item in corrections.in_the_picture("outline")] == [(1, 2), (4, 8), (4, 9)]
+    assert [(item["person"], item["frame"]) for item in corrections.in_the_picture("outline", 10)] == [(1, 2), (4, 8), (4, 9)]
+    assert len(corrections.in_the_picture("outline", 9)) == 2  # of a take that was made longer
     assert corrections.key("edits") and corrections.key("track") == "" and not Corrections().key("edits")
 
 
