@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from .. import frames as fr
@@ -30,6 +31,7 @@ FOLLOWED = 0.5  # of the frames, before a turn is believed: the points of a plai
 # A plain backdrop, too: tracks that last are in few of the picture's 48 cells (0-6 of plain shots', 42-47 of the same shots' with their
 # background, defocused or not), and stray by much (2.3-5.5 px at 640 against 0.0-0.6).
 LASTING, COVERED, STRAY = 8, 0.25, 1.0  # frames; of the cells; px at 640
+LOOKED_AT, FINE, NEAR = 24, 8, 0.05  # frames whose cells are counted, in so many parts each way; of the picture's width: what is near people
 SPHERE = 10.0  # distance of directions without depth
 
 
@@ -44,7 +46,7 @@ def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.nda
     given = focal_given(options, size)
     followed = follow_background(shot, frames, masks, report)
     kind = VERDICT_OF_KIND.get(options.camera_kind)
-    return solve(followed.obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh)
+    return solve(followed.obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh, masks)
 
 
 def follow_background(shot: Shot, frames, masks, report):
@@ -93,13 +95,14 @@ def focal_given(options, size) -> float | None:
     return None
 
 
-def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kind=None, own=True) -> Slam:
+def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kind=None, own=True, people=None) -> Slam:
     """The start camera from tracks.
 
     colours:  (N, 3) uint8.
     given:    focal length in px, or None.
     noise:    px by which one step of a track strays, where it was measured.
     kind:     the verdict, where the artist gave it; or None.
+    people:   index -> mask (H, W), not 0 on people, or None.
     own:      (T,) bool, False for frames without a picture of their own, of which the artist knows already.
     """
     points, own = len(colours), np.broadcast_to(own, count)
@@ -108,7 +111,7 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
         plain = _plain(obs, colours, points, count, size, given, own)
         told = {"set_by": "artist", "criterion": "the artist's word"} if kind == "static" else {}
         return replace(plain, verdict_scores=plain.verdict_scores | told, unknown=count > 2 and kind != "static")
-    if kind != "static" and noise > STRAY * size[0] / 640 and covered(obs, size) < COVERED:
+    if kind != "static" and noise > STRAY * size[0] / 640 and covered(obs, size, people) < COVERED:
         return replace(_plain(used, colours[chosen], len(chosen), count, size, given, own), unknown=True)
     best, scores, kappa = models.choose(used, count, len(chosen), size, given, noise, report, kind)
     assumed = None
@@ -155,11 +158,26 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     return _answer(model, world, verdict, scores, source, spread, measured, used.only(inlier), colours[chosen], size)
 
 
-def covered(obs: Observations, size) -> float:
-    """Share of the picture's cells, 8 x 6 of them, that tracks which last are in; mean of the frames."""
-    long = np.bincount(obs.point)[obs.point] >= LASTING
-    cell = np.clip(obs.xy[long] / np.asarray(size) * [8, 6], 0, [7, 5]).astype(int)
-    return len(np.unique((obs.frame[long] * 6 + cell[:, 1]) * 8 + cell[:, 0])) / (48 * max(len(np.unique(obs.frame)), 1))
+def covered(obs: Observations, size, people=None) -> float:
+    """Of the picture's cells, 8 x 6 of them, that are away from people, the share that tracks which last are in; mean of the frames looked at.
+
+    people: index -> mask (H, W), not 0 on people, or None. Tracks near them may be of their outlines: those last before any backdrop.
+    """
+    hit = free = 0
+    last = np.bincount(obs.point)[obs.point] >= LASTING
+    frames = np.unique(obs.frame)
+    for index in frames[np.unique(np.linspace(0, len(frames) - 1, min(len(frames), LOOKED_AT)).astype(int))] if len(frames) else ():
+        near = np.zeros((6 * FINE, 8 * FINE), np.uint8)
+        if people is not None and (mask := people(int(index))) is not None:
+            near = cv2.resize((np.asarray(mask) > 0).astype(np.float32), near.shape[::-1], interpolation=cv2.INTER_AREA) > 0
+            near = cv2.dilate(near.astype(np.uint8), np.ones((2 * round(NEAR * 8 * FINE) + 1,) * 2))
+        x, y = np.clip(obs.xy[last & (obs.frame == index)] / np.asarray(size) * near.shape[::-1], 0, np.array(near.shape[::-1]) - 1).astype(int).T
+        there = near[y, x] == 0
+        away = 1 - near.reshape(6, FINE, 8, FINE).mean((1, 3)) >= 0.5
+        seen = np.zeros((6, 8), bool)
+        seen[y[there] // FINE, x[there] // FINE] = True
+        hit, free = hit + int((seen & away).sum()), free + int(away.sum())
+    return hit / free if free else 1.0 if people is not None and len(frames) else 0.0
 
 
 def _lens_mm(fit, size) -> float:

@@ -55,6 +55,15 @@ def test_tracks_on_a_few_places_that_stray_are_no_background():
     corner = shot.obs.only((shot.obs.xy < np.array(SIZE) * 0.4).all(1))
     few = lambda noise, obs=corner, kind=None: slam.solve(obs, shot.colours, len(shot.focal), SIZE, None, Reporter(), noise, kind)
     assert slam.covered(corner, SIZE) < slam.COVERED < slam.covered(shot.obs, SIZE)
+    wide = np.ones(SIZE[::-1], np.uint8)
+    wide[:, : SIZE[0] // 4] = 0  # a person who fills most of the picture: what is beside them counts, and outlines of theirs do not
+    beside = shot.obs.only(shot.obs.xy[:, 0] < 0.15 * SIZE[0])
+    assert slam.covered(beside, SIZE, lambda index: wide) > slam.COVERED
+    narrow = np.zeros(SIZE[::-1], np.uint8)
+    narrow[:, : SIZE[0] // 4] = 1
+    outline = shot.obs.only(shot.obs.xy[:, 0] < 0.28 * SIZE[0])
+    assert slam.covered(outline, SIZE, lambda index: narrow) == 0 and slam.covered(outline, SIZE) > slam.COVERED
+    assert slam.covered(outline, SIZE, lambda index: np.ones(SIZE[::-1], np.uint8)) == 1  # nobody can tell
     assert few(2.0).unknown and few(2.0).verdict == "static" and few(2.0, kind="full").unknown
     assert not few(0.1).unknown and not few(2.0, shot.obs).unknown
     locked = few(2.0, kind="static")
