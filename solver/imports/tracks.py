@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -25,10 +26,12 @@ def tracks_from_imports(shot, frames, take_dir, masks=None, joints=None, report=
              is who.
     backend: solver.track.backend.Backend, the embedded one unless given.
     """
+    from ..masks.soft import small_size
     from ..track.backend import Embedded, Pose
     from ..track.keypoints import join, reject_jumps, repair_sides
     from ..track.masks import Store, compose, place
     from ..track.motion import CameraMotion
+    from ..track.outlined import near_others, without
 
     backend = backend or Embedded()
     folder = Path(take_dir) / "masks"
@@ -46,13 +49,17 @@ def tracks_from_imports(shot, frames, take_dir, masks=None, joints=None, report=
         for f in range(T):
             rgb = frames.read(f)
             mask = masks.read(f) if masks is not None else None
+            if mask is not None:
+                small = cv2.resize(np.where(mask <= P, mask, 0).astype(np.uint8), small_size(*size), interpolation=cv2.INTER_NEAREST)
             for p in range(P):
                 given = joints[p, f] if joints is not None and (joints[p, f, :, 2] > 0).sum() >= 3 else None
                 box = _box(mask == p + 1 if mask is not None else None, given, size)
                 if box is None:
                     continue
-                pose = Pose(given[:17].copy()) if given is not None else backend.pose(rgb, box)
-                body = backend.body(rgb, pose, box)
+                # Who touches somebody else is looked at alone: whose the pixels are is known.
+                alone = without(rgb, small, p + 1) if mask is not None and near_others(small, p + 1) else rgb
+                pose = Pose(given[:17].copy()) if given is not None else backend.pose(alone, box)
+                body = backend.body(alone, pose, box)
                 boxes[p, f], source[p, f], score[p, f] = box, 1, pose.score
                 found[p, f], landmarks[p, f], world[p, f], presence[p, f] = (
                     pose.joints,

@@ -245,6 +245,17 @@ def without(rgb, owner, person) -> np.ndarray:
     return np.clip(rgb * (1 - where) + cv2.resize(fill, size, interpolation=cv2.INTER_LINEAR) * where + 0.5, 0, 255).astype(np.uint8)
 
 
+def near_others(owner, person) -> bool:
+    """Whether somebody else is in the box of a person, a tenth wider all round. owner: person indices (h, w)."""
+    mine = owner == person
+    if not mine.any():
+        return False
+    x0, y0, x1, y1 = _box(mine)
+    x, y = 0.1 * (x1 - x0), 0.1 * (y1 - y0)
+    part = owner[max(0, int(y0 - y)) : int(y1 + y) + 1, max(0, int(x0 - x)) : int(x1 + x) + 1]
+    return bool(((part != 0) & (part != person)).any())
+
+
 def _box(mask):
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return np.array([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1], float)

@@ -304,6 +304,34 @@ def test_tracks_from_masks_look_up_joints(tmp_path):
     assert np.array_equal(read_mask(tmp_path / "masks" / "000002.png"), truth(2))
 
 
+def test_who_touches_somebody_is_looked_at_alone(tmp_path):
+    """Two who share a side, one red and one blue: the nets see each without the other, and both as they are where they are apart."""
+    (tmp_path / "in").mkdir()
+    masks, colours = [], np.array([[90, 90, 90], [220, 30, 30], [30, 30, 220]], np.uint8)
+    for f in range(FRAMES):
+        mask, gap = np.zeros((HEIGHT, WIDTH), np.uint8), 0 if f < 3 else WIDTH // 3
+        mask[HEIGHT // 4 : 3 * HEIGHT // 4, WIDTH // 4 : WIDTH // 3] = 1
+        mask[HEIGHT // 4 : 3 * HEIGHT // 4, WIDTH // 3 + gap : WIDTH // 3 + WIDTH // 12 + gap] = 2
+        masks.append(mask)
+        write_mask(tmp_path / "in" / f"{f}.png", mask)
+
+    class Coloured(Film):
+        def read(self, index):
+            return colours[masks[index]]
+
+    class Looks(Eye):
+        def pose(self, rgb, box, turns=(0.0,)):
+            self.seen = [*getattr(self, "seen", []), [(np.abs(rgb.astype(int) - colour).max(-1) < 25).sum() for colour in colours[1:]]]
+            return super().pose(rgb, box, turns)
+
+    eye = Looks()
+    tracks_from_imports(shot(), Coloured(), tmp_path, masks=read_masks(tmp_path / "in", shot()), backend=eye)
+    for f, (first, second) in enumerate(zip(eye.seen[::2], eye.seen[1::2])):
+        whole = (masks[f] == 1).sum()
+        assert first[0] > 0.9 * whole and second[1] > 0.9 * whole
+        assert (max(first[1], second[0]) < 0.1 * whole) == (f < 3)
+
+
 def test_tracks_from_joints_look_up_masks(tmp_path):
     want = skeletons()
     tracks = tracks_from_imports(shot(), Film(), tmp_path, joints=want, backend=Eye())
