@@ -24,7 +24,7 @@ from .tracker import DETECTED, PROPAGATED
 SOFT_PX = 1.5  # how unsure the outline of a mask is that was carried on by a frame
 # Of its area in the outline, and of the share of pixels there that are likelier theirs than the background's: with less, somebody is lost.
 LOST, UNLIKE = 0.2, 0.5
-AGREE, AGREEING = 0.75, 3  # overlap with the person's own mask, in so many frames, from which they need no outline any more
+AGREE, AGREEING = 0.75, 3  # overlap with the person's own mask, in so many frames in a row, from which they need no outline any more
 BESIDE_PX, SURROUND = 3, 0.05  # from people, and of the picture's width: the background whose colours count
 NET = 0.4  # weight of the net's mask against the one that was carried on
 COLOUR = 0.5  # weight of colours against what was carried on: with 1 the wall behind a shirt of its colour leaks in, frame by frame
@@ -147,7 +147,7 @@ class _Walk:
                 person = self.tracks.ids[row]
                 mine = decided == person
                 own = owner == person
-                agreed[row] = agreed[row] + 1 if index != begun[row] and (mine & own).sum() > AGREE * (mine | own).sum() else 0
+                agreed[row] = agreed[row] + 1 if index != begun[row] and self._agrees(rgb, row, mine, own, decided, likely[row]) else 0
                 if mine.sum() < LOST * area[row] or self._likely(rgb, row, mine) < UNLIKE * likely[row] or agreed[row] >= AGREEING:
                     del masks[row]
                     continue
@@ -156,6 +156,14 @@ class _Walk:
                 self.carried.setdefault((row, index), []).append((abs(index - begun[row]), key))
             before = gray
             self.report.progress(len(self.carried), len(self.keys) * self.shot.frames, "Following outlines")
+
+    def _agrees(self, rgb, row, mine, own, decided, likely) -> bool:
+        """Whether the tracker's mask is right about who was outlined, maybe while they were half hidden: it holds what was carried on, and what
+        else it holds is nobody else's and has their colours."""
+        more = own & ~mine
+        if (mine & own).sum() < AGREE * mine.sum() or (more & (decided != 0)).sum() > (1 - AGREE) * own.sum():
+            return False
+        return more.sum() < (1 - AGREE) * own.sum() or self._likely(rgb, row, more) >= UNLIKE * likely
 
     def _likely(self, rgb, row, mask) -> float:
         """Share of a mask's pixels whose colours are likelier the person's than the background's."""

@@ -126,6 +126,20 @@ def test_who_has_a_mask_of_their_own_again_is_left_to_it():
     assert (found.keypoints_2d[1, 8:, :, :2] == 7).all() and (found.keypoints_2d[1, 1, 5, :2] != 7).any()
 
 
+def test_an_outline_of_somebody_half_hidden_gives_way_to_the_whole_mask():
+    """The outline has the upper half; where the tracker has all of the person, and nobody else, that stays."""
+    shot = SimpleNamespace(width=W, height=H, frames=T, fps="24")
+    tracks = empty(np.ones(T, int))
+    tracks.boxes[0] = [[*place(1, i), place(1, i)[0] + 24, 90] for i in range(T)]
+    tracks.keypoints_2d[0] = [7, 7, 0.5]
+    x, y = place(1, 0)
+    half = outlined.Outline(1, 0, [np.array([[x, y], [x + 24, y], [x + 24, y + 30], [x, y + 30]], float)])
+    _, masks = outlined.follow(shot, Film(), tracks, lambda i: np.where(truth(i) == 1, 1, 0).astype(np.uint8), [half], Net(), Reporter())
+    assert max(masks) < 4
+    _, masks = outlined.follow(shot, Film(), tracks, lambda i: (truth(i) > 0).astype(np.uint8), [half], Net(), Reporter())
+    assert max(masks) == T - 1  # that mask holds somebody else, too
+
+
 def test_who_leaves_the_picture_is_lost():
     shot = SimpleNamespace(width=W, height=H, frames=T, fps="24")
 
