@@ -12,7 +12,7 @@ from solver.corrections import FILE, load
 from solver.frames import compose
 from solver.records import Camera, People, Slam, Tracks, World, save_record
 from tests.blender import synthetic_take
-from tests.blender.synthetic_take import FRAMES
+from tests.blender.synthetic_take import FRAMES, HEIGHT, WIDTH
 from tests.blender.test_load_take import part
 
 START = 101  # the Blender frame of the take's first
@@ -58,6 +58,7 @@ CASES = [  # an operator of Blender and its arguments, the command line's words,
     ("lock_ground", {}, ("ground", "lock"), "from world"),
     ("unlock_ground", {}, ("ground", "unlock"), "from world"),
     ("set_moved", {"first": START, "last": START + 4, "metres": 2.5}, ("moved", 0, 4, 2.5), "from world"),
+    ("show_joint", {"person": 2, "frame": START + 3, "joint": "left_knee", "x": 0.25, "y": 0.5}, ("joint", 2, 3, "left_knee", WIDTH / 4, HEIGHT / 2), "after track"),
     ("set_stands", {"person": 2, "first": START + 1, "last": START + 3}, ("stands", 2, 1, 3), "from world"),
 ]
 

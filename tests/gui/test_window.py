@@ -11,9 +11,10 @@ from tests.gui import room
 def seen(tmp_path_factory):
     """What in_window.py wrote down."""
     folder = room.fill(tmp_path_factory.mktemp("dist"))
-    from tests.blender import synthetic_take
+    from tests.blender import synthetic_take, test_corrections
 
     synthetic_take.write(folder / "walk")
+    test_corrections.write_stages(folder / "walk")
     return room.play(folder, "in_window.py", 79, (1600, 900))
 
 
