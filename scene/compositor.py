@@ -66,12 +66,12 @@ def build(
         if stand_in:
             warnings.append("There is no animated character yet, so the solved bodies stand in.")
     scene.collection.children.link(characters)
-    said = light.add_film_light(scene, take, scene_take.part(take_collection, "world"), film_light)
-    ground = _ground(scene, take_collection, engine)
-    if engine == "CYCLES":
-        warnings += [said] if said else []
-    else:
-        warnings.append("Shadows on the film need Cycles.")
+    lit = light.add_film_light(scene, take, scene_take.part(take_collection, "world"), film_light)
+    ground = _ground(scene, take_collection, engine, lit)
+    if engine == "WORKBENCH":
+        warnings.append("Shadows on the film need Cycles or EEVEE.")
+    elif lit.warning:
+        warnings.append(lit.warning)
     if keep:
         _kept_layer(scene, take_collection, keep, (characters, ground))
     _compose(scene, take, files)
@@ -113,17 +113,21 @@ class _Files:
         return plate.load_sequence(plate.write_mattes(take, ids, kind), f"{take.folder.name} {title}", "Non-Color")
 
 
-def _ground(scene, take_collection, engine):
-    """The ground that catches the shadows, in a collection of its own."""
+def _ground(scene, take_collection, engine, lit):
+    """The ground that catches the shadows, in a collection of its own: Cycles' shadow catcher, or for EEVEE a material that does the same."""
     collection = bpy.data.collections.new(f"{scene.name} Shadows")
     scene.collection.children.link(collection)
     ground = scene_take.part(take_collection, "ground")
-    if ground is None or engine != "CYCLES":
+    if ground is None or engine == "WORKBENCH":
         return collection
     catcher = bpy.data.objects.new(f"{scene.name} Shadows", ground.data)
     collection.objects.link(catcher)
     catcher.parent = ground.parent
-    catcher.is_shadow_catcher = True
+    if engine == "CYCLES":
+        catcher.is_shadow_catcher = True
+    else:
+        catcher.data = ground.data.copy()  # the take's own ground keeps its looks
+        catcher.data.materials.append(light.shadow_material(scene, lit))
     catcher.display_type = "WIRE"  # else it hides the film in the viewport
     return collection
 

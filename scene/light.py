@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 
 import bpy
 from mathutils import Vector
@@ -18,6 +19,15 @@ SURE = 0.35  # as solver.plate.light.LEAST
 NEUTRAL = ((50, -35, 2.0, 12.0, (1.0, 1.0, 1.0)), ((0.9, 0.95, 1.0), 0.4))
 
 
+@dataclass
+class FilmLight:
+    """The sun (object) and the sky's strength (socket of the world) of a 2D transfer, and what to tell of them, or nothing."""
+
+    sun: object
+    sky: object
+    warning: str = ""
+
+
 def measured(take: TakeData) -> dict | None:
     """What plate/plate.json says of a take's plate; None where it has none, or is older."""
     try:
@@ -26,10 +36,10 @@ def measured(take: TakeData) -> dict | None:
         return None
 
 
-def add_film_light(scene, take: TakeData, root, amount: float = 1.0) -> str:
+def add_film_light(scene, take: TakeData, root, amount: float = 1.0) -> FilmLight:
     """The sun and the sky of a take's film, under the take's empty; a soft neutral light where the film does not tell.
 
-    amount: the slider that stays on the sun. Returns a warning, or nothing.
+    amount: the slider that stays on the sun.
 
     Lit white ground is to be as bright as `level`, and ground in shadow `shade` of it: a sky of radiance `shade * level` lights all, and
     the sun, of irradiance pi * (1 - shade) * level over the sine of its height, what it reaches.
@@ -37,8 +47,8 @@ def add_film_light(scene, take: TakeData, root, amount: float = 1.0) -> str:
     facts = measured(take) or {}
     light = facts.get("light")
     if light is None or light["sure"] < SURE:
-        _add(scene, *NEUTRAL)
-        return "" if amount == 0 else "The light of the film is not known, so the new shadows fall as a lamp above makes them."
+        said = "" if amount == 0 else "The light of the film is not known, so the new shadows fall as a lamp above makes them."
+        return FilmLight(*_add(scene, *NEUTRAL), said)
     towards, level = Vector(light["towards"]), facts.get("level", 1.0)
     shade = [min(max(s, 0.05), 0.98) for s in light["shade"]]
     rest = [(1 - s) * level * math.pi / max(towards.z, 0.2) for s in shade]
@@ -48,18 +58,75 @@ def add_film_light(scene, take: TakeData, root, amount: float = 1.0) -> str:
     sun.parent = root
     sun[SLIDER] = float(amount)
     sun.id_properties_ui(SLIDER).update(min=0.0, max=1.0, description="How far to follow the light of the film")
-    _drive(sun.data, "energy", sun, f"{strength:.5f} * light")
+    _drive_by_slider(sun.data, "energy", sun, f"{strength:.5f} * light")
     # what the sun gives less, the sky gives more: lit ground stays as bright
     lost = sum((1 - s) / s for s in shade) / 3
-    _drive(sky, "default_value", sun, f"1 + {lost:.5f} * (1 - light)")
-    return ""
+    _drive_by_slider(sky, "default_value", sun, f"1 + {lost:.5f} * (1 - light)")
+    return FilmLight(sun, sky)
 
 
-def _drive(owner, path, sun, expression):
-    driver = owner.driver_add(path).driver
+def shadow_material(scene, light: FilmLight):
+    """EEVEE has no shadow catcher: a black ground, as opaque as the light that a shadow takes away, in the mean of R, G and B as Cycles' catcher has it.
+
+    White ground under `light` is compared with the same ground in full light. That is a sum of sun and sky, so a driver follows both,
+    and the sun's turn as well; lamps that an artist adds cast no shadow on the film.
+    """
+    material = bpy.data.materials.new(f"{scene.name} Shadows")
+    compat.use_nodes(material)
+    material.surface_render_method = "BLENDED"  # no depth: what is kept is never behind its own ground
+    tree = material.node_tree
+    tree.nodes.clear()
+    white, seen, mean, full, left, taken, clear, black, mix, out = (
+        tree.nodes.new(f"ShaderNode{kind}")
+        for kind in ("BsdfDiffuse", "ShaderToRGB", "VectorMath", "Value", "Math", "Math", "BsdfTransparent", "Emission", "MixShader", "OutputMaterial")
+    )
+    full.name = full.label = "Full Light"
+    white.inputs["Color"].default_value = black.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
+    black.inputs["Strength"].default_value = 0.0
+    mean.operation, mean.inputs[1].default_value = "DOT_PRODUCT", (1 / 3, 1 / 3, 1 / 3)
+    left.operation, taken.operation, taken.use_clamp = "DIVIDE", "SUBTRACT", True
+    taken.inputs[0].default_value = 1.0
+    for source, target in (
+        (white.outputs[0], seen.inputs[0]),
+        (seen.outputs["Color"], mean.inputs[0]),
+        (mean.outputs["Value"], left.inputs[0]),
+        (full.outputs[0], left.inputs[1]),
+        (left.outputs[0], taken.inputs[1]),
+        (taken.outputs[0], mix.inputs[0]),
+        (clear.outputs[0], mix.inputs[1]),
+        (black.outputs[0], mix.inputs[2]),
+        (mix.outputs[0], out.inputs["Surface"]),
+    ):
+        tree.links.new(source, target)
+    for column, node in enumerate(tree.nodes):
+        node.location = (200 * column, 0)
+    sun, sky = light.sun, light.sky
+    of_sun = sum(sun.data.color) / 3 / math.pi
+    of_sky = sum(sky.node.inputs["Color"].default_value[:3]) / 3
+    driver = full.outputs[0].driver_add("default_value").driver
+    _variable(driver, "sun", sun.data, "energy")
+    _variable(driver, "sky", scene.world, f"node_tree.{sky.path_from_id('default_value')}")
+    for turn in "XY":
+        variable = driver.variables.new()
+        variable.name, variable.type = turn.lower(), "TRANSFORMS"
+        target = variable.targets[0]
+        target.id, target.transform_type, target.rotation_mode = sun, f"ROT_{turn}", "XYZ"
+    driver.expression = f"max({of_sun:.5f} * sun * cos(x) * cos(y) + {of_sky:.5f} * sky, 0.001)"
+    return material
+
+
+def _variable(driver, name, item, path):
+    """Let a driver read a property of an ID."""
     variable = driver.variables.new()
-    variable.name, variable.type = "light", "SINGLE_PROP"
-    variable.targets[0].id, variable.targets[0].data_path = sun, f'["{SLIDER}"]'
+    variable.name = name
+    if item.id_type != "OBJECT":  # as a new target is
+        variable.targets[0].id_type = item.id_type
+    variable.targets[0].id, variable.targets[0].data_path = item, path
+
+
+def _drive_by_slider(owner, path, sun, expression):
+    driver = owner.driver_add(path).driver
+    _variable(driver, "light", sun, f'["{SLIDER}"]')
     driver.expression = expression
 
 
