@@ -312,29 +312,117 @@ def test_lights_differ_and_are_ordinary(loaded):
     assert suns["NIGHT"] < suns["OVERCAST"] < suns["DAY"]
 
 
-def test_retime_slows_everything_in_the_new_scene_only(loaded):
+def shown(bpy, scene, frame):
+    """Where the camera and each person's skin are in a frame of a 3D transfer: (4, 4) and {person: (V, 3)}."""
     from reshoot.scene import take as scene_take
 
+    bpy.context.window.scene = scene
+    scene.frame_set(frame)
+    deps = bpy.context.evaluated_depsgraph_get()
+    people = {}
+    for instance in deps.object_instances:
+        if instance.is_instance and instance.object.type == "MESH":
+            matrix = np.array(instance.matrix_world)
+            skin = np.array([v.co for v in instance.object.data.vertices])
+            people[instance.object.original[scene_take.PERSON_KEY]] = skin @ matrix[:3, :3].T + matrix[:3, 3]
+    return frames.camera_from_blender(np.array(scene.camera.evaluated_get(deps).matrix_world)), people
+
+
+def between(values, at):
+    """values (T, ...) at a fractional index."""
+    low = min(int(at), len(values) - 2)
+    return values[low] * (1 - (at - low)) + values[low + 1] * (at - low)
+
+
+def draw(clock, name, keys):
+    """Redraw a property of the empty as a line through (frame, frame of the film)."""
+    from reshoot import compat
+
+    (curve,) = [c for c in compat.curves_of(clock) if name in c.data_path]
+    curve.keyframe_points.clear()
+    for frame, value in keys:
+        curve.keyframe_points.insert(frame, value).interpolation = "LINEAR"
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_one_curve_holds_turns_back_and_slows_camera_and_people_together_or_apart(loaded, apart):
     bpy, _, truth = loaded
+    artist = bpy.context.scene
+    assert bpy.ops.shot.setup_scene(time="CURVES" if apart else "CURVE", engine="WORKBENCH", scene_name="Timed") == {"FINISHED"}
+    scene, clock = bpy.data.scenes["Timed"], bpy.data.objects["Timed Time"]
+    assert (scene.frame_start, scene.frame_end) == (1, FRAMES)
+    draw(clock, "Shot Frame", [(1, 1), (3, 7), (6, 7), (10, 3), (20, 8)])  # quick, held, back, half speed
+    if apart:
+        draw(clock, "Camera Frame", [(1, 10), (10, 1)])
+    told = {1: 1, 2: 4, 4: 7, 6: 7, 8: 5, 10: 3, 14: 5, 15: 5.5, 20: 8, 25: 8}
+    for frame, people_at in told.items():
+        camera, skins = shown(bpy, scene, frame)
+        camera_at = max(1, 11 - frame) if apart else people_at
+        assert np.allclose(camera[:3, 3], between(truth["T"], camera_at - 1)[:3, 3], atol=1e-4)
+        lens = scene.camera.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.lens
+        assert lens == pytest.approx(36 * between(truth["K"], camera_at - 1)[0, 0] / WIDTH, rel=1e-4)
+        for person in (1, 2):  # between frames bones turn, and vertices do not go straight
+            wanted = between(truth["vertices"][person], people_at - 1)
+            assert np.abs(skins[person] - wanted).max() < (1e-3 if people_at == int(people_at) else 0.02)
+    bpy.context.window.scene = artist
+    artist.frame_set(4)  # the artist's own scene goes on as it was
+    deps = bpy.context.evaluated_depsgraph_get()
+    body = next(o for o in artist.objects if o.get("reshoot_role") == "body" and o["reshoot_person"] == 1).evaluated_get(deps)
+    skin = np.array([body.matrix_world @ v.co for v in body.data.vertices])
+    assert np.abs(skin - truth["vertices"][1][3]).max() < 1e-3
+
+
+def test_retime_stretches_the_curve_of_the_new_scene_and_nothing_else(loaded):
+    bpy, collection, truth = loaded
     artist = bpy.context.scene
     bpy.ops.shot.setup_scene(retime=2.0, engine="WORKBENCH", scene_name="Slow")
     scene = bpy.data.scenes["Slow"]
-    assert (scene.frame_start, scene.frame_end) == (2, 2 * FRAMES)
-    assert artist.render.frame_map_new == artist.render.frame_map_old
-    bpy.context.window.scene = scene
-    pelvis = {}
+    assert (scene.frame_start, scene.frame_end) == (1, 1 + 2 * (FRAMES - 1))
+    for s in (artist, scene):
+        assert s.render.frame_map_new == s.render.frame_map_old
+    assert all(o.animation_data.action for o in collection.all_objects if o.type == "ARMATURE")
     for index in (1, 6):
-        scene.frame_set(2 * (1 + index))
-        deps = bpy.context.evaluated_depsgraph_get()
-        got = frames.camera_from_blender(np.array(scene.camera.evaluated_get(deps).matrix_world))
-        assert np.allclose(got[:3, 3], truth["T"][index][:3, 3], atol=1e-4)
-        for instance in deps.object_instances:
-            if instance.is_instance and instance.object.type == "MESH":
-                person = instance.object.original[scene_take.PERSON_KEY]
-                mesh = instance.object.data
-                pelvis[person] = np.mean([instance.matrix_world @ v.co for v in mesh.vertices], 0)
+        camera, skins = shown(bpy, scene, 1 + 2 * index)
+        assert np.allclose(camera[:3, 3], truth["T"][index][:3, 3], atol=1e-4)
         for person in (1, 2):
-            assert np.allclose(pelvis[person], truth["vertices"][person][index].mean(0), atol=1e-3)
+            assert np.allclose(skins[person], truth["vertices"][person][index], atol=1e-3)
+
+
+def test_one_driver_keeps_the_camera_in_step_until_it_is_deleted(loaded):
+    bpy, _, truth = loaded
+    bpy.ops.shot.setup_scene(time="CURVE", engine="WORKBENCH", scene_name="Timed")
+    scene, clock = bpy.data.scenes["Timed"], bpy.data.objects["Timed Time"]
+    assert [d.data_path for d in clock.animation_data.drivers] == ['["Camera Frame"]']
+    clock.driver_remove('["Camera Frame"]')
+    clock["Camera Frame"] = 4.0
+    camera, skins = shown(bpy, scene, 8)
+    assert np.allclose(camera[:3, 3], truth["T"][3][:3, 3], atol=1e-4)
+    assert np.allclose(skins[1], truth["vertices"][1][7], atol=1e-3)
+
+
+def test_person_who_leaves_the_film_is_gone_in_held_time_too_and_nla_strips_are_told(blender, tmp_path, capfd):
+    from tests.blender.synthetic_take import write
+
+    bpy = blender
+    write(tmp_path / "leave", seen={2: (0, 4)})
+    bpy.ops.shot.load_take(directory=str(tmp_path / "leave"))
+    rig = next(o for o in bpy.context.scene.objects if o.type == "ARMATURE" and o["reshoot_person"] == 1)
+    action, slot = rig.animation_data.action, getattr(rig.animation_data, "action_slot", None)
+    rig.animation_data.action = None
+    strip = rig.animation_data.nla_tracks.new().strips.new("All", 1, action)
+    if slot is not None:
+        strip.action_slot = slot
+    bpy.ops.shot.setup_scene(time="CURVE", engine="WORKBENCH", scene_name="Timed")
+    assert f"NLA strips move {rig.name}" in capfd.readouterr().out
+    scene, clock = bpy.data.scenes["Timed"], bpy.data.objects["Timed Time"]
+    draw(clock, "Shot Frame", [(1, 3), (5, 3), (6, 8)])
+    body = next(o for o in bpy.data.collections["Timed Characters in Time"].objects if o.get("reshoot_role") == "body" and o["reshoot_person"] == 2)
+    bpy.context.window.scene = scene
+    gone = []
+    for frame in (5, 6):
+        scene.frame_set(frame)
+        gone.append(body.evaluated_get(bpy.context.evaluated_depsgraph_get()).hide_render)
+    assert gone == [False, True]
 
 
 def test_palette_masks_of_every_png_filter(tmp_path):
