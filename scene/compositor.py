@@ -126,6 +126,7 @@ def _ground(scene, take_collection, engine, lit):
     if engine == "CYCLES":
         catcher.is_shadow_catcher = True
     else:
+        light.add_bounce(scene, lit)
         catcher.data = ground.data.copy()  # the take's own ground keeps its looks
         catcher.data.materials.append(light.shadow_material(scene, lit))
     catcher.display_type = "WIRE"  # else it hides the film in the viewport

@@ -16,6 +16,7 @@ SLIDER = "Film Light"  # custom property of the sun: 1 as measured, 0 a soft lig
 SURE = 0.35  # as solver.plate.light.LEAST
 
 # Sun: degrees high, degrees around from the south, strength, degrees wide, colour. Sky: colour, strength.
+GROUND = 0.8  # what the ground sends back of the light, as Cycles' shadow catcher does
 NEUTRAL = ((50, -35, 2.0, 12.0, (1.0, 1.0, 1.0)), ((0.9, 0.95, 1.0), 0.4))
 
 
@@ -100,10 +101,26 @@ def shadow_material(scene, light: FilmLight):
         tree.links.new(source, target)
     for column, node in enumerate(tree.nodes):
         node.location = (200 * column, 0)
-    sun, sky = light.sun, light.sky
-    of_sun = sum(sun.data.color) / 3 / math.pi
-    of_sky = sum(sky.node.inputs["Color"].default_value[:3]) / 3
     driver = full.outputs[0].driver_add("default_value").driver
+    driver.expression = f"max({_on_white_ground(driver, scene, light)[0]}, 0.001)"
+    return material
+
+
+def add_bounce(scene, light: FilmLight) -> None:
+    """For EEVEE: the light that comes back from the ground, as far as it is more than the sky that shines there, a half sphere without shadows."""
+    data = bpy.data.lights.new(f"{scene.name} Bounce", "SUN")
+    data.angle, data.use_shadow, data.specular_factor = math.pi, False, 0.0
+    bounce = bpy.data.objects.new(data.name, data)
+    bounce.rotation_euler = (math.pi, 0.0, 0.0)
+    scene.collection.objects.link(bounce)
+    driver = data.driver_add("energy").driver
+    full, sky = _on_white_ground(driver, scene, light)
+    driver.expression = f"{math.pi:.5f} * max({GROUND} * ({full}) - {sky}, 0)"
+
+
+def _on_white_ground(driver, scene, light):
+    """Expressions for a driver, which gets their variables: how bright white ground is in full light, and under the sky alone; means of R, G and B."""
+    sun, sky = light.sun, light.sky
     _variable(driver, "sun", sun.data, "energy")
     _variable(driver, "sky", scene.world, f"node_tree.{sky.path_from_id('default_value')}")
     for turn in "XY":
@@ -111,8 +128,8 @@ def shadow_material(scene, light: FilmLight):
         variable.name, variable.type = turn.lower(), "TRANSFORMS"
         target = variable.targets[0]
         target.id, target.transform_type, target.rotation_mode = sun, f"ROT_{turn}", "XYZ"
-    driver.expression = f"max({of_sun:.5f} * sun * cos(x) * cos(y) + {of_sky:.5f} * sky, 0.001)"
-    return material
+    under_sky = f"{sum(sky.node.inputs['Color'].default_value[:3]) / 3:.5f} * sky"
+    return f"{sum(sun.data.color) / 3 / math.pi:.5f} * sun * cos(x) * cos(y) + {under_sky}", under_sky
 
 
 def _variable(driver, name, item, path):

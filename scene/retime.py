@@ -25,13 +25,14 @@ def add_time(scene, first: int, last: int, factor: float, apart: bool):
     time = bpy.data.objects.new(f"{scene.name} Time", None)
     time.empty_display_type, time.empty_display_size = "CIRCLE", 0.3
     scene.collection.objects.link(time)
-    scene.frame_start, scene.frame_end = first, first + round((last - first) * factor)
+    end = first + (last - first) * factor  # a key may lie between frames
+    scene.frame_start, scene.frame_end = first, max(first, int(end + 1e-6))
     for name in (PEOPLE, CAMERA):
         time[name] = float(first)
         time.id_properties_ui(name).update(description="Frame of the film that is shown")
     _, new_curve = compat.new_curves(time, time.name)
     for name in (PEOPLE, CAMERA) if apart else (PEOPLE,):
-        fill(new_curve(f'["{name}"]', 0), [scene.frame_start, scene.frame_end], [first, last], "LINEAR")
+        fill(new_curve(f'["{name}"]', 0), [first, end], [first, last], "LINEAR")
     if not apart:
         _read(time.driver_add(f'["{CAMERA}"]').driver, time, PEOPLE)
     return time

@@ -395,6 +395,7 @@ def test_one_driver_keeps_the_camera_in_step_until_it_is_deleted(loaded):
     assert [d.data_path for d in clock.animation_data.drivers] == ['["Camera Frame"]']
     clock.driver_remove('["Camera Frame"]')
     clock["Camera Frame"] = 4.0
+    clock.keyframe_insert('["Camera Frame"]', frame=1)
     camera, skins = shown(bpy, scene, 8)
     assert np.allclose(camera[:3, 3], truth["T"][3][:3, 3], atol=1e-4)
     assert np.allclose(skins[1], truth["vertices"][1][7], atol=1e-3)
