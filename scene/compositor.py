@@ -120,14 +120,14 @@ def _ground(scene, take_collection, engine, lit):
     ground = scene_take.part(take_collection, "ground")
     if ground is None or engine == "WORKBENCH":
         return collection
-    catcher = bpy.data.objects.new(f"{scene.name} Shadows", ground.data)
+    catcher = bpy.data.objects.new(f"{scene.name} Shadows", ground.data.copy())  # the take's own ground keeps its looks
     collection.objects.link(catcher)
     catcher.parent = ground.parent
     if engine == "CYCLES":
         catcher.is_shadow_catcher = True
+        catcher.data.materials.append(light.catcher_material(scene, lit))
     else:
         light.add_bounce(scene, lit)
-        catcher.data = ground.data.copy()  # the take's own ground keeps its looks
         catcher.data.materials.append(light.shadow_material(scene, lit))
     catcher.display_type = "WIRE"  # else it hides the film in the viewport
     return collection

@@ -7,25 +7,30 @@ import math
 from dataclasses import dataclass
 
 import bpy
+import numpy as np
 from mathutils import Vector
 
 from .. import compat
+from ..solver.frames import invert, project
 from .read import TakeData
 
 SLIDER = "Film Light"  # custom property of the sun: 1 as measured, 0 a soft light without a direction
 SURE = 0.35  # as solver.plate.light.LEAST
 
 # Sun: degrees high, degrees around from the south, strength, degrees wide, colour. Sky: colour, strength.
-GROUND = 0.8  # what the ground sends back of the light, as Cycles' shadow catcher does
+GROUND = (0.3, 0.3, 0.3)  # what the ground sends back of the light where no plate tells
+AROUND_M, GROUND_FRAMES = 1.0, 6  # the ground around somebody's feet, and how many frames of the plate are asked
 NEUTRAL = ((50, -35, 2.0, 12.0, (1.0, 1.0, 1.0)), ((0.9, 0.95, 1.0), 0.4))
 
 
 @dataclass
 class FilmLight:
-    """The sun (object) and the sky's strength (socket of the world) of a 2D transfer, and what to tell of them, or nothing."""
+    """The light of a 2D transfer: the sun (object), the sky's strength (socket of the world), and the share of R, G and B that the ground sends
+    back; and what to tell of them, or nothing."""
 
     sun: object
     sky: object
+    ground: tuple
     warning: str = ""
 
 
@@ -46,10 +51,10 @@ def add_film_light(scene, take: TakeData, root, amount: float = 1.0) -> FilmLigh
     the sun, of irradiance pi * (1 - shade) * level over the sine of its height, what it reaches.
     """
     facts = measured(take) or {}
-    light = facts.get("light")
+    light, ground = facts.get("light"), ground_colour(take, facts.get("level", 1.0))
     if light is None or light["sure"] < SURE:
         said = "" if amount == 0 else "The light of the film is not known, so the new shadows fall as a lamp above makes them."
-        return FilmLight(*_add(scene, *NEUTRAL), said)
+        return FilmLight(*_add(scene, *NEUTRAL), ground, said)
     towards, level = Vector(light["towards"]), facts.get("level", 1.0)
     shade = [min(max(s, 0.05), 0.98) for s in light["shade"]]
     rest = [(1 - s) * level * math.pi / max(towards.z, 0.2) for s in shade]
@@ -63,7 +68,53 @@ def add_film_light(scene, take: TakeData, root, amount: float = 1.0) -> FilmLigh
     # what the sun gives less, the sky gives more: lit ground stays as bright
     lost = sum((1 - s) / s for s in shade) / 3
     _drive_by_slider(sky, "default_value", sun, f"1 + {lost:.5f} * (1 - light)")
-    return FilmLight(sun, sky)
+    return FilmLight(sun, sky, ground)
+
+
+def ground_colour(take: TakeData, level: float) -> tuple:
+    """Share (R, G, B) of the light that the ground around the people's feet sends back, from the clean plate; GROUND where there is none.
+
+    level: how bright white ground is in the film, linear.
+    """
+    seen = []
+    for index in np.unique(np.linspace(0, take.frames - 1, GROUND_FRAMES).round().astype(int)):
+        file = take.folder / "plate" / f"{index:06d}.png"
+        feet = [p.joints_world[p.frame == index][0, [7, 8], :2].mean(0) for p in take.people if (p.frame == index).any()]
+        if not feet or not file.exists():
+            continue
+        ring = AROUND_M * np.array([(np.cos(a), np.sin(a)) for a in np.linspace(0, 2 * np.pi, 16, endpoint=False)])
+        spots = np.concatenate([[f + share * ring for share in (0.4, 0.7, 1.0)] for f in feet]).reshape(-1, 2)
+        pixels = project(np.pad(spots, ((0, 0), (0, 1))), invert(take.T_world_from_cam[index]), take.K[index])
+        picture = _linear_pixels(file)
+        x, y = np.floor(np.nan_to_num(pixels, nan=-1)).astype(int).T
+        inside = (x >= 0) & (y >= 0) & (x < picture.shape[1]) & (y < picture.shape[0])
+        seen.append(picture[y[inside], x[inside]])
+    seen = np.concatenate(seen) if seen else np.zeros((0, 3))
+    return tuple(np.clip(seen.mean(0) / max(level, 1e-3), 0.01, 0.9).tolist()) if len(seen) else GROUND
+
+
+def _linear_pixels(file):
+    """(H, W, 3) linear light of an sRGB picture, first row on top."""
+    image = bpy.data.images.load(str(file))
+    try:
+        values = np.empty(4 * image.size[0] * image.size[1], np.float32)
+        image.pixels.foreach_get(values)
+        values = values.reshape(image.size[1], image.size[0], 4)[::-1, :, :3]
+    finally:
+        bpy.data.images.remove(image)
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def catcher_material(scene, light: FilmLight):
+    """For Cycles: a matt ground of the film's colour. On a shadow catcher it is not seen; what it sends back to the characters is."""
+    material = bpy.data.materials.new(f"{scene.name} Ground")
+    compat.use_nodes(material)
+    tree = material.node_tree
+    tree.nodes.clear()
+    matt, out = tree.nodes.new("ShaderNodeBsdfDiffuse"), tree.nodes.new("ShaderNodeOutputMaterial")
+    matt.inputs["Color"].default_value = (*light.ground, 1.0)
+    tree.links.new(matt.outputs[0], out.inputs["Surface"])
+    return material
 
 
 def shadow_material(scene, light: FilmLight):
@@ -110,12 +161,14 @@ def add_bounce(scene, light: FilmLight) -> None:
     """For EEVEE: the light that comes back from the ground, as far as it is more than the sky that shines there, a half sphere without shadows."""
     data = bpy.data.lights.new(f"{scene.name} Bounce", "SUN")
     data.angle, data.use_shadow, data.specular_factor = math.pi, False, 0.0
+    share = sum(light.ground) / 3
+    data.color = [c / share for c in light.ground]
     bounce = bpy.data.objects.new(data.name, data)
     bounce.rotation_euler = (math.pi, 0.0, 0.0)
     scene.collection.objects.link(bounce)
     driver = data.driver_add("energy").driver
     full, sky = _on_white_ground(driver, scene, light)
-    driver.expression = f"{math.pi:.5f} * max({GROUND} * ({full}) - {sky}, 0)"
+    driver.expression = f"{math.pi:.5f} * max({share:.5f} * ({full}) - {sky}, 0)"
 
 
 def _on_white_ground(driver, scene, light):
