@@ -13,6 +13,7 @@ from . import light, plate, render
 from . import take as scene_take
 
 KEPT_LAYER = "Kept People"
+NEAR_M = 0.15  # two bodies no further apart: which is in front is the film's to say, as solved depths are not so exact
 REACH = 0.02  # of the width: cloth and hair this far from a kept body have its depth
 GRAIN_LEAST = 0.7  # grey levels; less grain than this is no grain
 GRAIN_GREY = 110.0  # the grey at which film's grain was measured, about the middle
@@ -192,7 +193,7 @@ def _compose(scene, take, files):
             bodies.layer = KEPT_LAYER
             theirs = compat.least_around(tree, bodies.outputs["Depth"], max(2, round(REACH * take.render_size[0])))
             ours = compat.least_around(tree, layers.outputs["Depth"], 1)  # an outline belongs to what is in front
-            nearer = compat.math(tree, "LESS_THAN", theirs, ours)
+            nearer = compat.math(tree, "LESS_THAN", compat.math(tree, "SUBTRACT", theirs, NEAR_M), ours)
             front = compat.math(tree, "MULTIPLY", nearer, sheet.sequence(files.kept, files.start))
             behind = compat.math(tree, "SUBTRACT", 1.0, front)
     with sheet.frame("5  Together"):

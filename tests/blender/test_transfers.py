@@ -98,6 +98,62 @@ def test_kept_people_hide_the_characters_only_where_they_are_nearer(blender, tmp
         assert (film == (truth["masks"][index] == 2))[overlap].mean() >= 0.98
 
 
+def solved_masks(folder, truth):
+    """Write the solved bodies' masks of a synthetic take: its masks are the truth as well."""
+    from solver.take import write_mask
+
+    (folder / "solved").mkdir()
+    for index, mask in enumerate(truth["masks"]):
+        write_mask(folder / "solved" / f"{index:06d}.png", mask)
+
+
+def test_leg_that_the_masks_give_to_the_one_behind_is_taken_back(blender, tmp_path):
+    """A patch well inside the kept person, who stands wholly in front, is masked as the replaced one: the film shows there, and nothing is erased."""
+    from solver.take import write_mask
+    from tests.blender.synthetic_take import write
+
+    bpy, index = blender, 4
+    folder = tmp_path / "cross"
+    truth = write(folder, second=(0.15, -1.7, 0))
+    solved_masks(folder, truth)
+    mask = truth["masks"][index].copy()
+    y, x = np.nonzero(cv2.erode((mask == 2).astype(np.uint8), np.ones((5, 5))))
+    patch = (slice(y[len(y) // 2] - 6, y[len(y) // 2] + 7), slice(x[len(y) // 2] - 3, x[len(y) // 2] + 4))
+    mask[patch] = np.where(mask[patch] == 2, 1, mask[patch])
+    wrong = (mask == 1) & (truth["masks"][index] == 2)
+    write_mask(folder / "masks" / f"{index:06d}.png", mask)
+    write_mask(folder / "plate" / "erase" / f"{index:06d}.png", nearest_owner(mask, 4))
+    bpy.ops.shot.load_take(directory=str(folder))
+    bpy.ops.shot.setup_composite(engine="WORKBENCH", replace="1", scene_name="Leg")
+    picture = rendered(bpy, bpy.data.scenes["Leg"], tmp_path / "l.png", 1 + index)
+    assert wrong.sum() > 30
+    assert near(picture, np.array(FILM_RGB) + [0, 8 * index, 0], 12)[wrong].mean() > 0.9
+
+
+@pytest.mark.parametrize("apart, film_decides", [(0.05, True), (1.3, False)])
+def test_film_says_who_is_in_front_of_bodies_that_touch(blender, tmp_path, apart, film_decides):
+    """The masks show the kept one whole, though solved a little behind the other, or far behind."""
+    from solver.raster import instance_mask
+    from solver.take import write_mask
+    from tests.blender.synthetic_take import write
+
+    bpy, index = blender, 4
+    folder = tmp_path / "touch"
+    truth = write(folder, second=(0.02, apart, 0))
+    T, K = truth["T"][index], truth["K"][index]
+    one, two = (instance_mask([truth["vertices"][p][index]], truth["faces"], [p], T, K, WIDTH, HEIGHT) > 0 for p in (1, 2))
+    mask = np.where(two, 2, np.where(one, 1, 0)).astype(np.uint8)
+    write_mask(folder / "masks" / f"{index:06d}.png", mask)
+    write_mask(folder / "plate" / "erase" / f"{index:06d}.png", nearest_owner(mask, 4))
+    bpy.ops.shot.load_take(directory=str(folder))
+    bpy.ops.shot.setup_composite(engine="WORKBENCH", replace="1", scene_name="Touch")
+    picture = rendered(bpy, bpy.data.scenes["Touch"], tmp_path / "t.png", 1 + index)
+    inner = cv2.erode((one & two).astype(np.uint8), np.ones((9, 9))) > 0
+    film = near(picture, np.array(FILM_RGB) + [0, 8 * index, 0], 20)[inner].mean()
+    assert inner.sum() > 60
+    assert film > 0.9 if film_decides else film < 0.1
+
+
 @pytest.fixture
 def plate_says(take):
     """Write the take's plate/plate.json; it is gone after the test, as other tests use the same take."""
