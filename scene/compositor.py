@@ -75,7 +75,7 @@ def build(
         warnings.append(lit.warning)
     if keep:
         _kept_layer(scene, take_collection, keep, (characters, ground))
-    _compose(scene, take, files)
+    _compose(scene, take, files, lit.blacks)
     if files.sound is not None:
         compat.sound_strip(scene, files.sound, start - (0 if take.conformed else take.source_start))
     return Transfer(scene, warnings)
@@ -155,7 +155,7 @@ def _kept_layer(scene, take_collection, keep, others):
         kept.cycles.use_denoising = False
 
 
-def _compose(scene, take, files):
+def _compose(scene, take, files, blacks):
     tree, output = compat.compositor_tree(scene)
     scene.render.use_compositing = True
     sheet = _Sheet(tree)
@@ -176,8 +176,13 @@ def _compose(scene, take, files):
         layers.scene = scene
         layers.layer = scene.view_layers[0].name
         picture = layers.outputs["Image"]
-    if files.blur_px >= 0.5 or files.grain is not None:
-        with sheet.frame("3  Blur and grain of the film"):
+    if files.blur_px >= 0.5 or files.grain is not None or blacks > 0:
+        with sheet.frame("3  Blacks, blur and grain of the film"):
+            if blacks > 0:
+                square = compat.math(tree, "MULTIPLY", picture, picture)
+                toe = compat.math(tree, "ADD", square, blacks**2)
+                toe.node.label = "How far blacks sink"
+                picture = compat.multiply_colour(tree, picture, compat.math(tree, "DIVIDE", square, toe))
             if files.blur_px >= 0.5:
                 picture = compat.blur(tree, picture, files.blur_px, scene)
             if files.grain is not None:

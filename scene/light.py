@@ -19,18 +19,26 @@ SURE = 0.35  # as solver.plate.light.LEAST
 
 # Sun: degrees high, degrees around from the south, strength, degrees wide, colour. Sky: colour, strength.
 GROUND = (0.3, 0.3, 0.3)  # what the ground sends back of the light where no plate tells
-AROUND_M, GROUND_FRAMES = 1.0, 6  # the ground around somebody's feet, and how many frames of the plate are asked
+AROUND_M, PLATE_FRAMES = 1.0, 6  # the ground around somebody's feet, and how many frames of the plate are asked
+DARKEST_SHARE, DARKEST = 2.0, 0.01  # so many per cent of a picture are darker than this share of white, where a film keeps its blacks as they are
+CRUSHED_MOST = 8.0
 NEUTRAL = ((50, -35, 2.0, 12.0, (1.0, 1.0, 1.0)), ((0.9, 0.95, 1.0), 0.4))
 
 
 @dataclass
 class FilmLight:
-    """The light of a 2D transfer: the sun (object), the sky's strength (socket of the world), and the share of R, G and B that the ground sends
-    back; and what to tell of them, or nothing."""
+    """The light of a 2D transfer.
+
+    sun, sky:  object, and the socket of the world with the sky's strength.
+    ground:    share (R, G, B) of the light that the ground sends back.
+    blacks:    linear light under which the film's blacks sink, 0 where they do not: light L comes out as L³ / (L² + blacks²).
+    warning:   what to tell of them, or nothing.
+    """
 
     sun: object
     sky: object
     ground: tuple
+    blacks: float
     warning: str = ""
 
 
@@ -51,10 +59,10 @@ def add_film_light(scene, take: TakeData, root, amount: float = 1.0) -> FilmLigh
     the sun, of irradiance pi * (1 - shade) * level over the sine of its height, what it reaches.
     """
     facts = measured(take) or {}
-    light, ground = facts.get("light"), ground_colour(take, facts.get("level", 1.0))
+    light, seen = facts.get("light"), plate_looks(take, facts.get("level", 1.0))
     if light is None or light["sure"] < SURE:
         said = "" if amount == 0 else "The light of the film is not known, so the new shadows fall as a lamp above makes them."
-        return FilmLight(*_add(scene, *NEUTRAL), ground, said)
+        return FilmLight(*_add(scene, *NEUTRAL), *seen, said)
     towards, level = Vector(light["towards"]), facts.get("level", 1.0)
     shade = [min(max(s, 0.05), 0.98) for s in light["shade"]]
     rest = [(1 - s) * level * math.pi / max(towards.z, 0.2) for s in shade]
@@ -68,29 +76,33 @@ def add_film_light(scene, take: TakeData, root, amount: float = 1.0) -> FilmLigh
     # what the sun gives less, the sky gives more: lit ground stays as bright
     lost = sum((1 - s) / s for s in shade) / 3
     _drive_by_slider(sky, "default_value", sun, f"1 + {lost:.5f} * (1 - light)")
-    return FilmLight(sun, sky, ground)
+    return FilmLight(sun, sky, *seen)
 
 
-def ground_colour(take: TakeData, level: float) -> tuple:
-    """Share (R, G, B) of the light that the ground around the people's feet sends back, from the clean plate; GROUND where there is none.
+def plate_looks(take: TakeData, level: float) -> tuple[tuple, float]:
+    """`ground` and `blacks` of a FilmLight, from the clean plate; GROUND and 0 where there is none.
 
-    level: how bright white ground is in the film, linear.
+    level: how bright white ground is in the film, linear. The ground is that around the people's feet.
     """
-    seen = []
-    for index in np.unique(np.linspace(0, take.frames - 1, GROUND_FRAMES).round().astype(int)):
+    ground, greys = [], []
+    ring = AROUND_M * np.array([(np.cos(a), np.sin(a)) for a in np.linspace(0, 2 * np.pi, 16, endpoint=False)])
+    for index in np.unique(np.linspace(0, take.frames - 1, PLATE_FRAMES).round().astype(int)):
         file = take.folder / "plate" / f"{index:06d}.png"
-        feet = [p.joints_world[p.frame == index][0, [7, 8], :2].mean(0) for p in take.people if (p.frame == index).any()]
-        if not feet or not file.exists():
+        if not file.exists():
             continue
-        ring = AROUND_M * np.array([(np.cos(a), np.sin(a)) for a in np.linspace(0, 2 * np.pi, 16, endpoint=False)])
-        spots = np.concatenate([[f + share * ring for share in (0.4, 0.7, 1.0)] for f in feet]).reshape(-1, 2)
-        pixels = project(np.pad(spots, ((0, 0), (0, 1))), invert(take.T_world_from_cam[index]), take.K[index])
         picture = _linear_pixels(file)
-        x, y = np.floor(np.nan_to_num(pixels, nan=-1)).astype(int).T
-        inside = (x >= 0) & (y >= 0) & (x < picture.shape[1]) & (y < picture.shape[0])
-        seen.append(picture[y[inside], x[inside]])
-    seen = np.concatenate(seen) if seen else np.zeros((0, 3))
-    return tuple(np.clip(seen.mean(0) / max(level, 1e-3), 0.01, 0.9).tolist()) if len(seen) else GROUND
+        greys.append(picture[::4, ::4].mean(-1).ravel())
+        for feet in (p.joints_world[p.frame == index][0, [7, 8], :2].mean(0) for p in take.people if (p.frame == index).any()):
+            spots = np.pad(np.concatenate([feet + share * ring for share in (0.4, 0.7, 1.0)]), ((0, 0), (0, 1)))
+            pixels = project(spots, invert(take.T_world_from_cam[index]), take.K[index])
+            x, y = np.floor(np.nan_to_num(pixels, nan=-1)).astype(int).T
+            inside = (x >= 0) & (y >= 0) & (x < picture.shape[1]) & (y < picture.shape[0])
+            ground.append(picture[y[inside], x[inside]])
+    ground = np.concatenate(ground) if ground else np.zeros((0, 3))
+    colour = tuple(np.clip(ground.mean(0) / max(level, 1e-3), 0.01, 0.9).tolist()) if len(ground) else GROUND
+    usual = DARKEST * level
+    darkest = max(np.percentile(np.concatenate(greys), DARKEST_SHARE), usual / CRUSHED_MOST) if greys else usual
+    return colour, float(usual * math.sqrt(max(usual / darkest - 1, 0)))
 
 
 def _linear_pixels(file):

@@ -213,6 +213,35 @@ def test_grain_lies_on_the_characters_alone(loaded, plate_says, tmp_path):
     assert 2 < difference.max(-1)[bright].std() < 12 and abs(difference[bright].mean()) < 1
 
 
+def test_ground_and_blacks_are_the_films(blender, tmp_path):
+    """The plate's floor near the feet is what comes back from below; where the film crushes its blacks, a dark character's sink as well, and only they."""
+    from reshoot.scene import light
+    from reshoot.scene import take as scene_take
+    from tests.blender import goldens
+
+    bpy, folder = blender, tmp_path / "film"
+    truth = goldens.write_take(folder)
+    bpy.ops.shot.load_take(directory=str(folder))
+    collection = scene_take.take_collections()[-1]
+    ground, blacks = light.plate_looks(scene_take.data_of(collection), 0.5)
+    tile = (np.array([157, 147, 127]) / 255) ** 2.2 / 0.5
+    assert np.allclose(ground, tile, rtol=0.1) and blacks == 0
+    for number, colour in ((1, 0.004), (2, 0.6)):
+        scene_take.paint(scene_take.person_of(collection, number), (colour,) * 3 + (1,))
+    shades = []
+    for dark in (False, True):
+        for file in sorted((folder / "plate").glob("*.png")) if dark else ():
+            picture = cv2.imread(str(file))
+            picture[:, -WIDTH // 20 :] = 0
+            cv2.imwrite(str(file), picture)
+        bpy.context.window.scene = bpy.data.scenes[0]
+        bpy.ops.shot.setup_composite(engine="WORKBENCH", scene_name=f"Film {dark}")
+        picture = rendered(bpy, bpy.data.scenes[f"Film {dark}"], tmp_path / "p.png", 1 + 4).astype(float)
+        shades.append([picture[cv2.erode((truth["masks"][4] == p).astype(np.uint8), np.ones((5, 5))) > 0].mean() for p in (1, 2)])
+    (dark_before, light_before), (dark_after, light_after) = shades
+    assert 4 < dark_before < 40 and dark_after < 0.8 * dark_before and abs(light_after - light_before) < 2
+
+
 def test_nodes_are_in_named_frames(loaded):
     bpy, _, _ = loaded
     bpy.ops.shot.setup_composite(engine="WORKBENCH", keep="2", scene_name="Named")
