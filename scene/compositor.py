@@ -75,6 +75,8 @@ def build(
         warnings.append(lit.warning)
     if keep:
         _kept_layer(scene, take_collection, keep, (characters, ground))
+        if engine == "CYCLES":
+            _shaded_bodies(scene, take_collection, keep)
     _compose(scene, take, files, lit.blacks)
     if files.sound is not None:
         compat.sound_strip(scene, files.sound, start - (0 if take.conformed else take.source_start))
@@ -126,6 +128,7 @@ def _ground(scene, take_collection, engine, lit):
     catcher.parent = ground.parent
     if engine == "CYCLES":
         catcher.is_shadow_catcher = True
+        scene.view_layers[0].cycles.use_pass_shadow_catcher = True  # R, G and B of what is left, of which the picture has the mean alone
         catcher.data.materials.append(light.catcher_material(scene, lit))
     else:
         light.add_bounce(scene, lit)
@@ -155,6 +158,24 @@ def _kept_layer(scene, take_collection, keep, others):
         kept.cycles.use_denoising = False
 
 
+def _shaded_bodies(scene, take_collection, keep):
+    """Bodies of those who are kept, for Cycles: on them the characters' shadows fall, and theirs on the characters."""
+    collection = bpy.data.collections.new(f"{scene.name} Shaded Bodies")
+    for person in keep:
+        body = scene_take.part(take_collection, "body", person)
+        if body is not None:
+            copy = body.copy()
+            copy.name = f"{scene.name} Shaded {person}"
+            copy.is_shadow_catcher = True
+            for slot in copy.material_slots:
+                slot.link, slot.material = "OBJECT", None
+            collection.objects.link(copy)
+    scene.collection.children.link(collection)
+    kept = scene.view_layers[KEPT_LAYER]
+    kept.update()
+    kept.layer_collection.children[collection.name].exclude = True
+
+
 def _compose(scene, take, files, blacks):
     tree, output = compat.compositor_tree(scene)
     scene.render.use_compositing = True
@@ -176,6 +197,11 @@ def _compose(scene, take, files, blacks):
         layers.scene = scene
         layers.layer = scene.view_layers[0].name
         picture = layers.outputs["Image"]
+        if scene.render.engine == "CYCLES":  # else they are in the picture
+            shadows = layers.outputs["Shadow Catcher"]
+            if files.blur_px >= 0.5:
+                shadows = compat.blur(tree, shadows, files.blur_px, scene)
+            background = compat.multiply_colour(tree, background, shadows)
     if files.blur_px >= 0.5 or files.grain is not None or blacks > 0:
         with sheet.frame("3  Blacks, blur and grain of the film"):
             if blacks > 0:

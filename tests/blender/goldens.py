@@ -44,9 +44,9 @@ MODES = {  # people of the take, operator, its arguments
 }
 
 
-def write_take(folder: Path, people=(1, 2)) -> dict:
-    """A take of people on a tiled floor before a sky, under a sun; where both are there, the second crosses in front. Returns the truth."""
-    truth = synthetic_take.write(folder, people=people, second=(0.12, -0.9, 0))
+def write_take(folder: Path, people=(1, 2), second=(0.12, -0.9, 0)) -> dict:
+    """A take of people on a tiled floor before a sky, under a sun; where both are there, the second, `second` m from the first, crosses in front. Returns the truth."""
+    truth = synthetic_take.write(folder, people=people, second=second)
     for index in range(FRAMES):
         T, K = truth["T"][index], truth["K"][index]
         rays = _rays(K) @ T[:3, :3].T
@@ -98,10 +98,12 @@ def regions(bpy, scene, frame: int, truth: dict) -> dict:
     anybody = np.logical_or.reduce(alone)
     sun = next(o for o in scene.objects if o.type == "LIGHT" and o.name.endswith("Sun"))
     towards = np.array(sun.evaluated_get(deps).matrix_world)[:3, 2]
-    shadow, across = (
-        _grown(drawn([v * [1, 1, 0] + v[:, 2:] * [*(s * towards[:2] / towards[2]), 0] for v in _seen(scene, bodies)]), 1)
-        for s in (-1, 1)
-    )
+    seen = bodies[:1] if scene.name == "one" else bodies  # who is kept has a shadow in the film already, and none is drawn upon it
+
+    def fallen(people, away):
+        return _grown(drawn([v * [1, 1, 0] + v[:, 2:] * [*(away * towards[:2] / towards[2]), 0] for v in people]), 1)
+
+    shadow, across = (fallen(seen, s) & ~(fallen(bodies[1:], s) if len(seen) < len(bodies) else False) for s in (-1, 1))
     rays = _rays(K) @ T[:3, :3].T
     far = ~_grown(anybody | shadow, 4)
     found = {f"person {k}": a & ~_grown(np.logical_or.reduce([b for b in alone if b is not a] or [~a & a]), 2) for k, a in enumerate(alone, 1)}
@@ -109,11 +111,6 @@ def regions(bpy, scene, frame: int, truth: dict) -> dict:
         found["crossing"] = alone[0] & alone[1]
     found |= {"shadow": shadow & ~_grown(anybody, 2), "across": across & far, "sky": (rays[..., 2] > 0.05) & far, "floor": (rays[..., 2] < -0.05) & far}
     return {name: inner for name, mask in found.items() if (inner := _inner(mask, 2)).sum() >= LEAST}
-
-
-def _seen(scene, bodies):
-    """Those whose shadows a scene has: kept people of a film have theirs in the picture already."""
-    return bodies[:1] if scene.name == "one" else bodies
 
 
 def measure(picture, masks) -> dict:

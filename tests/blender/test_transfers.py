@@ -242,6 +242,28 @@ def test_ground_and_blacks_are_the_films(blender, tmp_path):
     assert 4 < dark_before < 40 and dark_after < 0.8 * dark_before and abs(light_after - light_before) < 2
 
 
+def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path):
+    """The sun is on the right and the kept one on the left of the character: their flat colour in the film gets dark where the sun is taken."""
+    from tests.blender import goldens
+
+    bpy, shades = blender, {}
+    truth = goldens.write_take(tmp_path / "film", second=(-0.75, 0.2, 0))
+    kept = cv2.erode((truth["masks"][4] == 2).astype(np.uint8), np.ones((5, 5))) > 0
+    bpy.ops.shot.load_take(directory=str(tmp_path / "film"))
+    bpy.ops.shot.setup_composite(engine="CYCLES", samples=8, replace="1", scene_name="Shade")
+    scene = bpy.data.scenes["Shade"]
+    for hidden in (False, True):
+        for item in scene.collection.children[0].objects:
+            item.animation_data.action = item.animation_data.action if item.type == "ARMATURE" else None
+            item.hide_render = hidden
+        shades[hidden] = rendered(bpy, scene, tmp_path / "s.png", 1 + 4).astype(int)[kept].sum(-1)
+    film = sum(goldens.COLOURS[2])
+    assert np.abs(shades[True] - film).max() <= 12
+    dark = shades[False] < 0.85 * film
+    assert 0.1 < dark.mean() < 0.9 and shades[False].min() > 0.3 * film
+    assert (np.abs(shades[False] - film) <= 12).mean() > 0.05
+
+
 def test_nodes_are_in_named_frames(loaded):
     bpy, _, _ = loaded
     bpy.ops.shot.setup_composite(engine="WORKBENCH", keep="2", scene_name="Named")
