@@ -38,6 +38,12 @@ def keep_colours(scene) -> None:
     scene.render.dither_intensity = 0.0
 
 
+def show_new(scene) -> None:
+    """Show a new set through AgX, which new scenes of a script do not have in every Blender."""
+    scene.display_settings.display_device = "sRGB"
+    scene.view_settings.view_transform, scene.view_settings.look = "AgX", "None"
+
+
 def set_output(scene, kind: str) -> None:
     """kind: "MOVIE" (mp4 with the film's sound), "PICTURES" (PNG) or "LAYERS" (multi-layer EXR)."""
     {"MOVIE": compat.set_output_movie, "PICTURES": compat.set_output_picture, "LAYERS": compat.set_output_layers}[kind](scene)

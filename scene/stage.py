@@ -70,6 +70,7 @@ def build(
         warnings.append("The film's sound is off: it does not follow a time curve.")
     scene.frame_current = source.frame_current
     render.set_engine(scene, engine, samples)
+    render.show_new(scene)
     if place is None:
         place = bpy.data.objects.new(f"{scene.name} Place", None)
         place.empty_display_type = "SINGLE_ARROW"
