@@ -22,6 +22,7 @@ def set_engine(scene, engine: str, samples: int = 32, denoise: bool = True) -> N
         scene.cycles.max_bounces = 4
     elif engine == "EEVEE":
         scene.eevee.taa_render_samples = samples
+        compat.shadows_in_eevee(scene)
     else:
         scene.display.shading.light = "STUDIO"
         scene.display.shading.color_type = "MATERIAL"
