@@ -127,14 +127,19 @@ def _ground(scene, take_collection, engine, lit):
     collection.objects.link(catcher)
     catcher.parent = ground.parent
     if engine == "CYCLES":
-        catcher.is_shadow_catcher = True
-        scene.view_layers[0].cycles.use_pass_shadow_catcher = True  # R, G and B of what is left, of which the picture has the mean alone
+        _catch_shadows(scene, catcher)
         catcher.data.materials.append(light.catcher_material(scene, lit))
     else:
         light.add_bounce(scene, lit)
         catcher.data.materials.append(light.shadow_material(scene, lit))
     catcher.display_type = "WIRE"  # else it hides the film in the viewport
     return collection
+
+
+def _catch_shadows(scene, item):
+    """Let Cycles write what shadows leave of the light on an object, R, G and B; the picture itself has none then."""
+    item.is_shadow_catcher = True
+    scene.view_layers[0].cycles.use_pass_shadow_catcher = True
 
 
 def _kept_layer(scene, take_collection, keep, others):
@@ -166,7 +171,7 @@ def _shaded_bodies(scene, take_collection, keep):
         if body is not None:
             copy = body.copy()
             copy.name = f"{scene.name} Shaded {person}"
-            copy.is_shadow_catcher = True
+            _catch_shadows(scene, copy)
             for slot in copy.material_slots:
                 slot.link, slot.material = "OBJECT", None
             collection.objects.link(copy)
@@ -197,7 +202,7 @@ def _compose(scene, take, files, blacks):
         layers.scene = scene
         layers.layer = scene.view_layers[0].name
         picture = layers.outputs["Image"]
-        if scene.render.engine == "CYCLES":  # else they are in the picture
+        if scene.view_layers[0].cycles.use_pass_shadow_catcher:  # else they are in the picture
             shadows = layers.outputs["Shadow Catcher"]
             if files.blur_px >= 0.5:
                 shadows = compat.blur(tree, shadows, files.blur_px, scene)

@@ -264,6 +264,17 @@ def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path):
     assert (np.abs(shades[False] - film) <= 12).mean() > 0.05
 
 
+def test_take_without_its_ground_has_no_shadows_and_the_whole_plate(loaded, tmp_path):
+    from reshoot.scene import take as scene_take
+
+    bpy, collection, truth = loaded
+    bpy.data.objects.remove(scene_take.part(collection, "ground"))
+    bpy.ops.shot.setup_composite(engine="CYCLES", samples=1, scene_name="Bare")
+    picture = rendered(bpy, bpy.data.scenes["Bare"], tmp_path / "b.png", 1 + 4)
+    away = cv2.dilate((truth["masks"][4] > 0).astype(np.uint8), np.ones((7, 7))) == 0
+    assert near(picture, np.array(PLATE_RGB) + [32, 0, 0], 2)[away].all()
+
+
 def test_nodes_are_in_named_frames(loaded):
     bpy, _, _ = loaded
     bpy.ops.shot.setup_composite(engine="WORKBENCH", keep="2", scene_name="Named")
