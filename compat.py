@@ -209,6 +209,12 @@ def eevee() -> str:
     return "BLENDER_EEVEE_NEXT" if "BLENDER_EEVEE_NEXT" in engines else "BLENDER_EEVEE"
 
 
+def shadows_in_eevee(scene) -> None:
+    """Switch EEVEE's shadows on, which a scene that a script makes in 4.2 has off."""
+    if hasattr(scene.eevee, "use_shadows"):
+        scene.eevee.use_shadows = True
+
+
 def can_denoise() -> bool:
     """Whether this Blender was built with OpenImageDenoise; some distributions' are not, and fail or stay noisy."""
     try:

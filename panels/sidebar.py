@@ -446,11 +446,11 @@ class SHOT_PT_output(ReshootPanel, bpy.types.Panel):
         column = layout.column()
         column.label(text="Into a New Set")
         column.prop(settings, "content")
-        for name in ("surroundings", "into", "set_light", "set_retime"):
+        for name in ("surroundings", "into", "set_light", "set_retime", "set_time"):
             column.prop(settings, name)
         stage = column.operator("shot.setup_scene", icon="SCENE_DATA")
         stage.content, stage.retime, stage.characters = settings.content, settings.set_retime, characters
-        stage.surroundings, stage.light = settings.surroundings, settings.set_light
+        stage.surroundings, stage.light, stage.time = settings.surroundings, settings.set_light, settings.set_time
         stage.into = settings.into.name if settings.into else ""
         layout.separator()
         column = layout.column()

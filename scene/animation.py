@@ -28,11 +28,12 @@ def write_action(datablock, name: str, frames, channels: dict):
         kind = "CONSTANT" if values.dtype == bool else "LINEAR"
         columns = values.reshape(len(values), -1)
         for index in range(columns.shape[1]):
-            _fill(new_curve(path, index, group), frames[: len(columns)], columns[:, index], kind)
+            fill(new_curve(path, index, group), frames[: len(columns)], columns[:, index], kind)
     return action
 
 
-def _fill(curve, frames, values, kind):
+def fill(curve, frames, values, kind: str) -> None:
+    """Give an empty curve keys at frames (N,), of one of the kinds of interpolation."""
     points = curve.keyframe_points
     points.add(len(frames))
     points.foreach_set("co", np.column_stack([frames, values]).astype(np.float32).ravel())

@@ -31,24 +31,35 @@ def with_everything_it_moves(scene, rig) -> list:
     return found
 
 
-def copied(scene, rig, name: str):
-    """A rig and everything it moves once more, without motion, in a new collection that is in no scene. Returns the collection and the rig's copy."""
+def copies(items, name: str):
+    """Objects once more, moved as they are, in a new collection that is in no scene: what they share with each other are copies too, and so
+    is their data where it has a motion or a driver of its own. Returns the collection and {object: its copy}."""
     collection = bpy.data.collections.new(name)
-    copies = {item: item.copy() for item in dict.fromkeys(with_everything_it_moves(scene, rig))}
-    for item, copy in copies.items():
+    made = {item: item.copy() for item in dict.fromkeys(items)}
+    for item, copy in made.items():
         collection.objects.link(copy)
-        copy.parent = copies.get(item.parent, item.parent)
+        copy.parent = made.get(item.parent, item.parent)
         copy.matrix_parent_inverse = item.matrix_parent_inverse
+        if any(part.animation_data is not None for part in parts_of(item)[1:]):
+            copy.data = item.data.copy()
         bones = copy.pose.bones if copy.pose else ()
         for holder in (*copy.modifiers, *copy.constraints, *(c for bone in bones for c in bone.constraints)):
             for key in ("object", "target", "pole_target"):
-                if getattr(holder, key, None) in copies:
-                    setattr(holder, key, copies[getattr(holder, key)])
-        animation = copy.animation_data
-        for target in (t for d in (animation.drivers if animation else ()) for v in d.driver.variables for t in v.targets):
-            if target.id in copies:
-                target.id = copies[target.id]
-    own = copies[rig]
+                if getattr(holder, key, None) in made:
+                    setattr(holder, key, made[getattr(holder, key)])
+    for copy in made.values():
+        for part in parts_of(copy):
+            drivers = part.animation_data.drivers if part.animation_data else ()
+            for target in (t for d in drivers for v in d.driver.variables for t in v.targets):
+                if target.id in made:
+                    target.id = made[target.id]
+    return collection, made
+
+
+def copied(scene, rig, name: str):
+    """A rig and everything it moves once more, without motion, in a new collection that is in no scene. Returns the collection and the rig's copy."""
+    collection, made = copies(with_everything_it_moves(scene, rig), name)
+    own = made[rig]
     if own.animation_data is not None:
         own.animation_data.action = None
         for track in list(own.animation_data.nla_tracks):
@@ -56,6 +67,11 @@ def copied(scene, rig, name: str):
     for bone in own.pose.bones:
         bone.matrix_basis.identity()
     return collection, own
+
+
+def parts_of(item) -> list:
+    """An object, its data and its shape keys: all of it that an action or a driver can move."""
+    return [part for part in (item, item.data, getattr(item.data, "shape_keys", None)) if part is not None]
 
 
 def gather(scene, take_collection, person_ids, name: str):

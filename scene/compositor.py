@@ -13,6 +13,7 @@ from . import light, plate, render
 from . import take as scene_take
 
 KEPT_LAYER = "Kept People"
+NEAR_M = 0.15  # two bodies no further apart: which is in front is the film's to say, as solved depths are not so exact
 REACH = 0.02  # of the width: cloth and hair this far from a kept body have its depth
 GRAIN_LEAST = 0.7  # grey levels; less grain than this is no grain
 GRAIN_GREY = 110.0  # the grey at which film's grain was measured, about the middle
@@ -66,15 +67,17 @@ def build(
         if stand_in:
             warnings.append("There is no animated character yet, so the solved bodies stand in.")
     scene.collection.children.link(characters)
-    said = light.add_film_light(scene, take, scene_take.part(take_collection, "world"), film_light)
-    ground = _ground(scene, take_collection, engine)
-    if engine == "CYCLES":
-        warnings += [said] if said else []
-    else:
-        warnings.append("Shadows on the film need Cycles.")
+    lit = light.add_film_light(scene, take, scene_take.part(take_collection, "world"), film_light)
+    ground = _ground(scene, take_collection, engine, lit)
+    if engine == "WORKBENCH":
+        warnings.append("Shadows on the film need Cycles or EEVEE.")
+    elif lit.warning:
+        warnings.append(lit.warning)
     if keep:
         _kept_layer(scene, take_collection, keep, (characters, ground))
-    _compose(scene, take, files)
+        if engine == "CYCLES":
+            _shaded_bodies(scene, take_collection, keep)
+    _compose(scene, take, files, lit.blacks)
     if files.sound is not None:
         compat.sound_strip(scene, files.sound, start - (0 if take.conformed else take.source_start))
     return Transfer(scene, warnings)
@@ -113,19 +116,30 @@ class _Files:
         return plate.load_sequence(plate.write_mattes(take, ids, kind), f"{take.folder.name} {title}", "Non-Color")
 
 
-def _ground(scene, take_collection, engine):
-    """The ground that catches the shadows, in a collection of its own."""
+def _ground(scene, take_collection, engine, lit):
+    """The ground that catches the shadows, in a collection of its own: Cycles' shadow catcher, or for EEVEE a material that does the same."""
     collection = bpy.data.collections.new(f"{scene.name} Shadows")
     scene.collection.children.link(collection)
     ground = scene_take.part(take_collection, "ground")
-    if ground is None or engine != "CYCLES":
+    if ground is None or engine == "WORKBENCH":
         return collection
-    catcher = bpy.data.objects.new(f"{scene.name} Shadows", ground.data)
+    catcher = bpy.data.objects.new(f"{scene.name} Shadows", ground.data.copy())  # the take's own ground keeps its looks
     collection.objects.link(catcher)
     catcher.parent = ground.parent
-    catcher.is_shadow_catcher = True
+    if engine == "CYCLES":
+        _catch_shadows(scene, catcher)
+        catcher.data.materials.append(light.catcher_material(scene, lit))
+    else:
+        light.add_bounce(scene, lit)
+        catcher.data.materials.append(light.shadow_material(scene, lit))
     catcher.display_type = "WIRE"  # else it hides the film in the viewport
     return collection
+
+
+def _catch_shadows(scene, item):
+    """Let Cycles write what shadows leave of the light on an object, R, G and B; the picture itself has none then."""
+    item.is_shadow_catcher = True
+    scene.view_layers[0].cycles.use_pass_shadow_catcher = True
 
 
 def _kept_layer(scene, take_collection, keep, others):
@@ -149,7 +163,25 @@ def _kept_layer(scene, take_collection, keep, others):
         kept.cycles.use_denoising = False
 
 
-def _compose(scene, take, files):
+def _shaded_bodies(scene, take_collection, keep):
+    """Bodies of those who are kept, for Cycles: on them the characters' shadows fall, and theirs on the characters."""
+    collection = bpy.data.collections.new(f"{scene.name} Shaded Bodies")
+    for person in keep:
+        body = scene_take.part(take_collection, "body", person)
+        if body is not None:
+            copy = body.copy()
+            copy.name = f"{scene.name} Shaded {person}"
+            _catch_shadows(scene, copy)
+            for slot in copy.material_slots:
+                slot.link, slot.material = "OBJECT", None
+            collection.objects.link(copy)
+    scene.collection.children.link(collection)
+    kept = scene.view_layers[KEPT_LAYER]
+    kept.update()
+    kept.layer_collection.children[collection.name].exclude = True
+
+
+def _compose(scene, take, files, blacks):
     tree, output = compat.compositor_tree(scene)
     scene.render.use_compositing = True
     sheet = _Sheet(tree)
@@ -170,8 +202,18 @@ def _compose(scene, take, files):
         layers.scene = scene
         layers.layer = scene.view_layers[0].name
         picture = layers.outputs["Image"]
-    if files.blur_px >= 0.5 or files.grain is not None:
-        with sheet.frame("3  Blur and grain of the film"):
+        if scene.view_layers[0].cycles.use_pass_shadow_catcher:  # else they are in the picture
+            shadows = layers.outputs["Shadow Catcher"]
+            if files.blur_px >= 0.5:
+                shadows = compat.blur(tree, shadows, files.blur_px, scene)
+            background = compat.multiply_colour(tree, background, shadows)
+    if files.blur_px >= 0.5 or files.grain is not None or blacks > 0:
+        with sheet.frame("3  Blacks, blur and grain of the film"):
+            if blacks > 0:
+                square = compat.math(tree, "MULTIPLY", picture, picture)
+                toe = compat.math(tree, "ADD", square, blacks**2)
+                toe.node.label = "How far blacks sink"
+                picture = compat.multiply_colour(tree, picture, compat.math(tree, "DIVIDE", square, toe))
             if files.blur_px >= 0.5:
                 picture = compat.blur(tree, picture, files.blur_px, scene)
             if files.grain is not None:
@@ -187,7 +229,7 @@ def _compose(scene, take, files):
             bodies.layer = KEPT_LAYER
             theirs = compat.least_around(tree, bodies.outputs["Depth"], max(2, round(REACH * take.render_size[0])))
             ours = compat.least_around(tree, layers.outputs["Depth"], 1)  # an outline belongs to what is in front
-            nearer = compat.math(tree, "LESS_THAN", theirs, ours)
+            nearer = compat.math(tree, "LESS_THAN", compat.math(tree, "SUBTRACT", theirs, NEAR_M), ours)
             front = compat.math(tree, "MULTIPLY", nearer, sheet.sequence(files.kept, files.start))
             behind = compat.math(tree, "SUBTRACT", 1.0, front)
     with sheet.frame("5  Together"):

@@ -9,10 +9,12 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..solver.frames import invert
 from . import paths, png
 from .read import TakeData
 
 GROW = 0.015  # of the width, as solver.plate grows what it erases
+INSIDE = 0.003  # of the width: so far inside a solved body, a pixel is that body's
 GRAIN_PICTURES = 12
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"}
 
@@ -116,7 +118,7 @@ def write_mattes(take: TakeData, ids, kind: str) -> Path:
     """Write `mattes/<kind>_<ids>/%06d.png` into the take: white where one of these people is. Returns the folder.
 
     kind: "seen", as the masks have them, or "erased": what plate/erase says has to go with them. A take that has no plate/erase gets
-    its masks, grown.
+    its masks, grown. Where somebody's solved body covers a pixel that the masks give to who stands wholly behind them, it is theirs.
     """
     folder = take.folder / "mattes" / f"{kind}_{'_'.join(str(i) for i in sorted(ids))}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,12 +126,41 @@ def write_mattes(take: TakeData, ids, kind: str) -> Path:
     source = erase if kind == "erased" and erase.is_dir() else take.folder / "masks"
     grow = round(GROW * take.width) if kind == "erased" and source != erase else 0
     for index in range(take.frames):
-        people = png.read_indices(source / f"{index:06d}.png")
+        people = _settled(take, index, png.read_indices(source / f"{index:06d}.png"))
         matte = np.isin(people, list(ids))
         for _ in range(grow):
             matte = _grow(matte) & np.isin(people, [0, *ids])
         png.write_grey(folder / f"{index:06d}.png", np.round(_blur3(matte.astype(np.float32)) * 255).astype(np.uint8))
     return folder
+
+
+def _settled(take: TakeData, index: int, owners):
+    """Owners (H, W) of a frame's pixels, those of a leg, say, that the masks give to the one behind taken back."""
+    solved_file, masks_file = (take.folder / name / f"{index:06d}.png" for name in ("solved", "masks"))
+    before = _wholly_before(take, index)
+    if not before or not (solved_file.is_file() and masks_file.is_file()):
+        return owners
+    solved, masks, pixels = png.read_indices(solved_file), png.read_indices(masks_file), max(1, round(INSIDE * take.width))
+    if not solved.shape == masks.shape == owners.shape:
+        return owners
+    out = owners.copy()
+    for front, back in before:
+        body = solved == front
+        inner = body
+        for _ in range(pixels):
+            inner = ~_grow(~inner)
+        taken = inner & (masks == back)
+        for _ in range(pixels):
+            taken = _grow(taken)
+        out[taken & body & (owners == back)] = front
+    return out
+
+
+def _wholly_before(take: TakeData, index: int) -> list[tuple[int, int]]:
+    """Pairs of people (in front, behind) of a frame, all joints of the one nearer to the camera than any of the other's."""
+    T = invert(take.T_world_from_cam[index])
+    depths = {p.id: p.joints_world[p.frame == index][0] @ T[2, :3] + T[2, 3] for p in take.people if (p.frame == index).any()}
+    return [(a, b) for a in depths for b in depths if depths[a].max() < depths[b].min()]
 
 
 def write_grain(take: TakeData, levels: float) -> Path:

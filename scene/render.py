@@ -22,6 +22,7 @@ def set_engine(scene, engine: str, samples: int = 32, denoise: bool = True) -> N
         scene.cycles.max_bounces = 4
     elif engine == "EEVEE":
         scene.eevee.taa_render_samples = samples
+        compat.shadows_in_eevee(scene)
     else:
         scene.display.shading.light = "STUDIO"
         scene.display.shading.color_type = "MATERIAL"
@@ -36,6 +37,12 @@ def keep_colours(scene) -> None:
     scene.view_settings.exposure = 0.0
     scene.view_settings.gamma = 1.0
     scene.render.dither_intensity = 0.0
+
+
+def show_new(scene) -> None:
+    """Show a new set through AgX, which new scenes of a script do not have in every Blender."""
+    scene.display_settings.display_device = "sRGB"
+    scene.view_settings.view_transform, scene.view_settings.look = "AgX", "None"
 
 
 def set_output(scene, kind: str) -> None:

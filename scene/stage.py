@@ -12,7 +12,7 @@ from .. import compat
 from ..solver.protocol import ShotError
 from . import camera as scene_camera
 from . import characters as scene_characters
-from . import render, sets
+from . import render, retime, sets
 from . import take as scene_take
 from .read import rest_joints
 
@@ -25,7 +25,7 @@ def build(
     take_collection,
     content="BOTH",
     characters=None,
-    retime=1.0,
+    stretch=1.0,
     place=None,
     engine="CYCLES",
     samples=64,
@@ -37,12 +37,13 @@ def build(
     shake=1.0,
     frame_on=None,
     person=1,
+    time="FILM",
 ):
     """A new scene with a set and what of the take was asked for. The scene it comes from stays as it is.
 
     content:     "BOTH", "CAMERA" or "CHARACTERS".
     characters:  collection to show; None gathers every animated rig, and without one the take's own bodies.
-    retime:      factor on duration for everything in the new scene; 2 is half speed.
+    stretch:     factor on the duration of what comes from the take; 2 is half speed.
     place:       empty that places the action in the set; None makes one at the origin.
     surroundings: one of sets.SETS.
     into:        collection or scene of the artist's own in place of a shipped set; it is linked, not copied.
@@ -50,6 +51,7 @@ def build(
     snap:        lower or raise the empty so that the take's ground lies on the floor under the action.
     shake:       factor on the shake of the film's camera.
     frame_on:    object that the camera alone frames as it framed `person`: the empty moves and scales the path to its place and height.
+    time:        one of retime.TIMES: whether people and camera follow curves that an artist may edit. A stretch makes one.
     Returns the scene and warnings.
     """
     take = scene_take.data_of(take_collection)
@@ -62,9 +64,13 @@ def build(
     warnings = []
     scene = bpy.data.scenes.new(name or f"{take_collection.name} 3D Transfer")
     scene_take.match(scene, take, start)
-    _retime(scene, start, take.frames, retime)
+    first, last, clock = start, start + take.frames - 1, None
+    if time != "FILM" or stretch != 1.0:
+        clock = retime.add_time(scene, first, last, stretch, time == "CURVES")
+        warnings.append("The film's sound is off: it does not follow a time curve.")
     scene.frame_current = source.frame_current
     render.set_engine(scene, engine, samples)
+    render.show_new(scene)
     if place is None:
         place = bpy.data.objects.new(f"{scene.name} Place", None)
         place.empty_display_type = "SINGLE_ARROW"
@@ -89,6 +95,11 @@ def build(
             )
             if stand_in:
                 warnings.append("There is no animated character yet, so the solved bodies stand in.")
+        if clock is not None:
+            characters, made = scene_characters.copies(characters.all_objects, f"{scene.name} Characters in Time")
+            behind = [item.name for item in made if not retime.follow(made[item], clock, retime.PEOPLE, first, last)]
+            if behind:
+                warnings.append(f"NLA strips move {', '.join(behind)}, and do not follow the time curve: bake them into an action first.")
         # An instance: the characters stay where they are in their own scene, and are only seen here.
         instance = bpy.data.objects.new(f"{scene.name} Characters", None)
         instance.instance_type = "COLLECTION"
@@ -98,6 +109,8 @@ def build(
     if content != "CHARACTERS":
         path = scene_camera.adjusted(scene_camera.path_of_take(take, start), shake=shake, fps=take.fps)
         camera = scene_camera.new_camera(f"{scene.name} Camera", path, scene.collection, place)
+        if clock is not None:
+            retime.follow(camera, clock, retime.CAMERA, first, last)
     else:
         camera = _standing_camera(scene, take, place)
     scene.camera = camera
@@ -106,16 +119,6 @@ def build(
     elif isinstance(into, bpy.types.Scene):
         scene.world = into.world
     return scene, warnings
-
-
-def _retime(scene, start, frames, retime):
-    """Blender's own time stretching: it moves everything in the scene, also what is only instanced."""
-    old = min(100, int(900 / retime))
-    scene.render.frame_map_old = old
-    scene.render.frame_map_new = max(1, round(old * retime))
-    factor = scene.render.frame_map_new / scene.render.frame_map_old
-    scene.frame_start = math.ceil(start * factor)
-    scene.frame_end = max(scene.frame_start, math.floor((start + frames - 1) * factor))
 
 
 def _extent(take, content):

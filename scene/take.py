@@ -185,7 +185,7 @@ def _load_person(person: PersonTrack, frame_start, loaded: Loaded, body, name):
         loaded.bodies[person.id] = skin
 
 
-def match(scene, take: TakeData, frame_start: int = 1, retime: float = 1.0) -> None:
+def match(scene, take: TakeData, frame_start: int = 1) -> None:
     """Give a scene the size, rate and range of a take."""
     render = scene.render
     render.resolution_x, render.resolution_y = take.render_size
@@ -198,7 +198,7 @@ def match(scene, take: TakeData, frame_start: int = 1, retime: float = 1.0) -> N
         whole = max(1, round(fps))
         render.fps, render.fps_base = whole, whole / float(fps)
     scene.frame_start = frame_start
-    scene.frame_end = frame_start + round((take.frames - 1) * retime)
+    scene.frame_end = frame_start + take.frames - 1
 
 
 def _film(take: TakeData) -> list[int]:

@@ -74,7 +74,11 @@ class Gallery:
     def film(self, clip: Path, scenes, file: str) -> None:
         """A clip and scenes of as many frames beside each other, half size each."""
         rate, frames = _frames(clip)
-        columns = [frames, *(self._pictures(scene, range(scene.frame_start, scene.frame_end + 1)) for scene in scenes)]
+        columns = [frames]
+        for scene in scenes:
+            scene.render.resolution_percentage = 50  # as large as it is shown: a quarter of the time
+            columns.append(self._pictures(scene, range(scene.frame_start, scene.frame_end + 1)))
+            scene.render.resolution_percentage = 100
         with MovieWriter(self.out / file, rate) as movie:
             for row in zip(*columns):
                 picture = np.hstack([self._fitted(p, WIDTH // 2) for p in row])

@@ -98,6 +98,62 @@ def test_kept_people_hide_the_characters_only_where_they_are_nearer(blender, tmp
         assert (film == (truth["masks"][index] == 2))[overlap].mean() >= 0.98
 
 
+def solved_masks(folder, truth):
+    """Write the solved bodies' masks of a synthetic take: its masks are the truth as well."""
+    from solver.take import write_mask
+
+    (folder / "solved").mkdir()
+    for index, mask in enumerate(truth["masks"]):
+        write_mask(folder / "solved" / f"{index:06d}.png", mask)
+
+
+def test_leg_that_the_masks_give_to_the_one_behind_is_taken_back(blender, tmp_path):
+    """A patch well inside the kept person, who stands wholly in front, is masked as the replaced one: the film shows there, and nothing is erased."""
+    from solver.take import write_mask
+    from tests.blender.synthetic_take import write
+
+    bpy, index = blender, 4
+    folder = tmp_path / "cross"
+    truth = write(folder, second=(0.15, -1.7, 0))
+    solved_masks(folder, truth)
+    mask = truth["masks"][index].copy()
+    y, x = np.nonzero(cv2.erode((mask == 2).astype(np.uint8), np.ones((5, 5))))
+    patch = (slice(y[len(y) // 2] - 6, y[len(y) // 2] + 7), slice(x[len(y) // 2] - 3, x[len(y) // 2] + 4))
+    mask[patch] = np.where(mask[patch] == 2, 1, mask[patch])
+    wrong = (mask == 1) & (truth["masks"][index] == 2)
+    write_mask(folder / "masks" / f"{index:06d}.png", mask)
+    write_mask(folder / "plate" / "erase" / f"{index:06d}.png", nearest_owner(mask, 4))
+    bpy.ops.shot.load_take(directory=str(folder))
+    bpy.ops.shot.setup_composite(engine="WORKBENCH", replace="1", scene_name="Leg")
+    picture = rendered(bpy, bpy.data.scenes["Leg"], tmp_path / "l.png", 1 + index)
+    assert wrong.sum() > 30
+    assert near(picture, np.array(FILM_RGB) + [0, 8 * index, 0], 12)[wrong].mean() > 0.9
+
+
+@pytest.mark.parametrize("apart, film_decides", [(0.05, True), (1.3, False)])
+def test_film_says_who_is_in_front_of_bodies_that_touch(blender, tmp_path, apart, film_decides):
+    """The masks show the kept one whole, though solved a little behind the other, or far behind."""
+    from solver.raster import instance_mask
+    from solver.take import write_mask
+    from tests.blender.synthetic_take import write
+
+    bpy, index = blender, 4
+    folder = tmp_path / "touch"
+    truth = write(folder, second=(0.02, apart, 0))
+    T, K = truth["T"][index], truth["K"][index]
+    one, two = (instance_mask([truth["vertices"][p][index]], truth["faces"], [p], T, K, WIDTH, HEIGHT) > 0 for p in (1, 2))
+    mask = np.where(two, 2, np.where(one, 1, 0)).astype(np.uint8)
+    write_mask(folder / "masks" / f"{index:06d}.png", mask)
+    write_mask(folder / "plate" / "erase" / f"{index:06d}.png", nearest_owner(mask, 4))
+    bpy.ops.shot.load_take(directory=str(folder))
+    bpy.ops.shot.setup_composite(engine="WORKBENCH", replace="1", scene_name="Touch")
+    picture = rendered(bpy, bpy.data.scenes["Touch"], tmp_path / "t.png", 1 + index)
+    inner = cv2.erode((one & two).astype(np.uint8), np.ones((9, 9))) > 0
+    film = near(picture, np.array(FILM_RGB) + [0, 8 * index, 0], 20)[inner].mean()
+    assert inner.sum() > 60
+    assert film > 0.9 if film_decides else film < 0.1
+
+
 @pytest.fixture
 def plate_says(take):
     """Write the take's plate/plate.json; it is gone after the test, as other tests use the same take."""
@@ -155,6 +211,68 @@ def test_grain_lies_on_the_characters_alone(loaded, plate_says, tmp_path):
     assert np.abs(difference[away]).max() <= 1 and (difference[away] != 0).mean() < 1e-3  # 4.2 rounds a few otherwise
     bright = person & (pictures["Clean"].max(-1) > 80)
     assert 2 < difference.max(-1)[bright].std() < 12 and abs(difference[bright].mean()) < 1
+
+
+def test_ground_and_blacks_are_the_films(blender, tmp_path):
+    """The plate's floor near the feet is what comes back from below; where the film crushes its blacks, a dark character's sink as well, and only they."""
+    from reshoot.scene import light
+    from reshoot.scene import take as scene_take
+    from tests.blender import goldens
+
+    bpy, folder = blender, tmp_path / "film"
+    truth = goldens.write_take(folder)
+    bpy.ops.shot.load_take(directory=str(folder))
+    collection = scene_take.take_collections()[-1]
+    ground, blacks = light.plate_looks(scene_take.data_of(collection), 0.5)
+    tile = (np.array([157, 147, 127]) / 255) ** 2.2 / 0.5
+    assert np.allclose(ground, tile, rtol=0.1) and blacks == 0
+    for number, colour in ((1, 0.004), (2, 0.6)):
+        scene_take.paint(scene_take.person_of(collection, number), (colour,) * 3 + (1,))
+    shades = []
+    for dark in (False, True):
+        for file in sorted((folder / "plate").glob("*.png")) if dark else ():
+            picture = cv2.imread(str(file))
+            picture[:, -WIDTH // 20 :] = 0
+            cv2.imwrite(str(file), picture)
+        bpy.context.window.scene = bpy.data.scenes[0]
+        bpy.ops.shot.setup_composite(engine="WORKBENCH", scene_name=f"Film {dark}")
+        picture = rendered(bpy, bpy.data.scenes[f"Film {dark}"], tmp_path / "p.png", 1 + 4).astype(float)
+        shades.append([picture[cv2.erode((truth["masks"][4] == p).astype(np.uint8), np.ones((5, 5))) > 0].mean() for p in (1, 2)])
+    (dark_before, light_before), (dark_after, light_after) = shades
+    assert 4 < dark_before < 40 and dark_after < 0.8 * dark_before and abs(light_after - light_before) < 2
+
+
+def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path):
+    """The sun is on the right and the kept one on the left of the character: their flat colour in the film gets dark where the sun is taken."""
+    from tests.blender import goldens
+
+    bpy, shades = blender, {}
+    truth = goldens.write_take(tmp_path / "film", second=(-0.75, 0.2, 0))
+    kept = cv2.erode((truth["masks"][4] == 2).astype(np.uint8), np.ones((5, 5))) > 0
+    bpy.ops.shot.load_take(directory=str(tmp_path / "film"))
+    bpy.ops.shot.setup_composite(engine="CYCLES", samples=8, replace="1", scene_name="Shade")
+    scene = bpy.data.scenes["Shade"]
+    for hidden in (False, True):
+        for item in scene.collection.children[0].objects:
+            item.animation_data.action = item.animation_data.action if item.type == "ARMATURE" else None
+            item.hide_render = hidden
+        shades[hidden] = rendered(bpy, scene, tmp_path / "s.png", 1 + 4).astype(int)[kept].sum(-1)
+    film = sum(goldens.COLOURS[2])
+    assert np.abs(shades[True] - film).max() <= 12
+    dark = shades[False] < 0.85 * film
+    assert 0.1 < dark.mean() < 0.9 and shades[False].min() > 0.3 * film
+    assert (np.abs(shades[False] - film) <= 12).mean() > 0.05
+
+
+def test_take_without_its_ground_has_no_shadows_and_the_whole_plate(loaded, tmp_path):
+    from reshoot.scene import take as scene_take
+
+    bpy, collection, truth = loaded
+    bpy.data.objects.remove(scene_take.part(collection, "ground"))
+    bpy.ops.shot.setup_composite(engine="CYCLES", samples=1, scene_name="Bare")
+    picture = rendered(bpy, bpy.data.scenes["Bare"], tmp_path / "b.png", 1 + 4)
+    away = cv2.dilate((truth["masks"][4] > 0).astype(np.uint8), np.ones((7, 7))) == 0
+    assert near(picture, np.array(PLATE_RGB) + [32, 0, 0], 2)[away].all()
 
 
 def test_nodes_are_in_named_frames(loaded):
@@ -312,29 +430,118 @@ def test_lights_differ_and_are_ordinary(loaded):
     assert suns["NIGHT"] < suns["OVERCAST"] < suns["DAY"]
 
 
-def test_retime_slows_everything_in_the_new_scene_only(loaded):
+def shown(bpy, scene, frame):
+    """Where the camera and each person's skin are in a frame of a 3D transfer: (4, 4) and {person: (V, 3)}."""
     from reshoot.scene import take as scene_take
 
+    bpy.context.window.scene = scene
+    scene.frame_set(frame)
+    deps = bpy.context.evaluated_depsgraph_get()
+    people = {}
+    for instance in deps.object_instances:
+        if instance.is_instance and instance.object.type == "MESH":
+            matrix = np.array(instance.matrix_world)
+            skin = np.array([v.co for v in instance.object.data.vertices])
+            people[instance.object.original[scene_take.PERSON_KEY]] = skin @ matrix[:3, :3].T + matrix[:3, 3]
+    return frames.camera_from_blender(np.array(scene.camera.evaluated_get(deps).matrix_world)), people
+
+
+def between(values, at):
+    """values (T, ...) at a fractional index."""
+    low = min(int(at), len(values) - 2)
+    return values[low] * (1 - (at - low)) + values[low + 1] * (at - low)
+
+
+def draw(clock, name, keys):
+    """Redraw a property of the empty as a line through (frame, frame of the film)."""
+    from reshoot import compat
+
+    (curve,) = [c for c in compat.curves_of(clock) if name in c.data_path]
+    curve.keyframe_points.clear()
+    for frame, value in keys:
+        curve.keyframe_points.insert(frame, value).interpolation = "LINEAR"
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_one_curve_holds_turns_back_and_slows_camera_and_people_together_or_apart(loaded, apart):
     bpy, _, truth = loaded
+    artist = bpy.context.scene
+    assert bpy.ops.shot.setup_scene(time="CURVES" if apart else "CURVE", engine="WORKBENCH", scene_name="Timed") == {"FINISHED"}
+    scene, clock = bpy.data.scenes["Timed"], bpy.data.objects["Timed Time"]
+    assert (scene.frame_start, scene.frame_end) == (1, FRAMES)
+    draw(clock, "Shot Frame", [(1, 1), (3, 7), (6, 7), (10, 3), (20, 8)])  # quick, held, back, half speed
+    if apart:
+        draw(clock, "Camera Frame", [(1, 10), (10, 1)])
+    told = {1: 1, 2: 4, 4: 7, 6: 7, 8: 5, 10: 3, 14: 5, 15: 5.5, 20: 8, 25: 8}
+    for frame, people_at in told.items():
+        camera, skins = shown(bpy, scene, frame)
+        camera_at = max(1, 11 - frame) if apart else people_at
+        assert np.allclose(camera[:3, 3], between(truth["T"], camera_at - 1)[:3, 3], atol=1e-4)
+        lens = scene.camera.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.lens
+        assert lens == pytest.approx(36 * between(truth["K"], camera_at - 1)[0, 0] / WIDTH, rel=1e-4)
+        for person in (1, 2):  # between frames bones turn, and vertices do not go straight
+            wanted = between(truth["vertices"][person], people_at - 1)
+            assert np.abs(skins[person] - wanted).max() < (1e-3 if people_at == int(people_at) else 0.02)
+    bpy.context.window.scene = artist
+    artist.frame_set(4)  # the artist's own scene goes on as it was
+    deps = bpy.context.evaluated_depsgraph_get()
+    body = next(o for o in artist.objects if o.get("reshoot_role") == "body" and o["reshoot_person"] == 1).evaluated_get(deps)
+    skin = np.array([body.matrix_world @ v.co for v in body.data.vertices])
+    assert np.abs(skin - truth["vertices"][1][3]).max() < 1e-3
+
+
+def test_retime_stretches_the_curve_of_the_new_scene_and_nothing_else(loaded):
+    bpy, collection, truth = loaded
     artist = bpy.context.scene
     bpy.ops.shot.setup_scene(retime=2.0, engine="WORKBENCH", scene_name="Slow")
     scene = bpy.data.scenes["Slow"]
-    assert (scene.frame_start, scene.frame_end) == (2, 2 * FRAMES)
-    assert artist.render.frame_map_new == artist.render.frame_map_old
-    bpy.context.window.scene = scene
-    pelvis = {}
+    assert (scene.frame_start, scene.frame_end) == (1, 1 + 2 * (FRAMES - 1))
+    for s in (artist, scene):
+        assert s.render.frame_map_new == s.render.frame_map_old
+    assert all(o.animation_data.action for o in collection.all_objects if o.type == "ARMATURE")
     for index in (1, 6):
-        scene.frame_set(2 * (1 + index))
-        deps = bpy.context.evaluated_depsgraph_get()
-        got = frames.camera_from_blender(np.array(scene.camera.evaluated_get(deps).matrix_world))
-        assert np.allclose(got[:3, 3], truth["T"][index][:3, 3], atol=1e-4)
-        for instance in deps.object_instances:
-            if instance.is_instance and instance.object.type == "MESH":
-                person = instance.object.original[scene_take.PERSON_KEY]
-                mesh = instance.object.data
-                pelvis[person] = np.mean([instance.matrix_world @ v.co for v in mesh.vertices], 0)
+        camera, skins = shown(bpy, scene, 1 + 2 * index)
+        assert np.allclose(camera[:3, 3], truth["T"][index][:3, 3], atol=1e-4)
         for person in (1, 2):
-            assert np.allclose(pelvis[person], truth["vertices"][person][index].mean(0), atol=1e-3)
+            assert np.allclose(skins[person], truth["vertices"][person][index], atol=1e-3)
+
+
+def test_one_driver_keeps_the_camera_in_step_until_it_is_deleted(loaded):
+    bpy, _, truth = loaded
+    bpy.ops.shot.setup_scene(time="CURVE", engine="WORKBENCH", scene_name="Timed")
+    scene, clock = bpy.data.scenes["Timed"], bpy.data.objects["Timed Time"]
+    assert [d.data_path for d in clock.animation_data.drivers] == ['["Camera Frame"]']
+    clock.driver_remove('["Camera Frame"]')
+    clock["Camera Frame"] = 4.0
+    clock.keyframe_insert('["Camera Frame"]', frame=1)
+    camera, skins = shown(bpy, scene, 8)
+    assert np.allclose(camera[:3, 3], truth["T"][3][:3, 3], atol=1e-4)
+    assert np.allclose(skins[1], truth["vertices"][1][7], atol=1e-3)
+
+
+def test_person_who_leaves_the_film_is_gone_in_held_time_too_and_nla_strips_are_told(blender, tmp_path, capfd):
+    from tests.blender.synthetic_take import write
+
+    bpy = blender
+    write(tmp_path / "leave", seen={2: (0, 4)})
+    bpy.ops.shot.load_take(directory=str(tmp_path / "leave"))
+    rig = next(o for o in bpy.context.scene.objects if o.type == "ARMATURE" and o["reshoot_person"] == 1)
+    action, slot = rig.animation_data.action, getattr(rig.animation_data, "action_slot", None)
+    rig.animation_data.action = None
+    strip = rig.animation_data.nla_tracks.new().strips.new("All", 1, action)
+    if slot is not None:
+        strip.action_slot = slot
+    bpy.ops.shot.setup_scene(time="CURVE", engine="WORKBENCH", scene_name="Timed")
+    assert f"NLA strips move {rig.name}" in capfd.readouterr().out
+    scene, clock = bpy.data.scenes["Timed"], bpy.data.objects["Timed Time"]
+    draw(clock, "Shot Frame", [(1, 3), (5, 3), (6, 8)])
+    body = next(o for o in bpy.data.collections["Timed Characters in Time"].objects if o.get("reshoot_role") == "body" and o["reshoot_person"] == 2)
+    bpy.context.window.scene = scene
+    gone = []
+    for frame in (5, 6):
+        scene.frame_set(frame)
+        gone.append(body.evaluated_get(bpy.context.evaluated_depsgraph_get()).hide_render)
+    assert gone == [False, True]
 
 
 def test_palette_masks_of_every_png_filter(tmp_path):
