@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ..plate import belongs
-from ..plate.register import Registration
+from ..plate.register import Registration, scaled, scaled_slam
 from ..plate.sources import choose_sources
 from ..plate.window import Window, regions
 from ..raster import rasterise
@@ -73,12 +73,12 @@ class _Scene:
         self._frames, self._drawn, self._soft, self._people, self._count = frames, drawn, soft, people, shot.frames
         _, _, self._vertices = posed(people, model)
         self._faces, self._drawings = model.faces.numpy(), {}
-        self._camera = belongs.scaled(camera, x, y)
+        self._camera = scaled(camera, x, y)
         seen = people.visible
         self._between = np.logical_or.accumulate(seen, 1) & np.logical_or.accumulate(seen[:, ::-1], 1)[:, ::-1]
         self._window = Window(SimpleNamespace(read=self.rgb), self._wide, shot.frames, self.width, self.height)
         self._shown = not slam.unknown  # else nobody knows where other frames have the background
-        self._registration = Registration(self._window, slam.verdict, None, belongs.scaled_slam(slam, x, y))
+        self._registration = Registration(self._window, slam.verdict, None, scaled_slam(slam, x, y))
 
     def rgb(self, index):
         return cv2.resize(self._frames.read(index), (self.width, self.height), interpolation=cv2.INTER_AREA)

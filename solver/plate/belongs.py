@@ -6,15 +6,14 @@ person's mask, is theirs.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 
 from .erase import nearest_owner
-from .register import Registration
-from .sources import Target, choose_sources
+from .register import Registration, scaled, scaled_slam
+from .sources import Source, Target, choose_sources
 from .window import Window, grow_mask, regions
 
 REACH = 0.35  # of a person's size in the picture: how far from the mask something may still be theirs
@@ -76,16 +75,6 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
     return masked
 
 
-def scaled(camera, x, y):
-    """A camera whose pixels are x and y times as many."""
-    return camera and replace(camera, K=camera.K * np.array([[x, 1, x], [1, y, y], [1, 1, 1]]))
-
-
-def scaled_slam(slam, x, y):
-    """What *slam* found, for pictures whose pixels are x and y times as many."""
-    return slam and replace(slam, camera=scaled(slam.camera, x, y), obs_xy=slam.obs_xy * [x, y])
-
-
 def differences(window, registration, index, box, inner, sources):
     """How far a frame is from the background that others show: grey levels (h, w) float32 of the least different one, within SHIFT_PX; how many
     know each pixel (h, w); the grain of the noisiest; and a function that compares with one more, (source, homography, bend) -> Patch or None."""
@@ -96,7 +85,7 @@ def differences(window, registration, index, box, inner, sources):
     noise = 0.0
 
     def compare(source, H, bend):
-        patch = target.align(window.rgb(source), window.hole(source), H, bend)
+        patch = target.align(Source(source, window.rgb(source), window.hole(source)), H, bend)
         if patch is not None:
             off = np.maximum(cv2.erode(patch.rgb, size) - target.rgb, target.rgb - cv2.dilate(patch.rgb, size)).max(-1)
             np.copyto(least, np.minimum(least, off), where=patch.valid)
