@@ -129,11 +129,12 @@ class _Scene:
         for box, part in regions(hole) if self._shown else ():
             x0, y0, x1, y1 = box
             inner = part[y0:y1, x0:x1]
-            sources = choose_sources(self._window, self._registration, index, box, inner)[:SOURCES]
-            least, count, noise, _ = belongs.differences(self._window, self._registration, index, box, inner, sources)
-            here = inner & (count > 0)
+            told = belongs.Comparison(self._window, self._registration, index, box, inner)
+            for source in choose_sources(self._window, self._registration, index, box, inner)[:SOURCES]:
+                told.add(source)
+            here = inner & (told.known > 0)
             known[y0:y1, x0:x1] |= here
-            strange[y0:y1, x0:x1] |= here & (least > LEVELS + 3 * noise)
+            strange[y0:y1, x0:x1] |= here & (told.least > LEVELS + 3 * told.noise)
         wide = hole | (nets > 0).any(0)
         at = tuple(slice(found[0], found[-1] + 1) if len(found) else slice(0) for found in (np.flatnonzero(wide.any(axis)) for axis in (1, 0)))
         return Evidence(self._window.rgb(index)[at], nets[:, *at], asked, bodies[:, *at], front[at], known[at], strange[at]), at

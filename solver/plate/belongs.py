@@ -13,7 +13,7 @@ import numpy as np
 
 from .erase import nearest_owner
 from .register import Registration, scaled, scaled_slam
-from .sources import Source, Target, choose_sources
+from .sources import Patch, Source, Target, choose_sources
 from .window import Window, grow_mask, regions
 
 REACH = 0.35  # of a person's size in the picture: how far from the mask something may still be theirs
@@ -60,8 +60,8 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
         strange = np.zeros(here.shape, bool)
         for box, part in regions(window.hole(index)):
             x0, y0, x1, y1 = box
-            strange[y0:y1, x0:x1] |= _strange(window, registration, index, box, part[y0:y1, x0:x1])
-        added = _hanging(strange & (here == 0), here)
+            strange[y0:y1, x0:x1] |= _strange(window, registration, index, box, part[y0:y1, x0:x1], here[y0:y1, x0:x1] > 0)
+        added = _hanging(strange, here > 0)
         if added.any():
             found[index] = added
 
@@ -75,50 +75,64 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
     return masked
 
 
-def differences(window, registration, index, box, inner, sources):
-    """How far a frame is from the background that others show: grey levels (h, w) float32 of the least different one, within SHIFT_PX; how many
-    know each pixel (h, w); the grain of the noisiest; and a function that compares with one more, (source, homography, bend) -> Patch or None."""
-    target = Target(window.rgb(index), window.hole(index), box)
-    least = np.full(inner.shape, 255, np.float32)
-    known = np.zeros(inner.shape, int)
-    size = np.ones((2 * SHIFT_PX + 1, 2 * SHIFT_PX + 1), np.uint8)
-    noise = 0.0
+class Comparison:
+    """How far a frame is from the background that other frames show, over one box."""
 
-    def compare(source, H, bend):
-        patch = target.align(Source(source, window.rgb(source), window.hole(source)), H, bend)
+    def __init__(self, window, registration, index, box, inner):
+        self._window, self._registration, self._index = window, registration, index
+        self._target = Target(window.rgb(index), window.hole(index), box)
+        self.least = np.full(inner.shape, 255, np.float32)  # grey levels of the least different one, within SHIFT_PX
+        self.known = np.zeros(inner.shape, int)  # how many show each pixel
+        self.noise = 0.0  # grain of the noisiest
+        self._found: list[tuple[Source, Patch]] = []
+
+    def add(self, index) -> None:
+        """Compare with one more frame."""
+        source = Source(index, self._window.rgb(index), self._window.hole(index))
+        bend = self._registration.pairs(self._index, index, self._target.box) if self._registration.verdict != "static" else None
+        patch = self._target.align(source, self._registration.homography(self._index, index, self._target.box), bend)
         if patch is not None:
-            off = np.maximum(cv2.erode(patch.rgb, size) - target.rgb, target.rgb - cv2.dilate(patch.rgb, size)).max(-1)
-            np.copyto(least, np.minimum(least, off), where=patch.valid)
-        return patch
+            self._found.append((source, patch))
+            self._compare(patch, np.s_[:, :])
+            self.known += patch.valid
+            self.noise = max(self.noise, patch.noise)
 
-    for source in sources:
-        bend = registration.pairs(index, source, box) if registration.verdict != "static" else None
-        patch = compare(source, registration.homography(index, source, box), bend)
-        if patch is not None:
-            known += patch.valid
-            noise = max(noise, patch.noise)
-    return least, known, noise, compare
+    def over_planes(self, where) -> None:
+        """Compare once more with each, over the planes of solved points, about where (h, w) bool."""
+        planes, standing = self._registration.planes(self._index, self._target.box)
+        ys, xs = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+        at = tuple(slice(max(v[0] - SHIFT_PX, 0), v[-1] + SHIFT_PX + 1) for v in (ys, xs))
+        for plane in (*planes, *(plane for plane, _ in standing)):
+            for source, patch in self._found:
+                over = self._target.over(source, self._registration.over_plane(self._index, source.index, plane), patch.exposure, at)
+                self._compare(over, at)
+
+    def _compare(self, patch, at):
+        size = np.ones((2 * SHIFT_PX + 1, 2 * SHIFT_PX + 1), np.uint8)
+        picture = self._target.picture[at]
+        off = np.maximum(cv2.subtract(cv2.erode(patch.rgb, size), picture), cv2.subtract(picture, cv2.dilate(patch.rgb, size))).max(-1)
+        np.copyto(self.least[at], np.minimum(self.least[at], off), where=patch.valid)
 
 
-def _strange(window, registration, index, box, inner) -> np.ndarray:
-    """Where the background is known and the frame shows something else (h, w) bool."""
-    sources = choose_sources(window, registration, index, box, inner)[:SOURCES]
-    least, known, noise, compare = differences(window, registration, index, box, inner, sources)
-    strange = inner & (known >= KNOW) & (least > LEVELS + 3 * noise)
-    if strange.sum() <= SPECK * inner.sum():
-        return strange
-    planes, standing = registration.planes(index, box)  # what bends no single plane explains: asked only where there is a question
-    for plane in (*planes, *(plane for plane, _ in standing)):
-        for source in sources:
-            compare(source, registration.over_plane(index, source, plane), None)
-    return strange & (least > LEVELS + 3 * noise)
+def _strange(window, registration, index, box, inner, here) -> np.ndarray:
+    """Where the background is known and the frame shows something else (h, w) bool. here: (h, w) bool, people."""
+    told = Comparison(window, registration, index, box, inner)
+    strange = lambda count: inner & ~here & (told.known >= count) & (told.least > LEVELS + 3 * told.noise)
+    for number, source in enumerate(choose_sources(window, registration, index, box, inner)[:SOURCES], 1):
+        told.add(source)
+        if number >= KNOW and not _hanging(strange(1), here).any():  # no question is left
+            return np.zeros(inner.shape, bool)
+    question = strange(KNOW)
+    if question.any():  # what bends no single plane explains: asked only where there is a question
+        told.over_planes(question)
+    return strange(KNOW)
 
 
 def _hanging(strange, people) -> np.ndarray:
     """The pieces of `strange` that touch a person's mask and are no specks (H, W) bool."""
     solid = cv2.morphologyEx(strange.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    solid = cv2.morphologyEx(solid | (people > 0), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) & (people == 0)
+    solid = cv2.morphologyEx(solid | people, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) & ~people
     _, labels, stats, _ = cv2.connectedComponentsWithStats(solid.astype(np.uint8), connectivity=8)
-    touched = np.unique(labels[grow_mask(people > 0, 2) & (solid > 0)])
-    least = SPECK * (people > 0).sum()
+    touched = np.unique(labels[grow_mask(people, 2) & (solid > 0)])
+    least = SPECK * people.sum()
     return np.isin(labels, [k for k in touched if k > 0 and stats[k, cv2.CC_STAT_AREA] > least])

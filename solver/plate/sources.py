@@ -148,6 +148,12 @@ class Target:
             unseen = cv2.remap(source.unseen, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255)
         return Patch(warped, valid, error, noise, where, exposure, unseen)
 
+    def over(self, source: Source, H, exposure, at) -> Patch:
+        """The source's pixels of the part `at`, slices, of the box by a homography alone."""
+        where = _map(H, self.grid[at])
+        warped, valid = _sample(source.rgb, source.hole, where)
+        return Patch(_exposed(warped, exposure), valid, 0.0, 0.0, where, exposure)
+
     def _correction(self, source, H, pairs):
         """What to add to the target's pixels (h, w, 2) before H: solved points, then corners found in both pictures, bend the
         plane to the ground and walls around the hole, dense flow does the rest. Smooth across the hole, where nothing is seen.
@@ -333,7 +339,7 @@ def _bend(a, b, shape):
     grid = _local_grid(np.zeros((height, width, 2), np.float32))
     shift, fitted = np.zeros_like(grid), a
     if len(a) >= MIN_POINTS + 4:
-        fix, inliers = cv2.findHomography(a, b, cv2.RANSAC, 1.0)
+        fix, inliers = cv2.findHomography(a, b, cv2.RANSAC, 1.0, maxIters=200)
         if fix is not None and inliers.sum() >= max(MIN_POINTS, 0.3 * len(a)) and _small(fix, shape):
             shift, fitted = _map(fix, grid) - grid, _map(fix, a[:, None])[:, 0]
     rest = b - fitted
