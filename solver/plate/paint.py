@@ -21,6 +21,7 @@ KEY = 8  # every eighth frame is painted from the film
 WORK_LINES = 540  # frames are compared in no more lines than these
 STATIC_MISFIT_LEVELS = 3.0  # a locked-off camera that shakes a little shows by this grey difference
 SEAM_PX = 4  # the fill is compared with the picture in a band of this width around the hole
+SOFT_PX = 8  # so far around a hole shadows may still be soft: other frames are painted from what this one's sources show there
 SEAM_REACH_PX = 25.0  # and corrected towards it over this depth
 SEAM_LIMIT = 15.0  # grey levels
 RELIT_AROUND_PX = 101  # about a shadow, whose light says whether it is one
@@ -79,10 +80,10 @@ class Painter:
                 continue
             hole = owner[at] > 0
             mix = np.minimum(alpha[at], 1)[..., None] * hole[..., None]
-            fill, finished, guess = self._fill(index, box, part, keys, at)
-            for canvas, content in ((plate, finished), (raw, fill)):
-                mixed = full[at] * (1 - mix) + content * mix
-                canvas[at] = np.where(hole[..., None], np.clip(np.round(mixed), 0, 255).astype(np.uint8), full[at])
+            fill, finished, guess, around = self._fill(index, box, part, keys, at)
+            mixed = full[at] * (1 - mix) + finished * mix
+            plate[at] = np.where(hole[..., None], np.clip(np.round(mixed), 0, 255).astype(np.uint8), full[at])
+            raw[at] = np.where((hole | around)[..., None], np.clip(np.round(fill), 0, 255).astype(np.uint8), full[at])
             unseen[at] = np.where(hole, guess, 0)
         source = Source(index, self.window.smaller(raw), None, self.window.smaller(unseen))
         return Key(plate, unseen, raw, source)
@@ -94,7 +95,7 @@ class Painter:
         ys, xs = np.flatnonzero(inner.any(1)), np.flatnonzero(inner.any(0))
         out = []
         for first, last, start, end, scale in ((ys[0], ys[-1], y0, y1, self._scale[1]), (xs[0], xs[-1], x0, x1, self._scale[0])):
-            out.append((max(start, start + first - SEAM_PX), min(end, start + last + 1 + SEAM_PX), scale))
+            out.append((max(start, start + first - SOFT_PX), min(end, start + last + 1 + SOFT_PX), scale))
         return tuple(slice(int(np.floor(a * s)), int(np.ceil(b * s))) for a, b, s in out)
 
     # -- what hides behind one hole
@@ -131,7 +132,8 @@ class Painter:
                 patch.valid &= ~front
             found += near
         band = grow_mask(inner, SEAM_PX) & ~target.hole
-        work = inner | band
+        soft = grow_mask(inner, SOFT_PX) & ~target.hole
+        work = inner | soft
         patches = [patch for _, patch in found]
         weights = [patch.valid * np.float32(nearness(source) * np.exp(-(patch.error - min(p.error for p in patches)) / 3)) for source, patch in found]
         guesses = [(source, patch) for source, patch in [*found, *([before] if before else [])] if patch.unseen is not None]
@@ -164,7 +166,7 @@ class Painter:
             holes = ~known  # other people's holes in the box must not be copied from either
             allowed = target.known if target.known.mean() > 0.1 else known
             fill[missing] = complete(picture, holes, allowed, seed=index)[missing]
-        return self._finish(index, target, fill, inner, band & seen, seen, guess, copies, list(zip(found, shares)), at)
+        return self._finish(index, target, fill, inner, band & seen, seen, guess, copies, list(zip(found, shares)), at, soft & seen)
 
     def _aligned(self, target: Target, index, source: Source, box) -> Patch | None:
         self._tick()
@@ -214,8 +216,8 @@ class Painter:
 
     # -- the film's size
 
-    def _finish(self, index, target, fill, inner, band, seen, guess, copies, shares, at):
-        """Fill, finished fill and unseen of the slices `at`: the seam hidden by a smooth correction, and the grain given back that averaging took."""
+    def _finish(self, index, target, fill, inner, band, seen, guess, copies, shares, at, soft):
+        """Fill, finished fill, unseen and where else there is a fill, of the slices `at`: the seam hidden by a smooth correction, and the grain given back that averaging took."""
         correction = None
         if band.sum() > 20:
             difference = np.clip(target.rgb - fill, -SEAM_LIMIT, SEAM_LIMIT)
@@ -240,7 +242,7 @@ class Painter:
             speckle /= max(float(speckle.std()), 1e-6)
             missing = np.sqrt(np.clip(1 - 1 / np.maximum(enlarge(copies), 1), 0, 1))
             out = out + (min(noise, 6.0) * missing * speckle)[..., None]
-        return fill, out, enlarge(guess, cv2.INTER_NEAREST)
+        return fill, out, enlarge(guess, cv2.INTER_NEAREST), enlarge(soft.view(np.uint8), cv2.INTER_NEAREST) > 0
 
     def _enlarge(self, box, at):
         """A function that brings what is known of a box of the smaller size, (h, w) or (h, w, C), into the slices `at` of the film's."""
