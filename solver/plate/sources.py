@@ -18,8 +18,11 @@ MOST_EXTRA = 8  # more frames, only for pixels that none of the others sees
 KEY_FRAMES = 4  # beyond KEY_BEYOND frames only every fourth one is used, so that neighbours fill from the same pictures
 KEY_BEYOND = 6
 RESIDUAL_LIMIT_PX = 8.0
-PLANE_CELL = 7  # px at half the size, over which the sources' agreement is averaged to choose a plane
-PLANE_GAIN = 1.0  # grey levels by which a plane must agree better than the patches bent to the rim
+PLANE_CELL = 19  # px at half the size, over which the sources' agreement is averaged to choose a plane
+PLANE_FIRST = 11  # and over which for the picture that is the guide then
+PLANE_EDGE = 10.0  # grey levels of an edge at which the choice may change
+PLANE_MOST = 60.0  # grey levels that one source may disagree by: what stands in its way only there says nothing
+PLANE_GAIN = 3.0  # grey levels by which the patches bent to the rim must agree better than those over a plane
 LAYER_CELL, LAYER_LEVELS = 5, 4.0  # px, and grey levels beyond the grain, within which what stands before the background must agree
 CORNERS = 300  # that are followed into each source
 LOOKED_AT = 4000  # pixels around the hole that tell how a source's exposure differs
@@ -265,27 +268,47 @@ def _exposed(rgb, exposure) -> np.ndarray:
 
 
 def choose_plane(gray, known, sweeps) -> np.ndarray:
-    """For every pixel, the sweep whose patches agree, (h, w) uint8: a plane sweep (Collins 1996) with few planes.
+    """For every pixel, the sweep whose patches agree, (h, w) uint8: a plane sweep (Collins 1996) with few planes, whose costs are smoothed as
+    the picture is (Rhemann et al. 2011), so that the choice changes at edges.
 
     gray, known: the target (h, w), uint8 and bool. sweeps: first the patches bent to the rim, then those over each plane; pairs of gray (h, w)
     uint8 and where it is valid (h, w) bool, of the same sources in the same order. In the hole they are compared with each other, around it
     with the picture itself. Where fewer than two see a pixel its neighbours decide.
     """
-    costs, cell = [], (PLANE_CELL, PLANE_CELL)
-    for number, sweep in enumerate(sweeps):
+    costs, weights, means = [], [], []
+    for sweep in sweeps:
         valid = np.stack([v for _, v in sweep]).astype(np.float32)
         grays = np.stack([g for g, _ in sweep]).astype(np.float32)
         count = valid.sum(0)
-        mean = (grays * valid).sum(0) / np.maximum(count, 1)
-        reference = np.where(known, gray, mean)
-        cost = (np.abs(grays - reference) * valid).sum(0) / np.maximum(count, 1)
+        means.append(np.where(known, gray, (grays * valid).sum(0) / np.maximum(count, 1)).astype(np.float32))
+        cost = (np.minimum(np.abs(grays - means[-1]), PLANE_MOST) * valid).sum(0) / np.maximum(count, 1)
         # the mean of few lies nearer to them than the truth does
-        cost = np.where(known, cost, cost * np.sqrt(count / np.maximum(count - 1, 1)))
-        weight = (count >= np.where(known, 1, 2)).astype(np.float32)
-        near = cv2.blur(weight, cell)
-        cost = cv2.blur(cost.astype(np.float32) * weight, cell) / np.maximum(near, 1e-6)
-        costs.append(np.where(near > 0.1, cost, 255) + (PLANE_GAIN if number else 0))
-    return np.argmin(costs, 0).astype(np.uint8)
+        costs.append(np.where(known, cost, cost * np.sqrt(count / np.maximum(count - 1, 1))).astype(np.float32))
+        weights.append((count >= np.where(known, 1, 2)).astype(np.float32))
+    choice = _cheapest([_smooth(cost, weight) for cost, weight in zip(costs, weights)], weights)
+    guide = cv2.GaussianBlur(np.take_along_axis(np.stack(means), choice[None], 0)[0], (0, 0), 1)
+    return _cheapest([_smooth(cost, weight, guide) for cost, weight in zip(costs, weights)], weights).astype(np.uint8)
+
+
+def _cheapest(costs, weights):
+    """Number of the cheapest sweep (h, w); the first one is bent to the rim, which agrees there by itself."""
+    shown = [_around(weight) > 0.1 for weight in weights]
+    return np.argmin([np.where(near, cost, 255) + (0 if number else PLANE_GAIN) for number, (cost, near) in enumerate(zip(costs, shown))], 0)
+
+
+def _around(values, size=PLANE_CELL):
+    return cv2.blur(values, (size, size))
+
+
+def _smooth(cost, weight, guide=None):
+    """Mean of a cost (h, w) about each pixel, by weight; with a guide, a guided filter (He et al. 2010)."""
+    if guide is None:
+        return _around(cost * weight, PLANE_FIRST) / np.maximum(_around(weight, PLANE_FIRST), 1e-6)
+    total = np.maximum(_around(weight), 1e-6)
+    mean = _around(cost * weight) / total
+    brightness = _around(guide * weight) / total
+    slope = (_around(guide * cost * weight) / total - brightness * mean) / (_around(guide * guide * weight) / total - brightness**2 + PLANE_EDGE**2)
+    return _around(slope) * guide + _around(mean - slope * brightness)
 
 
 def in_front(target: Target, near: list[Patch], columns) -> np.ndarray:
