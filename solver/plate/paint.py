@@ -17,7 +17,7 @@ from .register import Registration, scaled, scaled_slam
 from .sources import Patch, Source, Target, choose_sources, grain_of, in_front
 from .window import MEMORY_BYTES, Window, grow_mask, regions
 
-KEY = 8  # every eighth frame is painted from the film
+KEY = 4  # every fourth frame is painted from the film
 WORK_LINES = 540  # frames are compared in no more lines than these
 STATIC_MISFIT_LEVELS = 3.0  # a locked-off camera that shakes a little shows by this grey difference
 SEAM_PX = 4  # the fill is compared with the picture in a band of this width around the hole
