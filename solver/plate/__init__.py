@@ -61,8 +61,8 @@ def run(
     shadows = cast_shadows(light, bodies, camera, shot.width, shot.height) if sure else None
     if thorough:
         tick = lambda index: report.progress(index, 2 * shot.frames, "what belongs to people")
-        masks = belongs.extended(shot, frames, masks, shadows, verdict, camera, slam, tick)
-    painter = Painter(shot, frames, Erase(masks, grow, shadows), verdict, camera, slam, light)
+        masks, shadows = belongs.extended(shot, frames, masks, shadows, verdict, camera, slam, tick)
+    painter = Painter(shot, frames, Erase(masks, grow, shadows), verdict, camera, slam, light if sure else None)
     hidden = guessed = 0
     per_frame, left, level, softness = [], [], [], []
     with MovieWriter(beside / "plate.mp4", shot.fps) as movie:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .erase import nearest_owner
 from .register import Registration, scaled, scaled_slam
+from .shade import shaded
 from .sources import Patch, Source, Target, choose_sources
 from .window import Window, grow_mask, regions
 
@@ -38,7 +39,7 @@ def around(people: np.ndarray, shadows: np.ndarray | None = None, reach: float =
 
 
 def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda index: None):
-    """The masks with what they left out: index -> person indices (H, W) uint8.
+    """The masks and the shadows with what they left out: two functions, index -> person indices (H, W) uint8.
 
     shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None.
     verdict, camera, slam: as of `Registration`. tick(i) is called before each frame.
@@ -52,27 +53,40 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
     wide = lambda index: around(people(index), small(shadows(index)) if shadows is not None else None)
     window = Window(SimpleNamespace(read=read), wide, shot.frames, width, height)
     registration = Registration(window, verdict, scaled(camera, x, y), scaled_slam(slam, x, y))
-    found = {}
+    found, dark = {}, {}
     for index in range(shot.frames):
         tick(index)
         window.move_to(index)
         here = people(index)
-        strange = np.zeros(here.shape, bool)
+        strange, shade = np.zeros(here.shape, bool), np.zeros(here.shape, bool)
+        foretold = small(shadows(index)) > 0 if shadows is not None else None
         for box, part in regions(window.hole(index)):
             x0, y0, x1, y1 = box
-            strange[y0:y1, x0:x1] |= _strange(window, registration, index, box, part[y0:y1, x0:x1], here[y0:y1, x0:x1] > 0)
+            at = np.s_[y0:y1, x0:x1]
+            told = Comparison(window, registration, index, box, part[at])
+            strange[at] |= _strange(told, choose_sources(window, registration, index, box, part[at]), part[at], here[at] > 0)
+            shade[at] |= shaded(told.target, told.patches, here[at] > 0, None if foretold is None else foretold[at])
         added = _hanging(strange, here > 0)
         if added.any():
             found[index] = added
+        if shade.any():
+            dark[index] = shade
 
-    def masked(index):
-        here = masks(index)
-        if index not in found:
-            return here
-        added = cv2.resize(found[index].astype(np.float32), (shot.width, shot.height), interpolation=cv2.INTER_LINEAR) > 0.5
-        return np.where(added & (here == 0), nearest_owner(here, float(np.hypot(*here.shape))), here)
+    def owned(where, index):
+        """Whose what was found at `index` is (H, W) uint8."""
+        people = masks(index)
+        if index not in where:
+            return np.zeros_like(people)
+        large = cv2.resize(where[index].astype(np.float32), (shot.width, shot.height), interpolation=cv2.INTER_LINEAR) > 0.5
+        return np.where(large, nearest_owner(people, float(np.hypot(*people.shape))), 0)
 
-    return masked
+    def over(first, second):
+        return np.where(first > 0, first, second)
+
+    whole = lambda index: over(masks(index), owned(found, index))
+    if not dark:
+        return whole, shadows
+    return whole, lambda index: owned(dark, index) if shadows is None else over(shadows(index), owned(dark, index))
 
 
 class Comparison:
@@ -80,17 +94,21 @@ class Comparison:
 
     def __init__(self, window, registration, index, box, inner):
         self._window, self._registration, self._index = window, registration, index
-        self._target = Target(window.rgb(index), window.hole(index), box)
+        self.target = Target(window.rgb(index), window.hole(index), box)
         self.least = np.full(inner.shape, 255, np.float32)  # grey levels of the least different one, within SHIFT_PX
         self.known = np.zeros(inner.shape, int)  # how many show each pixel
         self.noise = 0.0  # grain of the noisiest
         self._found: list[tuple[Source, Patch]] = []
 
+    @property
+    def patches(self) -> list[Patch]:
+        return [patch for _, patch in self._found]
+
     def add(self, index) -> None:
         """Compare with one more frame."""
         source = Source(index, self._window.rgb(index), self._window.hole(index))
-        bend = self._registration.pairs(self._index, index, self._target.box) if self._registration.verdict != "static" else None
-        patch = self._target.align(source, self._registration.homography(self._index, index, self._target.box), bend)
+        bend = self._registration.pairs(self._index, index, self.target.box) if self._registration.verdict != "static" else None
+        patch = self.target.align(source, self._registration.homography(self._index, index, self.target.box), bend)
         if patch is not None:
             self._found.append((source, patch))
             self._compare(patch, np.s_[:, :])
@@ -99,28 +117,27 @@ class Comparison:
 
     def over_planes(self, where) -> None:
         """Compare once more with each, over the planes of solved points, about where (h, w) bool."""
-        planes, standing = self._registration.planes(self._index, self._target.box)
+        planes, standing = self._registration.planes(self._index, self.target.box)
         ys, xs = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
         at = tuple(slice(max(v[0] - SHIFT_PX, 0), v[-1] + SHIFT_PX + 1) for v in (ys, xs))
         for plane in (*planes, *(plane for plane, _ in standing)):
             for source, patch in self._found:
-                over = self._target.over(source, self._registration.over_plane(self._index, source.index, plane), patch.exposure, at)
+                over = self.target.over(source, self._registration.over_plane(self._index, source.index, plane), patch.exposure, at)
                 self._compare(over, at)
 
     def _compare(self, patch, at):
         size = np.ones((2 * SHIFT_PX + 1, 2 * SHIFT_PX + 1), np.uint8)
-        picture = self._target.picture[at]
+        picture = self.target.picture[at]
         off = np.maximum(cv2.subtract(cv2.erode(patch.rgb, size), picture), cv2.subtract(picture, cv2.dilate(patch.rgb, size))).max(-1)
         np.copyto(self.least[at], np.minimum(self.least[at], off), where=patch.valid)
 
 
-def _strange(window, registration, index, box, inner, here) -> np.ndarray:
-    """Where the background is known and the frame shows something else (h, w) bool. here: (h, w) bool, people."""
-    told = Comparison(window, registration, index, box, inner)
+def _strange(told, sources, inner, here) -> np.ndarray:
+    """Where the background is known and the frame shows something else (h, w) bool. told: a fresh Comparison. here: (h, w) bool, people."""
     strange = lambda count: inner & ~here & (told.known >= count) & (told.least > LEVELS + 3 * told.noise)
-    for number, source in enumerate(choose_sources(window, registration, index, box, inner)[:SOURCES], 1):
+    for number, source in enumerate(sources[:SOURCES], 1):
         told.add(source)
-        if number >= KNOW and not _hanging(strange(1), here).any():  # no question is left
+        if number > KNOW and not _hanging(strange(1), here).any():  # no question is left
             return np.zeros(inner.shape, bool)
     question = strange(KNOW)
     if question.any():  # what bends no single plane explains: asked only where there is a question

@@ -471,7 +471,7 @@ def test_a_leg_that_no_mask_has_belongs_to_the_person(verdict):
         frames.append(frame), masks.append(mask), legs.append(leg)
     shot = SimpleNamespace(frames=FRAMES, width=WIDTH, height=HEIGHT, fps="24")
     source = SimpleNamespace(read=lambda i: frames[i])
-    found = belongs.extended(shot, source, lambda i: masks[i], None, verdict, camera, None)
+    found, _ = belongs.extended(shot, source, lambda i: masks[i], None, verdict, camera, None)
     hit = np.array([(found(t)[legs[t]] == 1).mean() for t in range(FRAMES)])
     beside = np.array([((found(t) > 0) & (masks[t] == 0) & (cv2.dilate(legs[t].astype(np.uint8), np.ones((7, 7))) == 0)).sum() for t in range(FRAMES)])
     assert np.median(hit) > 0.9 and (beside <= 0.1 * legs[0].sum()).all()
