@@ -25,7 +25,7 @@ from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_resul
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {
-    "shot": 1, "seen": 1, "track": 6, "edits": 2, "slam": 7, "body": 9, "world_start": 19, "film": 5, "masks": 1, "world": 19, "plate": 7, "report": 6,
+    "shot": 1, "seen": 1, "track": 6, "edits": 2, "slam": 7, "body": 9, "world_start": 19, "film": 5, "masks": 2, "world": 19, "plate": 8, "report": 6,
 }  # fmt: skip
 
 

@@ -24,6 +24,7 @@ SOURCES = 5  # frames that are asked, and how many must know a pixel
 KNOW = 2
 SHIFT_PX = 2  # by which registration may be off
 LEVELS = 20.0  # grey levels beyond the grain by which something differs from the background
+BORNE_OUT = 0.3  # of the foretold shadows that other frames can tell of: if less is darker, the light is not as it was thought
 SPECK = 0.004  # of a person's area: less is noise
 
 
@@ -41,7 +42,7 @@ def around(people: np.ndarray, shadows: np.ndarray | None = None, reach: float =
 def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda index: None):
     """The masks and the shadows with what they left out: two functions, index -> person indices (H, W) uint8.
 
-    shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None.
+    shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None, and are where they prove wrong.
     verdict, camera, slam: as of `Registration`. tick(i) is called before each frame.
     """
     height = min(shot.height, LINES)
@@ -53,7 +54,7 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
     wide = lambda index: around(people(index), small(shadows(index)) if shadows is not None else None)
     window = Window(SimpleNamespace(read=read), wide, shot.frames, width, height)
     registration = Registration(window, verdict, scaled(camera, x, y), scaled_slam(slam, x, y))
-    found, dark = {}, {}
+    found, dark, borne_out = {}, {}, np.zeros(2, int)
     for index in range(shot.frames):
         tick(index)
         window.move_to(index)
@@ -65,7 +66,9 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
             at = np.s_[y0:y1, x0:x1]
             told = Comparison(window, registration, index, box, part[at])
             strange[at] |= _strange(told, choose_sources(window, registration, index, box, part[at]), part[at], here[at] > 0)
-            shade[at] |= shaded(told.target, told.patches, here[at] > 0, None if foretold is None else foretold[at])
+            darker, counts = shaded(told.target, told.patches, here[at] > 0, None if foretold is None else foretold[at])
+            shade[at] |= darker
+            borne_out += counts
         added = _hanging(strange, here > 0)
         if added.any():
             found[index] = added
@@ -84,6 +87,8 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
         return np.where(first > 0, first, second)
 
     whole = lambda index: over(masks(index), owned(found, index))
+    if borne_out[1] < BORNE_OUT * borne_out[0]:
+        shadows = None
     if not dark:
         return whole, shadows
     return whole, lambda index: owned(dark, index) if shadows is None else over(shadows(index), owned(dark, index))

@@ -19,12 +19,12 @@ LEAST, MOST = 0.01, 1.5  # of the person's area
 KNOW = 2  # frames that must know a pixel
 
 
-def shaded(target, patches, people: np.ndarray, foretold: np.ndarray | None = None) -> np.ndarray:
-    """Where somebody's shadow lies in a box (h, w) bool.
+def shaded(target, patches, people: np.ndarray, foretold: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Where somebody's shadow lies in a box (h, w) bool; and how many pixels of what was foretold can be told (2,): all, and those that are darker.
 
     target: Target of the frame. patches: of frames in which the people are well away. people, foretold: (h, w) bool.
     """
-    none = np.zeros(people.shape, bool)
+    none = np.zeros(people.shape, bool), np.zeros(2, int)
     if len(patches) < KNOW or not people.any():
         return none
     here = _light(target.picture)
@@ -42,7 +42,11 @@ def shaded(target, patches, people: np.ndarray, foretold: np.ndarray | None = No
     sigma = 1.48 * float(np.median(np.abs(dark[beside] - middle)))
     dark = dark - middle
     like_shadow = (known >= KNOW) & ~people & (dark < DARKEST) & (spread < COLOURED[0] + COLOURED[1] * dark)
-    soft = like_shadow & (dark > max(SOFT, GRAIN[1] * sigma))
+    darker = dark > max(SOFT, GRAIN[1] * sigma)
+    soft = like_shadow & darker
+    told = np.zeros(2, int)
+    if foretold is not None:
+        told[:] = [(foretold & ~people & (known >= KNOW) & here).sum() for here in (True, darker)]
     core = like_shadow & (dark > max(DARK, GRAIN[0] * sigma))
     soft = cv2.morphologyEx(soft.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(soft, connectivity=8)
@@ -52,7 +56,7 @@ def shaded(target, patches, people: np.ndarray, foretold: np.ndarray | None = No
     size = stats[:, cv2.CC_STAT_AREA]
     take = (touched > 0) & (cores > 0.2 * size) & (size > LEAST * area) & (size < MOST * area)
     take[0] = False
-    return take[labels]
+    return take[labels], told
 
 
 def _light(picture) -> np.ndarray:
