@@ -95,7 +95,7 @@ class Run:
             self.state["verdict"] = world.carried or slam.verdict
             if o.plate:
                 self._stage(
-                    "plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world, model)
+                    "plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world, model), *([o.inpainter] if o.inpainter else [])
                 )
             self._stage(
                 "report", dict, ("world",), lambda: self._report(shot, frames, tracks, slam, start, film, world, model), o.plate
@@ -166,6 +166,7 @@ class Run:
 
     def _read_imports(self, shot, model) -> None:
         from . import imports
+        from .plate.inpaint import parts
         from .track import chosen
 
         o = self.options
@@ -173,6 +174,8 @@ class Run:
         self.joints = imports.read_joints(o.joints, shot) if o.joints else None
         self.known = imports.read_camera(o.camera, shot, o, self.report) if o.camera else None
         self.backend = chosen.backend_of(o.backend, o.device) if o.backend else None
+        if o.inpainter:
+            parts(o.inpainter)
         self.people = imports.read_people(o.people, shot, model, self.report, o) if o.people else []
 
     def _use_given(self, facts, shot) -> None:
@@ -318,7 +321,10 @@ class Run:
             seen = np.flatnonzero(world.people.visible[:, shown[index]])
             return [vertices(p, int(shown[index])) for p in seen], [int(world.people.ids[p]) for p in seen], faces
 
-        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, (self.backend or Embedded()).detect, self.options.quality == "final")
+        return plate.run(
+            shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, (self.backend or Embedded()).detect, self.options.quality == "final",
+            self.options.inpainter,
+        )  # fmt: skip
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
         from . import report

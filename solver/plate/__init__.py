@@ -11,17 +11,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ..movie import MovieWriter
+from ..protocol import ShotError
 from ..records import save_text
 from ..take import write_image, write_mask
 from . import belongs
 from . import light as lights
 from .erase import Erase, cast_shadows
+from .inpaint import inpaint
 from .paint import Painter
 
 GROW_WIDTH = 0.015  # the masks grow by this part of the picture's width
@@ -32,7 +35,7 @@ EDGE_REACHES, EDGE_LEVELS, EDGES = (4, 8), 40, 8  # px to both sides of an edge,
 
 
 def run(
-    shot, frames, masks: Callable[[int], np.ndarray], camera, slam, take_dir, report, bodies=None, detect=None, thorough=True
+    shot, frames, masks: Callable[[int], np.ndarray], camera, slam, take_dir, report, bodies=None, detect=None, thorough=True, inpainter=None
 ) -> dict:
     """Build the clean plate of a shot.
 
@@ -43,6 +46,7 @@ def run(
     bodies:  index to vertices (list of (V, 3) m in the world), their ids and faces (F, 3); None: shadows stay.
     detect:  picture to boxes (N, 4) px and scores (N,) of people, to look at the plate with; None: nobody looks.
     thorough: what hangs on people and is in no mask is looked for first, see `belongs`.
+    inpainter: command of a program that paints what no frame shows, see `inpaint`; None, or where it fails: it is guessed.
     Writes take_dir/plate/%06d.png, plate/unseen/%06d.png, plate/erase/%06d.png, plate/plate.mp4, plate/plate.json.
     Returns what plate.json says.
     """
@@ -61,13 +65,18 @@ def run(
     shadows = cast_shadows(light, bodies, camera, shot.width, shot.height) if sure else None
     if thorough:
         tick = lambda index: report.progress(index, 2 * shot.frames, "what belongs to people")
-        masks, shadows = belongs.extended(shot, frames, masks, shadows, verdict, camera, slam, tick)
-    painter = Painter(shot, frames, Erase(masks, grow, shadows), verdict, camera, slam, light if sure else None)
+        masks, shadows, borne_out = belongs.extended(shot, frames, masks, shadows, verdict, camera, slam, tick)
+        if sure and not borne_out:
+            light, sure = replace(light, sure=0.0), False
+    at = [0]
+    say = lambda text="clean plate": report.progress(*((shot.frames + at[0], 2 * shot.frames) if thorough else (at[0], shot.frames)), text)
+    painter = Painter(shot, frames, Erase(masks, grow, shadows), verdict, camera, slam, light if sure else None, tick=say)
     hidden = guessed = 0
     per_frame, left, level, softness = [], [], [], []
     with MovieWriter(beside / "plate.mp4", shot.fps) as movie:
         for index in range(shot.frames):
-            report.progress(*((shot.frames + index, 2 * shot.frames) if thorough else (index, shot.frames)), "clean plate")
+            at[0] = index
+            say()
             plate, unseen = painter.paint(index)
             write_image(beside / f"{index:06d}.png", plate)
             write_image(beside / "unseen" / f"{index:06d}.png", unseen)
@@ -82,9 +91,21 @@ def run(
             hidden += int(hole.sum())
             guessed += int((unseen > 127).sum())
             per_frame.append(float((unseen > 127).mean()))
+    painted = False
+    if inpainter and guessed:
+        try:
+            inpaint(inpainter, beside, shot.frames, lambda: say("your inpainter"))
+            painted = True
+        except ShotError as error:
+            report.warn(f"{error.message} What no frame shows was guessed instead.")
+    if painted:
+        with MovieWriter(beside / "plate.mp4", shot.fps) as movie:
+            for index in range(shot.frames):
+                say("clean plate")
+                movie.write(cv2.imread(str(beside / f"{index:06d}.png"))[..., ::-1])
     pixels = shot.frames * shot.width * shot.height
     share = guessed / max(hidden, 1)
-    if guessed / pixels > 0.005:
+    if guessed / pixels > 0.005 and not painted:
         report.warn(
             f"{100 * share:.0f}% of what the people hide is never shown by this shot. The clean plate guesses it there; "
             "plate/unseen marks where. Paint those parts over if they stay in view."
@@ -94,6 +115,7 @@ def run(
         "hidden_share": hidden / pixels,
         "unseen_share": guessed / pixels,
         "unseen_share_of_hidden": share,
+        "inpainted": painted,
         "worst_frame": int(np.argmax(per_frame)) if per_frame else 0,
         "light": light.to_json() if light is not None else None,
         "grain": float(np.median(painter.grain)) if painter.grain else 0.0,

@@ -40,9 +40,9 @@ def around(people: np.ndarray, shadows: np.ndarray | None = None, reach: float =
 
 
 def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda index: None):
-    """The masks and the shadows with what they left out: two functions, index -> person indices (H, W) uint8.
+    """The masks and the shadows with what they left out, two functions, index -> person indices (H, W) uint8; and whether other frames bear the shadows out.
 
-    shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None, and are where they prove wrong.
+    shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None, and are left where they prove wrong.
     verdict, camera, slam: as of `Registration`. tick(i) is called before each frame.
     """
     height = min(shot.height, LINES)
@@ -87,11 +87,12 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
         return np.where(first > 0, first, second)
 
     whole = lambda index: over(masks(index), owned(found, index))
-    if borne_out[1] < BORNE_OUT * borne_out[0]:
+    right = borne_out[1] >= BORNE_OUT * borne_out[0]
+    if not right:
         shadows = None
     if not dark:
-        return whole, shadows
-    return whole, lambda index: owned(dark, index) if shadows is None else over(shadows(index), owned(dark, index))
+        return whole, shadows, right
+    return whole, lambda index: owned(dark, index) if shadows is None else over(shadows(index), owned(dark, index)), right
 
 
 class Comparison:
