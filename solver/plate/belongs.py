@@ -22,6 +22,7 @@ LEAST_REACH_PX = 8
 LINES = 240  # of the pictures that are compared
 SOURCES = 5  # frames that are asked, and how many must know a pixel
 KNOW = 2
+GROUND_SOURCES, GROUND_PX = 3, 50  # frames that are asked about a shadow, where so many pixels are not known yet
 SHIFT_PX = 2  # by which registration may be off
 LEVELS = 20.0  # grey levels beyond the grain by which something differs from the background
 BORNE_OUT = 0.3  # of the foretold shadows that other frames can tell of: if less is darker, the light is not as it was thought
@@ -66,6 +67,12 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
             at = np.s_[y0:y1, x0:x1]
             told = Comparison(window, registration, index, box, part[at])
             strange[at] |= _strange(told, choose_sources(window, registration, index, box, part[at]), part[at], here[at] > 0)
+            if foretold is not None:  # the ground about a shadow may be known by other frames than what is about the person
+                asked = {source.index for source, _ in told.found}
+                about = grow_mask(foretold[at], LEAST_REACH_PX) & (here[at] == 0) & (told.known < KNOW)
+                for source in choose_sources(window, registration, index, box, about)[:GROUND_SOURCES] if about.sum() > GROUND_PX else ():
+                    if source not in asked:
+                        told.add(source)
             darker, counts = shaded(told.target, told.patches, here[at] > 0, None if foretold is None else foretold[at])
             shade[at] |= darker
             borne_out += counts
@@ -104,11 +111,11 @@ class Comparison:
         self.least = np.full(inner.shape, 255, np.float32)  # grey levels of the least different one, within SHIFT_PX
         self.known = np.zeros(inner.shape, int)  # how many show each pixel
         self.noise = 0.0  # grain of the noisiest
-        self._found: list[tuple[Source, Patch]] = []
+        self.found: list[tuple[Source, Patch]] = []
 
     @property
     def patches(self) -> list[Patch]:
-        return [patch for _, patch in self._found]
+        return [patch for _, patch in self.found]
 
     def add(self, index) -> None:
         """Compare with one more frame."""
@@ -116,7 +123,7 @@ class Comparison:
         bend = self._registration.pairs(self._index, index, self.target.box) if self._registration.verdict != "static" else None
         patch = self.target.align(source, self._registration.homography(self._index, index, self.target.box), bend)
         if patch is not None:
-            self._found.append((source, patch))
+            self.found.append((source, patch))
             self._compare(patch, np.s_[:, :])
             self.known += patch.valid
             self.noise = max(self.noise, patch.noise)
@@ -127,7 +134,7 @@ class Comparison:
         ys, xs = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
         at = tuple(slice(max(v[0] - SHIFT_PX, 0), v[-1] + SHIFT_PX + 1) for v in (ys, xs))
         for plane in (*planes, *(plane for plane, _ in standing)):
-            for source, patch in self._found:
+            for source, patch in self.found:
                 over = self.target.over(source, self._registration.over_plane(self._index, source.index, plane), patch.exposure, at)
                 self._compare(over, at)
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..raster import instance_mask
 from .light import Light
 
-SHADOW_GROW = 0.4  # shadows grow by this part of what people grow by, for their soft edges
+SHADOW_GROW = 0.8  # shadows grow by this part of what people grow by, for their soft edges
 
 
 class Erase:
