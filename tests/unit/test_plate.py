@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
@@ -527,6 +528,15 @@ def test_an_inpainter_of_the_artists_paints_what_no_frame_shows_and_nothing_else
     with av.open(str(tmp_path / "plate" / "plate.mp4")) as movie:
         assert sum(1 for _ in movie.decode(video=0)) == FRAMES
     assert not list((tmp_path / "plate").glob("inpaint*"))
+
+
+def test_the_inpainter_of_the_documentation_works(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "inpainters.md").read_text(encoding="utf-8")
+    (tmp_path / "paint.py").write_text(text.split("```python\n")[1].split("```")[0])
+    case = make("static", stays=True)
+    report = Reporter()
+    command = f"{shlex.quote(sys.executable)} {shlex.quote(str(tmp_path / 'paint.py'))}"
+    assert plate.run(case.shot, case.frames, case.masks, None, case.slam, tmp_path, report, inpainter=command)["inpainted"] and not report.warnings
 
 
 @pytest.mark.parametrize(
