@@ -23,7 +23,7 @@ POLL_S = 0.2
 def parts(command: str) -> list[str]:
     """The words of a command, its program looked up. Raises ShotError where there is none of that name."""
     try:
-        words = shlex.split(command, posix=os.name != "nt")
+        words = [word.strip('"') if os.name == "nt" else word for word in shlex.split(command, posix=os.name != "nt")]  # Windows' paths have backslashes
     except ValueError as error:
         raise ShotError(f"The inpainter's command cannot be read: {error}.", "Close its quotes.") from error
     program = shutil.which(words[0]) if words else None
