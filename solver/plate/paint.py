@@ -53,7 +53,7 @@ class Painter:
         self._scale = np.array([shot.width / self.window.width, shot.height / self.window.height], np.float32)
         self.registration = Registration(self.window, verdict, scaled(camera, x, y), scaled_slam(slam, x, y))
         self._refine = verdict != "static"
-        self._every = min(KEY, self.window.slots // 2)  # both keys and what is between them fit into the window
+        self._every = max(1, min(KEY, self.window.slots // 2))  # both keys and what is between them fit into the window
         self._keys: dict[int, Key] = {}
 
     def paint(self, index: int) -> tuple[np.ndarray, np.ndarray]:

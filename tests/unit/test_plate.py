@@ -606,3 +606,15 @@ def test_shadows_that_no_light_foretells_are_found_and_false_ones_given_up():
     wrong = cast_shadows(replace(scene.true, shift=(-0.9, -1.4)), scene.bodies, scene.camera, *scene.size)
     assert not belongs.extended(scene.shot, frames, scene.masks, wrong, "static", scene.camera, slam)[2]
     assert belongs.extended(scene.shot, frames, scene.masks, scene.drawn, "static", scene.camera, slam)[2]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 6])
+def test_short_films_have_a_plate(frames):
+    case = make("static")
+    case.shot.frames = frames
+    painter = plate.Painter(case.shot, case.frames, Erase(case.masks, 4), "static", None, case.slam)
+    plates = [painter.paint(i)[0] for i in range(frames)]
+    for i, picture in enumerate(plates):
+        hole = painter.window.owner(i) > 0
+        assert hole.any() and not (picture[case.mask[i] > 0] == (255, 0, 255)).all(-1).any()
+        assert np.array_equal(picture[~hole], case.seen[i][~hole])
