@@ -171,7 +171,8 @@ def render(spec, folder: Path, anny_data=None, log=print, pictures=True):
     for name in ("frames", "truth/masks", "truth/plate", "truth/people"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     masks = [folder / f"truth/masks/{f:06d}.png" for f in range(stage.frames)]
-    plates = {f: folder / f"truth/plate/{f:06d}.png" for f in range(0, stage.frames, spec["plate_every"])}
+    # two in a row, so that what flickers can be told from what moves
+    plates = {f: folder / f"truth/plate/{f:06d}.png" for f in range(stage.frames) if f % spec["plate_every"] < 2}
     stills = {f: folder / f"frames/{f:06d}.png" for f in range(stage.frames)}
     if not pictures:
         plates, stills = {}, {}

@@ -37,6 +37,7 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
             )
         if str(options.get("backend", "")).lower().endswith(".py"):  # a take may come from anybody
             raise ShotError("This take was solved with a Python file of nets, which Blender does not run.", "Run extract again where it was solved.")
+        options = {name: value for name, value in options.items() if name != "inpainter"}  # nor is a program run that it names
         film = plate.find_film(options["source"], take.folder)
         if film is None:
             raise ShotError(

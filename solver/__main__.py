@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     solving.add_argument("--backend", type=Path, metavar="FOLDER|FILE.py", help="nets of your own for boxes, joints or 3D (docs/backends.md)")
     solving.add_argument("--quality", choices=("preview", "final"), default="final", help="preview skips differentiable filming")
     solving.add_argument("--no-plate", dest="plate", action="store_false", help="do not build the clean plate")
+    solving.add_argument("--inpainter", metavar="COMMAND", help="a program of your own paints what no frame shows of the plate (docs/inpainters.md)")
     solving.add_argument("--device", default="cpu", help="torch device for differentiable filming: cpu, cuda")
     solving.add_argument("--seed", type=int, default=0)
     talking = argparse.ArgumentParser(add_help=False)

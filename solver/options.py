@@ -28,6 +28,7 @@ class Options:
     backend: Path | None = None  # nets of the artist's own: a folder, or a Python file
     quality: str = "final"  # "preview" skips what costs most, and says so
     plate: bool = True  # build the clean plate
+    inpainter: str | None = None  # command of a program of the artist's own that paints what no frame shows
     fps: float | None = None  # for image sequences
     device: str = "cpu"  # torch device of the film stage
     seed: int = 0

@@ -26,7 +26,7 @@ from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_resul
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {
-    "shot": 1, "seen": 1, "track": 7, "edits": 3, "slam": 8, "body": 9, "world_start": 20, "film": 5, "masks": 1, "world": 20, "plate": 7, "report": 6,
+    "shot": 1, "seen": 1, "track": 7, "edits": 3, "slam": 8, "body": 9, "world_start": 20, "film": 5, "masks": 2, "world": 20, "plate": 8, "report": 6,
 }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ class Run:
             self.state["verdict"] = world.carried or slam.verdict
             if o.plate:
                 self._stage(
-                    "plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world, model)
+                    "plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world, model), *([o.inpainter] if o.inpainter else [])
                 )
             self._stage(
                 "report", dict, ("world",), lambda: self._report(shot, frames, tracks, slam, start, film, world, model), o.plate
@@ -167,6 +167,7 @@ class Run:
 
     def _read_imports(self, shot, model) -> None:
         from . import imports
+        from .plate.inpaint import parts
         from .track import chosen
 
         o = self.options
@@ -174,6 +175,8 @@ class Run:
         self.joints = imports.read_joints(o.joints, shot) if o.joints else None
         self.known = imports.read_camera(o.camera, shot, o, self.report) if o.camera else None
         self.backend = chosen.backend_of(o.backend, o.device) if o.backend else None
+        if o.inpainter:
+            parts(o.inpainter)
         self.people = imports.read_people(o.people, shot, model, self.report, o) if o.people else []
 
     def _use_given(self, facts, shot) -> None:
@@ -340,7 +343,10 @@ class Run:
             seen = np.flatnonzero(world.people.visible[:, shown[index]])
             return [vertices(p, int(shown[index])) for p in seen], [int(world.people.ids[p]) for p in seen], faces
 
-        return plate.run(shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, (self.backend or Embedded()).detect, self.options.quality == "final")
+        return plate.run(
+            shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, (self.backend or Embedded()).detect, self.options.quality == "final",
+            self.options.inpainter,
+        )  # fmt: skip
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:
         from . import report

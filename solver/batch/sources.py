@@ -73,6 +73,8 @@ def _listed(path: Path, parse) -> list[Ask]:
             raise ShotError(f"{path.name}, {name}: {error.message}", error.fix) from error
         if str(options.get("backend", "")).lower().endswith(".py"):
             raise ShotError(f"{path.name}, {name}: a list of shots may not name a Python file to run.", "Give it as --backend on the command line.")
+        if options.get("inpainter"):
+            raise ShotError(f"{path.name}, {name}: a list of shots may not name a program to run.", "Give it as --inpainter on the command line.")
         for key in ("people", "masks", "joints", "camera", "smpl", "backend"):  # from the list's own folder
             if options.get(key):
                 value = options[key]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ..plate import belongs
-from ..plate.register import Registration
+from ..plate.register import Registration, scaled, scaled_slam
 from ..plate.sources import choose_sources
 from ..plate.window import Window, regions
 from ..raster import rasterise
@@ -73,12 +73,12 @@ class _Scene:
         self._frames, self._drawn, self._soft, self._people, self._count = frames, drawn, soft, people, shot.frames
         _, _, self._vertices = posed(people, model)
         self._faces, self._drawings = model.faces.numpy(), {}
-        self._camera = belongs.scaled(camera, x, y)
+        self._camera = scaled(camera, x, y)
         seen = people.visible
         self._between = np.logical_or.accumulate(seen, 1) & np.logical_or.accumulate(seen[:, ::-1], 1)[:, ::-1]
         self._window = Window(SimpleNamespace(read=self.rgb), self._wide, shot.frames, self.width, self.height)
         self._shown = not slam.unknown  # else nobody knows where other frames have the background
-        self._registration = Registration(self._window, slam.verdict, None, belongs.scaled_slam(slam, x, y))
+        self._registration = Registration(self._window, slam.verdict, None, scaled_slam(slam, x, y))
 
     def rgb(self, index):
         return cv2.resize(self._frames.read(index), (self.width, self.height), interpolation=cv2.INTER_AREA)
@@ -129,11 +129,12 @@ class _Scene:
         for box, part in regions(hole) if self._shown else ():
             x0, y0, x1, y1 = box
             inner = part[y0:y1, x0:x1]
-            sources = choose_sources(self._window, self._registration, index, box, inner)[:SOURCES]
-            least, count, noise, _ = belongs.differences(self._window, self._registration, index, box, inner, sources)
-            here = inner & (count > 0)
+            told = belongs.Comparison(self._window, self._registration, index, box, inner)
+            for source in choose_sources(self._window, self._registration, index, box, inner)[:SOURCES]:
+                told.add(source)
+            here = inner & (told.known > 0)
             known[y0:y1, x0:x1] |= here
-            strange[y0:y1, x0:x1] |= here & (least > LEVELS + 3 * noise)
+            strange[y0:y1, x0:x1] |= here & (told.least > LEVELS + 3 * told.noise)
         wide = hole | (nets > 0).any(0)
         at = tuple(slice(found[0], found[-1] + 1) if len(found) else slice(0) for found in (np.flatnonzero(wide.any(axis)) for axis in (1, 0)))
         return Evidence(self._window.rgb(index)[at], nets[:, *at], asked, bodies[:, *at], front[at], known[at], strange[at]), at

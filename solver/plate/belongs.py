@@ -6,15 +6,15 @@ person's mask, is theirs.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 
 from .erase import nearest_owner
-from .register import Registration
-from .sources import Target, choose_sources
+from .register import Registration, scaled, scaled_slam
+from .shade import shaded
+from .sources import Patch, Source, Target, choose_sources
 from .window import Window, grow_mask, regions
 
 REACH = 0.35  # of a person's size in the picture: how far from the mask something may still be theirs
@@ -22,8 +22,10 @@ LEAST_REACH_PX = 8
 LINES = 240  # of the pictures that are compared
 SOURCES = 5  # frames that are asked, and how many must know a pixel
 KNOW = 2
+GROUND_SOURCES, GROUND_PX = 3, 50  # frames that are asked about a shadow, where so many pixels are not known yet
 SHIFT_PX = 2  # by which registration may be off
 LEVELS = 20.0  # grey levels beyond the grain by which something differs from the background
+BORNE_OUT = 0.3  # of the foretold shadows that other frames can tell of: if less is darker, the light is not as it was thought
 SPECK = 0.004  # of a person's area: less is noise
 
 
@@ -39,9 +41,9 @@ def around(people: np.ndarray, shadows: np.ndarray | None = None, reach: float =
 
 
 def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda index: None):
-    """The masks with what they left out: index -> person indices (H, W) uint8.
+    """The masks and the shadows with what they left out, two functions, index -> person indices (H, W) uint8; and whether other frames bear the shadows out.
 
-    shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None.
+    shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None, and are left where they prove wrong.
     verdict, camera, slam: as of `Registration`. tick(i) is called before each frame.
     """
     height = min(shot.height, LINES)
@@ -53,83 +55,114 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
     wide = lambda index: around(people(index), small(shadows(index)) if shadows is not None else None)
     window = Window(SimpleNamespace(read=read), wide, shot.frames, width, height)
     registration = Registration(window, verdict, scaled(camera, x, y), scaled_slam(slam, x, y))
-    found = {}
+    found, dark, borne_out = {}, {}, np.zeros(2, int)
     for index in range(shot.frames):
         tick(index)
         window.move_to(index)
         here = people(index)
-        strange = np.zeros(here.shape, bool)
+        strange, shade = np.zeros(here.shape, bool), np.zeros(here.shape, bool)
+        foretold = small(shadows(index)) > 0 if shadows is not None else None
         for box, part in regions(window.hole(index)):
             x0, y0, x1, y1 = box
-            strange[y0:y1, x0:x1] |= _strange(window, registration, index, box, part[y0:y1, x0:x1])
-        added = _hanging(strange & (here == 0), here)
+            at = np.s_[y0:y1, x0:x1]
+            told = Comparison(window, registration, index, box, part[at])
+            strange[at] |= _strange(told, choose_sources(window, registration, index, box, part[at]), part[at], here[at] > 0)
+            if foretold is not None:  # the ground about a shadow may be known by other frames than what is about the person
+                asked = {source.index for source, _ in told.found}
+                about = grow_mask(foretold[at], LEAST_REACH_PX) & (here[at] == 0) & (told.known < KNOW)
+                for source in choose_sources(window, registration, index, box, about)[:GROUND_SOURCES] if about.sum() > GROUND_PX else ():
+                    if source not in asked:
+                        told.add(source)
+            darker, counts = shaded(told.target, told.patches, here[at] > 0, None if foretold is None else foretold[at])
+            shade[at] |= darker
+            borne_out += counts
+        added = _hanging(strange, here > 0)
         if added.any():
             found[index] = added
+        if shade.any():
+            dark[index] = shade
 
-    def masked(index):
-        here = masks(index)
-        if index not in found:
-            return here
-        added = cv2.resize(found[index].astype(np.float32), (shot.width, shot.height), interpolation=cv2.INTER_LINEAR) > 0.5
-        return np.where(added & (here == 0), nearest_owner(here, float(np.hypot(*here.shape))), here)
+    def owned(where, index):
+        """Whose what was found at `index` is (H, W) uint8."""
+        people = masks(index)
+        if index not in where:
+            return np.zeros_like(people)
+        large = cv2.resize(where[index].astype(np.float32), (shot.width, shot.height), interpolation=cv2.INTER_LINEAR) > 0.5
+        return np.where(large, nearest_owner(people, float(np.hypot(*people.shape))), 0)
 
-    return masked
+    def over(first, second):
+        return np.where(first > 0, first, second)
+
+    whole = lambda index: over(masks(index), owned(found, index))
+    right = borne_out[1] >= BORNE_OUT * borne_out[0]
+    if not right:
+        shadows = None
+    if not dark:
+        return whole, shadows, right
+    return whole, lambda index: owned(dark, index) if shadows is None else over(shadows(index), owned(dark, index)), right
 
 
-def scaled(camera, x, y):
-    """A camera whose pixels are x and y times as many."""
-    return camera and replace(camera, K=camera.K * np.array([[x, 1, x], [1, y, y], [1, 1, 1]]))
+class Comparison:
+    """How far a frame is from the background that other frames show, over one box."""
 
+    def __init__(self, window, registration, index, box, inner):
+        self._window, self._registration, self._index = window, registration, index
+        self.target = Target(window.rgb(index), window.hole(index), box)
+        self.least = np.full(inner.shape, 255, np.float32)  # grey levels of the least different one, within SHIFT_PX
+        self.known = np.zeros(inner.shape, int)  # how many show each pixel
+        self.noise = 0.0  # grain of the noisiest
+        self.found: list[tuple[Source, Patch]] = []
 
-def scaled_slam(slam, x, y):
-    """What *slam* found, for pictures whose pixels are x and y times as many."""
-    return slam and replace(slam, camera=scaled(slam.camera, x, y), obs_xy=slam.obs_xy * [x, y])
+    @property
+    def patches(self) -> list[Patch]:
+        return [patch for _, patch in self.found]
 
-
-def differences(window, registration, index, box, inner, sources):
-    """How far a frame is from the background that others show: grey levels (h, w) float32 of the least different one, within SHIFT_PX; how many
-    know each pixel (h, w); the grain of the noisiest; and a function that compares with one more, (source, homography, bend) -> Patch or None."""
-    target = Target(window.rgb(index), window.hole(index), box)
-    least = np.full(inner.shape, 255, np.float32)
-    known = np.zeros(inner.shape, int)
-    size = np.ones((2 * SHIFT_PX + 1, 2 * SHIFT_PX + 1), np.uint8)
-    noise = 0.0
-
-    def compare(source, H, bend):
-        patch = target.align(window.rgb(source), window.hole(source), H, bend)
+    def add(self, index) -> None:
+        """Compare with one more frame."""
+        source = Source(index, self._window.rgb(index), self._window.hole(index))
+        bend = self._registration.pairs(self._index, index, self.target.box) if self._registration.verdict != "static" else None
+        patch = self.target.align(source, self._registration.homography(self._index, index, self.target.box), bend)
         if patch is not None:
-            off = np.maximum(cv2.erode(patch.rgb, size) - target.rgb, target.rgb - cv2.dilate(patch.rgb, size)).max(-1)
-            np.copyto(least, np.minimum(least, off), where=patch.valid)
-        return patch
+            self.found.append((source, patch))
+            self._compare(patch, np.s_[:, :])
+            self.known += patch.valid
+            self.noise = max(self.noise, patch.noise)
 
-    for source in sources:
-        bend = registration.pairs(index, source, box) if registration.verdict != "static" else None
-        patch = compare(source, registration.homography(index, source, box), bend)
-        if patch is not None:
-            known += patch.valid
-            noise = max(noise, patch.noise)
-    return least, known, noise, compare
+    def over_planes(self, where) -> None:
+        """Compare once more with each, over the planes of solved points, about where (h, w) bool."""
+        planes, standing = self._registration.planes(self._index, self.target.box)
+        ys, xs = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+        at = tuple(slice(max(v[0] - SHIFT_PX, 0), v[-1] + SHIFT_PX + 1) for v in (ys, xs))
+        for plane in (*planes, *(plane for plane, _ in standing)):
+            for source, patch in self.found:
+                over = self.target.over(source, self._registration.over_plane(self._index, source.index, plane), patch.exposure, at)
+                self._compare(over, at)
+
+    def _compare(self, patch, at):
+        size = np.ones((2 * SHIFT_PX + 1, 2 * SHIFT_PX + 1), np.uint8)
+        picture = self.target.picture[at]
+        off = np.maximum(cv2.subtract(cv2.erode(patch.rgb, size), picture), cv2.subtract(picture, cv2.dilate(patch.rgb, size))).max(-1)
+        np.copyto(self.least[at], np.minimum(self.least[at], off), where=patch.valid)
 
 
-def _strange(window, registration, index, box, inner) -> np.ndarray:
-    """Where the background is known and the frame shows something else (h, w) bool."""
-    sources = choose_sources(window, registration, index, box, inner)[:SOURCES]
-    least, known, noise, compare = differences(window, registration, index, box, inner, sources)
-    strange = inner & (known >= KNOW) & (least > LEVELS + 3 * noise)
-    if strange.sum() <= SPECK * inner.sum():
-        return strange
-    planes, standing = registration.planes(index, box)  # what bends no single plane explains: asked only where there is a question
-    for plane in (*planes, *(plane for plane, _ in standing)):
-        for source in sources:
-            compare(source, registration.over_plane(index, source, plane), None)
-    return strange & (least > LEVELS + 3 * noise)
+def _strange(told, sources, inner, here) -> np.ndarray:
+    """Where the background is known and the frame shows something else (h, w) bool. told: a fresh Comparison. here: (h, w) bool, people."""
+    strange = lambda count: inner & ~here & (told.known >= count) & (told.least > LEVELS + 3 * told.noise)
+    for number, source in enumerate(sources[:SOURCES], 1):
+        told.add(source)
+        if number > KNOW and not _hanging(strange(1), here).any():  # no question is left
+            return np.zeros(inner.shape, bool)
+    question = strange(KNOW)
+    if question.any():  # what bends no single plane explains: asked only where there is a question
+        told.over_planes(question)
+    return strange(KNOW)
 
 
 def _hanging(strange, people) -> np.ndarray:
     """The pieces of `strange` that touch a person's mask and are no specks (H, W) bool."""
     solid = cv2.morphologyEx(strange.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    solid = cv2.morphologyEx(solid | (people > 0), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) & (people == 0)
+    solid = cv2.morphologyEx(solid | people, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) & ~people
     _, labels, stats, _ = cv2.connectedComponentsWithStats(solid.astype(np.uint8), connectivity=8)
-    touched = np.unique(labels[grow_mask(people > 0, 2) & (solid > 0)])
-    least = SPECK * (people > 0).sum()
+    touched = np.unique(labels[grow_mask(people, 2) & (solid > 0)])
+    least = SPECK * people.sum()
     return np.isin(labels, [k for k in touched if k > 0 and stats[k, cv2.CC_STAT_AREA] > least])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import zlib
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ..raster import instance_mask
 from .light import Light
 
-SHADOW_GROW = 0.4  # shadows grow by this part of what people grow by, for their soft edges
+SHADOW_GROW = 0.8  # shadows grow by this part of what people grow by, for their soft edges
 
 
 class Erase:
@@ -55,8 +56,8 @@ def cast_shadows(light: Light, bodies, camera, width: int, height: int):
     """
     shift = np.asarray(light.shift)
 
-    @functools.lru_cache(maxsize=4)
-    def shadows(index):
+    @functools.cache
+    def packed(index):
         vertices, ids, faces = bodies(index)
         flat = []
         for v in vertices:
@@ -64,6 +65,6 @@ def cast_shadows(light: Light, bodies, camera, width: int, height: int):
             on_ground[:, :2] += np.maximum(v[:, 2:], 0) * shift
             on_ground[:, 2] = 0
             flat.append(on_ground)
-        return instance_mask(flat, faces, ids, camera.T_world_from_cam[index], camera.K[index], width, height)
+        return zlib.compress(instance_mask(flat, faces, ids, camera.T_world_from_cam[index], camera.K[index], width, height), 1)
 
-    return shadows
+    return lambda index: np.frombuffer(zlib.decompress(packed(index)), np.uint8).reshape(height, width)

@@ -70,9 +70,8 @@ def estimate(frames, masks, camera, bodies, count: int, grow_px: int) -> Light |
     enough = seen.sum(0) >= SEEN
     if enough.sum() < 200:
         return None
-    with np.errstate(all="ignore"):
-        usual = np.full(colours.shape[1:], np.nan, np.float32)
-        usual[enough] = np.nanpercentile(colours[:, enough], 70, axis=0)
+    usual = np.full(colours.shape[1:], np.nan, np.float32)
+    usual[enough] = _share(colours[:, enough], 0.7)
     here = [people[int(i)] for i in chosen]
     grey = _darker(usual, colours)
     best, score, rival = _search(ground, grey, here)
@@ -81,9 +80,7 @@ def estimate(frames, masks, camera, bodies, count: int, grow_px: int) -> Light |
     # who turns on the spot darkens the same ground in most frames: now that shadows are known, its unshadowed look is too
     inside = np.stack([cv2.dilate(ground.shadow(v, best).astype(np.uint8), np.ones((5, 5))) for v in here]).astype(bool)
     open_ = np.where(inside[..., None], np.nan, colours)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # ground that is always in shadow
-        unshadowed = np.nanmedian(open_, axis=0)
+    unshadowed = _share(open_, 0.5)  # NaN on ground that is always in shadow
     grey = _darker(unshadowed, colours)
     best, score = _refine(ground, grey, here, best)
     halves = [_refine(ground, grey[k::2], here[k::2], best)[0] for k in (0, 1)]
@@ -93,6 +90,16 @@ def estimate(frames, masks, camera, bodies, count: int, grow_px: int) -> Light |
     depth = np.clip((1 - float(np.mean(share))) / 0.15, 0, 1)  # a shadow that one sees
     sure = float(np.clip(1.6 * apart, 0, 1) * depth * np.clip(1.5 - spread / 30, 0, 1))
     return Light(tuple(float(s) for s in best), tuple(float(s) for s in share), sure, spread)
+
+
+def _share(values, share):
+    """Quantile over the first axis of all that is not NaN; NaN where nothing is. As numpy's, which takes pixel after pixel."""
+    values = np.sort(values, axis=0)  # NaN last
+    at = share * np.maximum(np.isfinite(values).sum(0) - 1, 0)[None]
+    low = np.floor(at).astype(int)
+    high = np.minimum(np.ceil(at).astype(int), len(values) - 1)
+    a, b = (np.take_along_axis(values, k, 0)[0] for k in (low, high))
+    return (a + (b - a) * (at - low)[0]).astype(np.float32)
 
 
 def _darker(usual, colours):

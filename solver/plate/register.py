@@ -5,6 +5,7 @@ All homographies here take OpenCV pixels (first centre at (0, 0)) of the target 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -71,7 +72,8 @@ class Registration:
         a, b = self.pairs(target, source, box)
         if len(a) < MIN_POINTS:
             return None
-        H, _ = cv2.findHomography(a, b, cv2.RANSAC, 2.0, maxIters=200)
+        every = 1 + len(a) // 150  # it is bent to all of them later
+        H, _ = cv2.findHomography(a[::every], b[::every], cv2.RANSAC, 2.0, maxIters=200)
         return H if H is not None and _plausible(H, self._window.width, self._window.height) else None
 
     def planes(self, target: int, box) -> tuple[list[np.ndarray], list[tuple]]:
@@ -123,19 +125,28 @@ class Registration:
         return self._steps[index]
 
 
+def scaled(camera, x, y):
+    """A camera whose pixels are x and y times as many."""
+    return camera and replace(camera, K=camera.K * np.array([[x, 1, x], [1, y, y], [1, 1, 1]]))
+
+
+def scaled_slam(slam, x, y):
+    """What *slam* found, for pictures whose pixels are x and y times as many."""
+    return slam and replace(slam, camera=scaled(slam.camera, x, y), obs_xy=slam.obs_xy * [x, y])
+
+
 def _fit_planes(points, inverse_depth):
     """RANSAC, again and again on what is left: list of n (3,) with inverse_depth ~ points (N, 3) @ n."""
     rng = np.random.default_rng(0)
     planes, enough = [], max(2 * MIN_POINTS, 0.05 * len(points))
     while len(planes) < MOST_PLANES and len(points) >= enough:
-        best = np.zeros(len(points), bool)
-        for three in rng.integers(0, len(points), (200, 3)):
-            if abs(np.linalg.det(points[three])) < 100:  # twice their triangle's area, px^2
-                continue
-            n = np.linalg.solve(points[three], inverse_depth[three])
-            on = np.abs(points @ n - inverse_depth) < PLANE_MISFIT * inverse_depth
-            if on.sum() > best.sum():
-                best = on
+        three = rng.integers(0, len(points), (200, 3))
+        three = three[np.abs(np.linalg.det(points[three])) >= 100]  # twice their triangle's area, px^2
+        if len(three) == 0:
+            break
+        n = np.linalg.solve(points[three], inverse_depth[three][..., None])[..., 0]
+        on = np.abs(n @ points.T - inverse_depth) < PLANE_MISFIT * inverse_depth
+        best = on[np.argmax(on.sum(1))]
         if best.sum() < enough:
             break
         planes.append(np.linalg.lstsq(points[best], inverse_depth[best], rcond=None)[0])
@@ -187,17 +198,24 @@ def _plausible(H, width, height):
 
 def track_points(gray_a, gray_b, allowed, count):
     """Corners of a that are found in b and back again (KLT). Returns two float32 arrays (N, 2), OpenCV pixels."""
-    corners = _corners(gray_a, allowed, count)
-    if len(corners) == 0:
-        return corners[:, 0], corners[:, 0]
+    return follow(gray_a, gray_b, corners(gray_a, allowed, count), None)
+
+
+def follow(gray_a, gray_b, found, allowed):
+    """Corners `found` (N, 1, 2) of a, where `allowed` (H, W), that are found in b and back again (KLT). Returns two float32 arrays (N, 2), OpenCV pixels."""
+    if allowed is not None:
+        x, y = found[:, 0].astype(int).T
+        found = found[allowed[y, x] > 0]
+    if len(found) == 0:
+        return found[:, 0], found[:, 0]
     window = {"winSize": (17, 17), "maxLevel": 3}
-    there, ok, _ = cv2.calcOpticalFlowPyrLK(gray_a, gray_b, corners, None, **window)
+    there, ok, _ = cv2.calcOpticalFlowPyrLK(gray_a, gray_b, found, None, **window)
     back, ok_back, _ = cv2.calcOpticalFlowPyrLK(gray_b, gray_a, there, None, **window)
-    good = (ok[:, 0] > 0) & (ok_back[:, 0] > 0) & (np.linalg.norm(back - corners, axis=2)[:, 0] < 0.7)
-    return corners[good, 0], there[good, 0]
+    good = (ok[:, 0] > 0) & (ok_back[:, 0] > 0) & (np.linalg.norm(back - found, axis=2)[:, 0] < 0.7)
+    return found[good, 0], there[good, 0]
 
 
-def _corners(gray, allowed, count):
+def corners(gray, allowed, count):
     """Corners (N, 1, 2) spread over 4 x 4 tiles: a dull floor gets its share beside a bright wall."""
     found = [np.zeros((0, 1, 2), np.float32)]
     height, width = gray.shape
@@ -207,7 +225,7 @@ def _corners(gray, allowed, count):
             mask = allowed[y0:y1, x0:x1]
             if mask.sum() < 30:
                 continue
-            corners = cv2.goodFeaturesToTrack(gray[y0:y1, x0:x1], count // 16, 0.03, 5, mask=mask.astype(np.uint8))
-            if corners is not None:
-                found.append(corners + np.array([x0, y0], np.float32))
+            some = cv2.goodFeaturesToTrack(gray[y0:y1, x0:x1], count // 16, 0.03, 5, mask=mask.astype(np.uint8))
+            if some is not None:
+                found.append(some + np.array([x0, y0], np.float32))
     return np.concatenate(found)

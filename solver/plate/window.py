@@ -10,15 +10,17 @@ COARSE = 4  # holes are also kept at a quarter of the size, to look up quickly w
 
 
 class Window:
-    """A ring of frames with their holes, and whose those are."""
+    """A ring of frames with their holes, and whose those are; and the same in a smaller size, in which frames are compared."""
 
-    def __init__(self, frames, owners, count: int, width: int, height: int, memory_bytes: float = MEMORY_BYTES):
-        """owners: index to person indices (H, W) uint8 of what is to be erased."""
+    def __init__(self, frames, owners, count: int, width: int, height: int, memory_bytes: float = MEMORY_BYTES, factor: int = 1):
+        """owners: index to person indices (H, W) uint8 of what is to be erased. factor: by which the smaller size is smaller."""
         self._frames, self._owners = frames, owners
-        self.count, self.width, self.height = count, width, height
+        self.count, self.width, self.height = count, max(1, round(width / factor)), max(1, round(height / factor))
         self.slots = int(np.clip(memory_bytes / (width * height * 4), min(count, 9), count))
-        self._rgb = np.empty((self.slots, height, width, 3), np.uint8)
+        self._full = np.empty((self.slots, height, width, 3), np.uint8)
         self._owner = np.empty((self.slots, height, width), np.uint8)
+        self._rgb = self._full if factor == 1 else np.empty((self.slots, self.height, self.width, 3), np.uint8)
+        self._hole = np.empty((self.slots, self.height, self.width), bool)
         self._coarse = {}
         self._loaded = 0  # frames below this have been read
 
@@ -27,25 +29,38 @@ class Window:
         end = min(self.count, max(index + 1, index + self.slots // 2 + 1, self.slots))
         while self._loaded < end:
             i, slot = self._loaded, self._loaded % self.slots
-            self._rgb[slot] = self._frames.read(i)
+            self._full[slot] = self._frames.read(i)
             self._owner[slot] = self._owners(i)
-            small = cv2.resize(self._owner[slot], None, fx=1 / COARSE, fy=1 / COARSE, interpolation=cv2.INTER_NEAREST)
+            self._rgb[slot] = self.smaller(self._full[slot])
+            self._hole[slot] = self.smaller((self._owner[slot] > 0).astype(np.uint8) * 255) > 0
+            small = cv2.resize(self._hole[slot].view(np.uint8), None, fx=1 / COARSE, fy=1 / COARSE, interpolation=cv2.INTER_NEAREST)
             self._coarse[i] = small > 0
             self._coarse.pop(i - self.slots, None)
             self._loaded += 1
+
+    def smaller(self, picture: np.ndarray) -> np.ndarray:
+        """A picture of the film's size in the smaller one."""
+        if picture.shape[:2] == (self.height, self.width):
+            return picture
+        return cv2.resize(picture, (self.width, self.height), interpolation=cv2.INTER_AREA)
 
     @property
     def available(self) -> range:
         return range(max(0, self._loaded - self.slots), self._loaded)
 
+    def full(self, index: int) -> np.ndarray:
+        """RGB uint8 in the film's size."""
+        return self._full[index % self.slots]
+
+    def owner(self, index: int) -> np.ndarray:
+        """Person indices of what is erased, in the film's size."""
+        return self._owner[index % self.slots]
+
     def rgb(self, index: int) -> np.ndarray:
         return self._rgb[index % self.slots]
 
     def hole(self, index: int) -> np.ndarray:
-        return self._owner[index % self.slots] > 0
-
-    def owner(self, index: int) -> np.ndarray:
-        return self._owner[index % self.slots]
+        return self._hole[index % self.slots]
 
     def gray(self, index: int) -> np.ndarray:
         return cv2.cvtColor(self.rgb(index), cv2.COLOR_RGB2GRAY)

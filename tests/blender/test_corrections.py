@@ -280,6 +280,15 @@ def test_a_python_file_that_a_take_names_is_not_run(solver):
     assert not asked
 
 
+def test_a_program_that_a_take_names_is_not_run(solver):
+    bpy, folder, asked = solver
+    shot = json.loads((folder / "shot.json").read_text())
+    shot["options"]["inpainter"] = "python paint.py"
+    (folder / "shot.json").write_text(json.dumps(shot))
+    assert bpy.ops.shot.resolve() == {"FINISHED"}
+    assert len(asked) == 1 and "inpainter" not in asked[0]
+
+
 def test_a_take_is_solved_with_the_options_that_it_lists(solver, tmp_path):
     from solver.options import Options
 

@@ -91,7 +91,7 @@ def test_a_list_of_shots_takes_the_options_of_extract(tmp_path):
     first, second = sources.read([tmp_path / "l.json"], _given)
     assert (first.name, first.options, first.one) == ("s_010", {"range": (3, 9), "focal_mm": 35.0}, True)
     assert second.options == {"plate": False, "masks": tmp_path / "m", "backend": tmp_path / "nets", "quality": "final"} and not second.one
-    for wrong in ({"focl": 3}, {"range": "9-3"}, {"quality": "best"}, {"backend": "mine.py"}):
+    for wrong in ({"focl": 3}, {"range": "9-3"}, {"quality": "best"}, {"backend": "mine.py"}, {"inpainter": "rm -r"}):
         (tmp_path / "l.json").write_text(json.dumps({"shots": [{"clip": "a.mp4", **wrong}]}))
         with pytest.raises(ShotError, match=r"l\.json, a: "):
             sources.read([tmp_path / "l.json"], _given)

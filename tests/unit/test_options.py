@@ -26,6 +26,7 @@ def parsed(command):
         [],
         ["--range", "0-71", "--max-height", "360", "--focal-mm", "28", "--no-plate", "--quality", "preview", "--camera-kind", "turns", "--seed", "3"],
         ["--cuts", "24,80"],
+        ["--inpainter", "python 'my paint.py' --fast"],
         ["--most", "3"],
         ["--only", "1", "4"],
         ["--cuts", "none"],
