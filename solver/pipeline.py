@@ -218,6 +218,7 @@ class Run:
         from .track.backend import Embedded
 
         corrections.relabel_masks(self.take, labels)
+        self.state["stages"].pop("masks", None)  # what it drew is gone, also where later stages are as they were
         shutil.rmtree(self.take.outlined, ignore_errors=True)
         outlines = [outlined.of_shares(item, shot.width, shot.height) for item in self.corrections.in_the_picture("outline", shot.frames)]
         if outlines:
