@@ -46,6 +46,7 @@ from .tracker import (
 )
 
 DOUBTED, CLEARLY = 0.6, 0.08  # whose joints score less may hang upside down, and are believed so where a turned picture scores more by so much
+TALL = 1.5  # height over width of a box in which nobody lies: two who passed each other were taken for lying in two frames of 60
 AHEAD = 2  # frames looked at beside each other: one net at a time does not keep two cores busy
 
 
@@ -311,10 +312,11 @@ class _Walk:
         return s if s.body.presence > 0.3 else None
 
     def _posed(self, rgb, box) -> Pose:
-        """Joints of who is in a box: somebody upside down looks upright in a turned picture, and nobody else does."""
+        """Joints of who is in a box: somebody upside down looks upright in a turned picture, and nobody else does. Nobody lies in a tall box."""
         pose = self.backend.pose(rgb, box)
         if pose.score < DOUBTED:
-            turned = self.backend.pose(rgb, box, QUARTERS[1:])
+            tall = box[3] - box[1] > TALL * (box[2] - box[0])
+            turned = self.backend.pose(rgb, box, (np.pi,) if tall else QUARTERS[1:])
             if turned.score > pose.score + CLEARLY:
                 return turned
         return pose

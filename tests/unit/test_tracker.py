@@ -404,3 +404,9 @@ def test_who_hangs_upside_down_is_seen_so_from_the_first_frame(upright, surest, 
     walk = _Walk.__new__(_Walk)
     walk.backend = Turned(upright, np.pi, surest)
     assert walk._posed(None, np.array([0, 0, 10, 10.0])).turn_rad == turn
+
+
+def test_nobody_lies_in_a_tall_box():
+    walk = _Walk.__new__(_Walk)
+    walk.backend = Turned(0.4, np.pi / 2, 0.8)
+    assert walk._posed(None, np.array([0, 0, 10, 30.0])).turn_rad == 0 and walk._posed(None, np.array([0, 0, 30, 10.0])).turn_rad == np.pi / 2
