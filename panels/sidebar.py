@@ -322,7 +322,7 @@ class SHOT_PT_corrections(ReshootPanel, bpy.types.Panel):
         split.person, split.frame = person, frame
         row = layout.row(align=True)
         row.operator("shot.outline_person", icon="GREASEPENCIL").person = person
-        row.operator("shot.outline_person", text="Outline Somebody New", icon="ADD").person = 0
+        row.operator("shot.outline_person", text="New Person", icon="ADD").person = 0
         row = layout.row(align=True)
         row.prop(settings, "correct_joint", text="")
         joint = row.operator("shot.show_joint", icon="CURSOR")

@@ -214,6 +214,7 @@ class Run:
         return tracks
 
     def _edit(self, shot, frames, edited, labels) -> Tracks:
+        from .corrections.on_tracks import show_joints
         from .track import outlined
         from .track.backend import Embedded
 
@@ -231,7 +232,7 @@ class Run:
                 write_mask(self.take.mask(index), mask)
             beside.rename(self.take.outlined)
             edited = tracks
-        return corrections.show_joints(edited, self.corrections, shot.width, shot.height, self.report)
+        return show_joints(edited, self.corrections, shot.width, shot.height, self.report)
 
     def _slam(self, shot, frames, tracks) -> Slam:
         from . import imports, slam

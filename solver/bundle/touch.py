@@ -32,7 +32,8 @@ def radii(model) -> torch.Tensor:
 def apart(evidence, posed: Posed, moves: Moves | None) -> Rows | None:
     """How deep spheres in a body lie in those of somebody else. None where nobody is in another.
 
-    Each person's rows move that person alone: the others stand as they are.
+    Each person's rows move that person alone: the others stand as they are. So they may not stand beside cameras that are unknowns (filming.Filming
+    would take a camera's move for a move of one of the two).
     """
     P, T = posed.bodies.root.shape[:2]
     if P < 2:

@@ -28,8 +28,8 @@ VERDICT_OF_KIND = {"travels": "full", "turns": "rotation", "locked": "static"}
 BELIEVED_MM = 9.0, 300.0  # lenses that people are filmed with, 36 mm wide sensor
 LEAST_PAINTED = 3  # tracks on what is painted on the screen before it is believed
 FOLLOWED = 0.5  # of the frames, before a turn is believed: the points of a plain backdrop are grain and edges of people
-# A plain backdrop, too: tracks that last are in few of the picture's 48 cells (0-6 of plain shots', 42-47 of the same shots' with their
-# background, defocused or not), and stray by much (2.3-5.5 px at 640 against 0.0-0.6).
+# A plain backdrop, too: tracks that last are in few of the cells away from people (0.00 of them on seven plain shots, 0.53-1.00 on six with a
+# background), and stray by much (2.3-5.5 px at 640 against 0.0-0.6).
 LASTING, COVERED, STRAY = 8, 0.25, 1.0  # frames; of the cells; px at 640
 LOOKED_AT, FINE, NEAR = 24, 8, 0.05  # frames whose cells are counted, in so many parts each way; of the picture's width: what is near people
 SPHERE = 10.0  # distance of directions without depth
@@ -177,7 +177,7 @@ def covered(obs: Observations, size, people=None) -> float:
         seen = np.zeros((6, 8), bool)
         seen[y[there] // FINE, x[there] // FINE] = True
         hit, free = hit + int((seen & away).sum()), free + int(away.sum())
-    return hit / free if free else 1.0 if people is not None and len(frames) else 0.0
+    return hit / free if free else float(len(frames) > 0)  # where people fill every cell, nobody can tell
 
 
 def _lens_mm(fit, size) -> float:

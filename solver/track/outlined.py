@@ -72,10 +72,9 @@ class _Walk:
         self.width, self.height = self.size = small_size(shot.width, shot.height)
         self.scale = self.width / shot.width
         self.rows = {int(person): row for row, person in enumerate(tracks.ids)}
-        self.keys: dict = {}  # person row -> frame -> small mask
+        self.keys: dict = {}  # person row -> frame -> Outline, the last one of a frame
         for outline in outlines:
-            self.keys.setdefault(self.rows[outline.person], {})[outline.frame] = outline.mask(self.size, self.scale)
-        self.whole = {(self.rows[o.person], o.frame): o.mask((shot.width, shot.height)).astype(bool) for o in outlines}
+            self.keys.setdefault(self.rows[outline.person], {})[outline.frame] = outline
         self.store, self.carried = Store(), {}  # (row, frame) -> [(frames from the outline, key of the mask)]
         self.flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self.colours = self._colours()
@@ -104,15 +103,12 @@ class _Walk:
         return np.bincount(colour[(distance > BESIDE_PX) & (distance < SURROUND * self.width)], minlength=BINS**3)
 
     def _told(self, frame, owner):
-        """Person indices with the outlines of that frame in them."""
-        owner = owner.copy()
-        for row, mine in self.keys.items():
-            if frame in mine:
-                owner[owner == self.tracks.ids[row]] = 0
-        for row, mine in self.keys.items():
-            if frame in mine:
-                owner[mine[frame] > 0] = self.tracks.ids[row]
-        return owner
+        """Person indices of any size with the outlines of that frame in them."""
+        told = [mine[frame] for mine in self.keys.values() if frame in mine]
+        out = np.where(np.isin(owner, [outline.person for outline in told]), 0, owner)
+        for outline in told:
+            out[outline.mask(owner.shape[::-1], owner.shape[1] / self.shot.width) > 0] = outline.person
+        return out
 
     def _decided(self, rgb, masks, owner) -> np.ndarray:
         """Person indices (h, w): masks {row: (h, w) 0..1} and the tracker's `owner` weighed with colours."""
@@ -140,7 +136,7 @@ class _Walk:
             if masks:
                 masks = self._warped(masks, gray, before)
             for row in told:
-                mine = self.keys[row][index]
+                mine = self.keys[row][index].mask(self.size, self.scale)
                 masks[row], begun[row], area[row], likely[row], agreed[row] = mine.astype(np.float32), index, mine.sum(), self._likely(rgb, row, mine > 0), 0
             decided = self._told(index, self._decided(rgb, masks, owner))
             for row in list(masks):
@@ -217,14 +213,7 @@ class _Walk:
                     seen = cv2.resize(place(body.mask, body.A, self.shot.width, self.shot.height), self.size, interpolation=cv2.INTER_AREA)
                     masks[row] = (1 - NET) * masks[row] + NET * seen / np.float32(255)
             decided = self._told(index, self._decided(rgb, masks, owner))
-            after = enlarged(decided, owner, drawn)
-            for (row, frame), mask in self.whole.items():
-                if frame == index:
-                    after[after == self.tracks.ids[row]] = 0
-            for (row, frame), mask in self.whole.items():
-                if frame == index:
-                    after[mask] = self.tracks.ids[row]
-            out[index] = after
+            out[index] = self._told(index, enlarged(decided, owner, drawn))
             self.report.progress(index + 1, T, "Looking at who was outlined")
         return self._joined(boxes, score, source, found, landmarks, world, presence, motions), out
 

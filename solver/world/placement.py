@@ -121,6 +121,7 @@ class Placement:
         terms = [
             *always(evidence, self.prior, self.heights, posed, moves, self.centre()),
             *upon(evidence, posed, moves, self.centre(), plane, contact, cut),
+            apart(evidence, posed, moves),
             on.floor(floor, self.scale, plane),
             on.level(evidence, plane),
             on.tilt(plane, 1 + self.blind),
@@ -188,7 +189,6 @@ def upon(evidence, posed, moves, centre, plane, contact, cut) -> list:
         on.legs(evidence, posed, moves, centre, plane),
         motion.course(evidence, posed, moves, centre, contact),
         on.balance(evidence, posed, moves, plane),
-        apart(evidence, posed, moves),
     ]
 
 

@@ -17,9 +17,9 @@ from solver.corrections import (
     load,
     relabel_masks,
     save,
-    show_joints,
 )
 from solver.corrections.cli import add_parser, run
+from solver.corrections.on_tracks import show_joints
 from solver.frames import compose
 from solver.protocol import ShotError
 from solver.records import Camera, People, Tracks, World, save_record
