@@ -1,7 +1,7 @@
 """Masks of people in a take with those of the truth, before and after the stage *masks*: python -m benchmarks.whose TAKE TRUTH
 
 TRUTH is a folder as the generator writes it. IoU of each true person, the mean over frames that show 20 pixels or more of them, with the person of the
-take whose masks as drawn share most with theirs over the whole shot; IoU of all people together; pixels that changed, of all that people were drawn on.
+take whose masks share most with theirs over the whole shot; IoU of all people together; pixels that changed, of all that people were drawn on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def measure(take, truth) -> dict:
     true = np.array(true)
     stacks = {name: np.array([read_mask(of(f)) for f in range(len(true))]) for name, of in (("drawn", take.drawn), ("masks", take.mask))}
     drawn = stacks["drawn"]
-    shared = np.array([[((true == q) & (drawn == p)).sum() for p in range(1, drawn.max() + 1)] for q in range(1, true.max() + 1)])
+    ids = range(1, max(stack.max() for stack in stacks.values()) + 1)  # whom an artist outlined has no mask as drawn
+    shared = np.array([[sum(((true == q) & (stack == p)).sum() for stack in stacks.values()) for p in ids] for q in range(1, true.max() + 1)])
     found = {q + 1: p + 1 for q, p in zip(*linear_sum_assignment(-shared))}
     out = {"changed": float((drawn != stacks["masks"]).sum() / max(1, (drawn > 0).sum()))}
     for name, stack in stacks.items():
