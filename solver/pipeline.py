@@ -26,7 +26,7 @@ from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_resul
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {
-    "shot": 1, "seen": 1, "track": 8, "edits": 3, "slam": 8, "body": 9, "world_start": 20, "film": 5, "masks": 2, "world": 20, "plate": 8, "report": 6,
+    "shot": 1, "seen": 1, "track": 8, "edits": 4, "slam": 8, "body": 9, "world_start": 20, "film": 5, "masks": 2, "world": 20, "plate": 8, "report": 6,
 }  # fmt: skip
 
 
@@ -215,13 +215,15 @@ class Run:
 
     def _edit(self, shot, frames, edited, labels) -> Tracks:
         from .corrections.on_tracks import show_joints
-        from .track import outlined
+        from .track import lost, outlined
         from .track.backend import Embedded
 
         corrections.relabel_masks(self.take, labels)
         self.state["stages"].pop("masks", None)  # what it drew is gone, also where later stages are as they were
         shutil.rmtree(self.take.outlined, ignore_errors=True)
         outlines = [outlined.of_shares(item, shot.width, shot.height) for item in self.corrections.in_the_picture("outline", shot.frames)]
+        if self.masks is None and self.joints is None:
+            outlines += lost.outlines(edited, self.drawn, shot.width, shot.height, [outline.person for outline in outlines])
         if outlines:
             tracks, masks = outlined.follow(shot, frames, edited, self.drawn, outlines, self.backend or Embedded(), self.report)
             beside = self.take.outlined.with_name("outlined.part")

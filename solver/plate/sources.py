@@ -17,6 +17,7 @@ MOST_SOURCES = 9
 MOST_EXTRA = 8  # more frames, only for pixels that none of the others sees
 KEY_FRAMES = 4  # beyond KEY_BEYOND frames only every fourth one is used, so that neighbours fill from the same pictures
 KEY_BEYOND = 6
+OCTAVE = 64  # frames beyond which every eighth is enough, and so on with each doubling: a long shot has no more candidates than it has octaves
 RESIDUAL_LIMIT_PX = 8.0
 PLANE_CELL = 19  # px at half the size, over which the sources' agreement is averaged to choose a plane
 PLANE_FIRST = 11  # and over which for the picture that is the guide then
@@ -65,7 +66,7 @@ def choose_sources(window: Window, registration: Registration, target: int, box,
     candidates, sees = [], []
     for source in window.available:
         distance = abs(source - target)
-        if distance == 0 or (distance > KEY_BEYOND and source % KEY_FRAMES):
+        if distance == 0 or (distance > KEY_BEYOND and source % _stride(distance)):
             continue
         candidates.append(source)
         H = registration.homography(target, source, box) if plane is None else registration.over_plane(target, source, plane)
@@ -93,6 +94,11 @@ def choose_sources(window: Window, registration: Registration, target: int, box,
         chosen.append(best)
         count += sees[best]
     return [int(candidates[i]) for i in chosen]
+
+
+def _stride(distance: int) -> int:
+    """Every how many frames there is a candidate at this distance."""
+    return KEY_FRAMES << max(0, (distance // OCTAVE).bit_length())
 
 
 def _visible(window, H, source, points):

@@ -7,6 +7,7 @@ are asked about each person in a picture from which the others are painted out.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from ..records import Tracks
 from .keypoints import join, reject_jumps, repair_sides
 from .masks import Store, place
 from .motion import CameraMotion
-from .tracker import DETECTED, PROPAGATED
+from .tracker import DETECTED, INTERPOLATED, PLAIN, PROPAGATED
 
 SOFT_PX = 1.5  # how unsure the outline of a mask is that was carried on by a frame
 # Of its area in the outline, and of the share of pixels there that are likelier theirs than the background's: with less, somebody is lost.
@@ -33,11 +34,17 @@ PRESENT = 0.3
 
 @dataclass
 class Outline:
-    """One person in one frame. polygons: list of (n, 2) px, closed, corner origin."""
+    """One person in one frame. polygons: list of (n, 2) px, closed, corner origin. gaps: where it is the tracker's own mask and not the artist's (`lost`),
+    the frames (ranges, away from it) in which the tracker lost the person: it is carried into these and no others."""
 
     person: int
     frame: int
     polygons: list
+    gaps: tuple = ()
+
+    def goes(self, way) -> bool:
+        """Whether it is carried on in this direction of time, 1 or -1."""
+        return not self.gaps or any(gap.step == way for gap in self.gaps)
 
     def mask(self, size, scale=1.0) -> np.ndarray:
         """(h, w) uint8, 0 and 1; size: w, h of a picture `scale` times the shot's."""
@@ -75,6 +82,7 @@ class _Walk:
         self.keys: dict = {}  # person row -> frame -> Outline, the last one of a frame
         for outline in outlines:
             self.keys.setdefault(self.rows[outline.person], {})[outline.frame] = outline
+        self.gaps = {row: [gap for outline in mine.values() for gap in outline.gaps] for row, mine in self.keys.items()}  # row -> ranges, [] where an artist said it
         self.store, self.carried = Store(), {}  # (row, frame) -> [(frames from the outline, key of the mask)]
         self.flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self.colours = self._colours()
@@ -126,9 +134,9 @@ class _Walk:
 
     def carry(self, order):
         """Carry the outlines on in this order of frames, until the next one, the own mask again, or the end of them."""
-        masks, begun, area, likely, agreed, before = {}, {}, {}, {}, {}, None
+        masks, begun, area, likely, agreed, needed, before = {}, {}, {}, {}, {}, {}, None
         for index in order:
-            told = [row for row, mine in self.keys.items() if index in mine]
+            told = [row for row, mine in self.keys.items() if index in mine and mine[index].goes(order.step)]
             if not masks and not told:
                 continue
             rgb = self.rgb(index)
@@ -138,12 +146,14 @@ class _Walk:
             for row in told:
                 mine = self.keys[row][index].mask(self.size, self.scale)
                 masks[row], begun[row], area[row], likely[row], agreed[row] = mine.astype(np.float32), index, mine.sum(), self._likely(rgb, row, mine > 0), 0
+                needed[row] = not self.gaps[row]
             decided = self._told(index, self._decided(rgb, masks, owner))
             for row in list(masks):
                 person = self.tracks.ids[row]
                 mine = decided == person
                 own = owner == person
-                agreed[row] = agreed[row] + 1 if index != begun[row] and self._agrees(rgb, row, mine, own, decided, likely[row]) else 0
+                needed[row] |= self._in_gap(row, index)  # until then the tracker's mask is what this one comes from
+                agreed[row] = agreed[row] + 1 if index != begun[row] and needed[row] and self._agrees(rgb, row, mine, own, decided, likely[row]) else 0
                 if mine.sum() < LOST * area[row] or self._likely(rgb, row, mine) < UNLIKE * likely[row] or agreed[row] >= AGREEING:
                     del masks[row]
                     continue
@@ -184,38 +194,70 @@ class _Walk:
     def look(self, backend):
         """Ask the nets about each, the others painted out. Returns as `follow`."""
         T, P = self.shot.frames, len(self.rows)
+        asked, motions = self._ask(backend)
+        kept = self._kept(asked)
         boxes, score, source = self.tracks.boxes.copy(), self.tracks.score.copy(), self.tracks.source.copy()
         found, presence = np.full((P, T, 17, 3), np.nan), np.full((P, T), np.nan)
         landmarks, world = np.full((P, T, 33, 3), np.nan), np.full((P, T, 33, 3), np.nan)
-        camera, motions, out = CameraMotion(), [], {}
-        for index in range(T):
+        out = {}
+        for index in sorted({index for _, index in kept}):
+            drawn, full = self.drawn(index), self.frames.read(index)
+            rgb, owner = cv2.resize(full, self.size, interpolation=cv2.INTER_AREA), cv2.resize(drawn, self.size, interpolation=cv2.INTER_NEAREST)
+            masks = {row: mask for row, mask in self._mean(index).items() if (row, index) in kept}
+            for row, carried in masks.items():
+                at, (box, pose, body) = (row, index), asked[row, index]
+                boxes[at] = box
+                if self.gaps[row] and not _is_seen(pose, body):
+                    source[at] = INTERPOLATED
+                    continue
+                score[at], source[at] = pose.score, DETECTED if index in self.keys[row] else PROPAGATED
+                found[at], landmarks[at], world[at], presence[at] = pose.joints, body.landmarks, body.world, body.presence
+                if body.presence > PRESENT:
+                    seen = cv2.resize(place(self.store.get(body.mask), body.A, self.shot.width, self.shot.height), self.size, interpolation=cv2.INTER_AREA)
+                    masks[row] = (1 - NET) * carried + NET * seen / np.float32(255)
+            decided = self._told(index, self._decided(rgb, masks, owner))
+            out[index] = self._told(index, enlarged(decided, owner, drawn))
+        for row, gaps in self.gaps.items():
+            if count := sum(mine == row for mine, _ in kept if gaps):
+                self.report.warn(f"Person {self.tracks.ids[row]} was lost behind somebody, and followed by motion and colours in {count} frames.")
+        return self._joined(boxes, score, source, found, landmarks, world, presence, motions), out
+
+    def _ask(self, backend):
+        """{(row, frame): (box, Pose, Body)}, their masks in the store, of who was carried on there, and the camera's steps."""
+        camera, motions, asked = CameraMotion(), [], {}
+        for index in range(self.shot.frames):
             full = self.frames.read(index)
-            motions.append(camera.step(full, boxes[:, index][source[:, index] > 0]))
-            masks = self._mean(index)
+            motions.append(camera.step(full, self.tracks.boxes[self.tracks.source[:, index] > 0, index]))
+            masks = {row: mask for row, mask in self._mean(index).items() if not self.gaps[row] or self._in_gap(row, index)}
             if not masks:
                 continue
-            drawn = self.drawn(index)
-            rgb, owner = cv2.resize(full, self.size, interpolation=cv2.INTER_AREA), cv2.resize(drawn, self.size, interpolation=cv2.INTER_NEAREST)
+            rgb, owner = cv2.resize(full, self.size, interpolation=cv2.INTER_AREA), self.others(index)
             first = self._told(index, self._decided(rgb, masks, owner))
             for row in masks:
                 person = self.tracks.ids[row]
                 mine = first == person
-                if not mine.any():
-                    continue
-                box = _box(mine) / self.scale
-                alone = without(full, first, person)
-                pose = backend.pose(alone, box)
-                body = backend.body(alone, pose, box)
-                boxes[row, index], score[row, index] = box, pose.score
-                source[row, index] = DETECTED if index in self.keys[row] else PROPAGATED
-                found[row, index], landmarks[row, index], world[row, index], presence[row, index] = pose.joints, body.landmarks, body.world, body.presence
-                if body.presence > PRESENT:
-                    seen = cv2.resize(place(body.mask, body.A, self.shot.width, self.shot.height), self.size, interpolation=cv2.INTER_AREA)
-                    masks[row] = (1 - NET) * masks[row] + NET * seen / np.float32(255)
-            decided = self._told(index, self._decided(rgb, masks, owner))
-            out[index] = self._told(index, enlarged(decided, owner, drawn))
-            self.report.progress(index + 1, T, "Looking at who was outlined")
-        return self._joined(boxes, score, source, found, landmarks, world, presence, motions), out
+                if mine.any():
+                    box, alone = _box(mine) / self.scale, without(full, first, person)
+                    pose = backend.pose(alone, box)
+                    body = backend.body(alone, pose, box)
+                    body.mask = self.store.put(body.mask)
+                    asked[row, index] = box, pose, body
+            self.report.progress(index + 1, self.shot.frames, "Looking at who was outlined")
+        return asked, motions
+
+    def _kept(self, asked) -> set:
+        """Who was carried on where, of `asked`. The tracker's own outlines count up to the last frame in which the nets see that person: what is carried
+        on beyond is nobody."""
+        kept = {at for at in asked if not self.gaps[at[0]]}
+        for row, gaps in self.gaps.items():
+            for gap in gaps:
+                run = list(takewhile(asked.__contains__, ((row, f) for f in gap)))
+                seen = [n for n, at in enumerate(run, 1) if _is_seen(*asked[at][1:])]
+                kept.update(run[: max(seen, default=0)])
+        return kept
+
+    def _in_gap(self, row, index) -> bool:
+        return any(index in gap for gap in self.gaps[row])
 
     def _joined(self, boxes, score, source, found, landmarks, world, presence, motions) -> Tracks:
         """Tracks with the joints that were found."""
@@ -251,6 +293,10 @@ def near_others(owner, person) -> bool:
     x, y = 0.1 * (x1 - x0), 0.1 * (y1 - y0)
     part = owner[max(0, int(y0 - y)) : int(y1 + y) + 1, max(0, int(x0 - x)) : int(x1 + x) + 1]
     return bool(((part != 0) & (part != person)).any())
+
+
+def _is_seen(pose, body) -> bool:
+    return pose.score >= PLAIN and body.presence > PRESENT
 
 
 def _box(mask):
