@@ -44,6 +44,9 @@ COLOURS = (
     (235, 120, 180), (140, 110, 70),
 )  # fmt: skip
 
+# Shares of the body's mass at SMPL's joints: trunk, head, thighs, shanks, arms (after Winter, Biomechanics and Motor Control, table 4.1).
+MASS = {3: 0.15, 6: 0.15, 9: 0.2, 15: 0.08, 1: 0.05, 2: 0.05, 4: 0.08, 5: 0.08, 7: 0.03, 8: 0.03, 18: 0.05, 19: 0.05}
+
 
 def colour_of(person_id: int) -> tuple[int, int, int]:
     """sRGB 0..255 of a person (ids start at 1)."""

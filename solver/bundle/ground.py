@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ..skeleton import MASS
 from .bodies import PER_FRAME, PLACE, Moves, Posed, turned
 from .picture import trunk
 from .rows import Far, Rows, Shared, holds_on, lets_go, plain
@@ -27,8 +28,6 @@ SIGMA_ROLL = 0.1047  # rad (6 degrees): film cameras are mostly level
 WEIGHT_ROLL = 3.0
 SIGMA_UP = 0.1745  # rad (10 degrees): people are mostly upright
 WEIGHT_UPRIGHTS = 20.0  # a guess: bodies' errors repeat from frame to frame, those of houses are counted once
-# Shares of the body's mass at SMPL's joints: trunk, head, thighs, shanks, arms (after Winter, Biomechanics and Motor Control, table 4.1).
-MASS = {3: 0.15, 6: 0.15, 9: 0.2, 15: 0.08, 1: 0.05, 2: 0.05, 4: 0.08, 5: 0.08, 7: 0.03, 8: 0.03, 18: 0.05, 19: 0.05}
 
 
 @dataclass

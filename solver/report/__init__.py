@@ -115,7 +115,7 @@ def _numbers(take_dir, shot, tracks, slam, film, world, before, after, state, ma
             "heldout_start": film.heldout_start,
             "heldout_final": film.heldout_final,
         },
-        "world": _world(slam, world, after, masks),
+        "world": _world(slam, world, after, masks, fps),
         "plate": _plate(take_dir, shot, masks),
         "stages": {name: stage.get("seconds", 0.0) for name, stage in state.get("stages", {}).items() if stage.get("seconds")},
         "warnings": list(state.get("warnings", [])),
@@ -125,7 +125,7 @@ def _numbers(take_dir, shot, tracks, slam, film, world, before, after, state, ma
     return numbers, per_frame
 
 
-def _world(slam, world, cast, masks) -> dict:
+def _world(slam, world, cast, masks, fps) -> dict:
     """What stands behind the picture: sigmas of the solve, and what the picture lets one check of it."""
     people = cast.people
     floats, sinks = measure.standing_height_m(cast.keypoints, people.visible)
@@ -137,7 +137,19 @@ def _world(slam, world, cast, masks) -> dict:
         "sink_m": sinks,
         "roll_deg": measure.roll_deg(cast.camera),
         "unseen_knees_deg": measure.unseen_knee_bend_deg(people.body_pose, people.joint_confidence, people.visible),
+        "falls": _falls(cast, fps),
     }
+
+
+def _falls(cast, fps) -> dict | None:
+    """Who falls fastest: their second fastest fall (g), how tall they were solved, and would be if they fell as gravity lets them. None where nobody falls twice."""
+    found = [(speeds, row) for row, speeds in enumerate(measure.falls(cast.joints, cast.people.visible, fps)) if len(speeds) > 1]
+    if not found:
+        return None
+    speeds, row = max(found, key=lambda fell: fell[0][1])
+    height = float(cast.heights_m[row])
+    told = height / float(np.median([g for g in speeds if g > 1])) if speeds[1] > 1 else None
+    return {"person": int(cast.people.ids[row]), "g": speeds[1], "height_m": height, "height_by_gravity_m": told}
 
 
 def _number(value) -> float | None:

@@ -6,6 +6,7 @@ import functools
 
 import cv2
 import numpy as np
+import torch
 
 from ..frames import compose, intrinsics, invert, project
 from ..raster import shade
@@ -29,6 +30,7 @@ class Cast:
         self.contact = world.contact
         self.faces = np.asarray(model.faces)
         self.joints, self.keypoints, self._vertices = posed(world.people, model)
+        self.heights_m = model.height_m(torch.as_tensor(world.people.betas, dtype=model.dtype)).numpy()
         self.bodies = functools.lru_cache(maxsize=32)(self._bodies)
 
     def _bodies(self, index: int):

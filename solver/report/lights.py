@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GREEN, AMBER, RED, GREY = "green", "amber", "red", "grey"
+LEAPS_G = 0.8  # of gravity, at which somebody is in the air for long enough (captured motions: measure.falls)
+FALLS_G = 1.2, 1.35  # of gravity: to 1.17 in captured leaps; people's heights spread by 5.5 % about the one that is taken
 
 
 @dataclass
@@ -123,6 +125,17 @@ def lights(numbers: dict) -> list[Light]:
         "Somebody hovers over the ground or sinks into it for much of the shot; who jumps, sits or stands higher does so rightly.",
         "Somebody is far above or below the ground: look at the side view before you place them in a scene.",
         "There are no people.",
+    )  # fmt: skip
+    falls = world["falls"] or {"g": 0.0}
+    g = falls["g"] if falls["g"] >= LEAPS_G else None
+    smaller = f"Nobody falls so fast: person {falls.get('person')} is smaller than they were solved"
+    if g and falls["height_by_gravity_m"]:
+        smaller += f", about {falls['height_by_gravity_m']:.1f} m tall where {falls['height_m']:.2f} m were taken (a child?). Give that height and solve again."
+    add(
+        "Falls", g, f"{g or 0:.1f} × gravity", _grade(g, *FALLS_G),
+        "Who leaps falls about as fast as gravity lets them: metres are right.",
+        smaller, smaller,
+        "Nobody leaps, so gravity tells nothing of people's size.",
     )  # fmt: skip
     roll = world["roll_deg"]
     add(

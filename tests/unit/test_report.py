@@ -107,6 +107,32 @@ def test_camera_path_and_turn():
     assert measure.turn_deg(camera) == pytest.approx(90)
 
 
+def leaping(scale, fps=30.0, frames=60):
+    """Joints (1, T, 24, 3) of somebody stiff, `scale` times as large as they are, who leaps 0.4 m high again and again."""
+    rise = np.sqrt(2 * 0.4 * 9.81)
+    t = np.arange(frames) / fps % (2 * rise / 9.81)
+    body = np.random.default_rng(0).normal(size=(24, 3)) + [0, 5, 1]
+    joints = np.broadcast_to(body, (1, frames, 24, 3)).copy()
+    joints[0, :, :, 2] += (rise * t - 9.81 / 2 * t**2)[:, None]
+    return scale * joints
+
+
+def test_nobody_falls_faster_than_gravity_unless_they_are_smaller_than_they_were_solved():
+    everywhere = np.ones((1, 60), bool)
+    for scale in (1.0, 1.6):
+        (speeds,) = measure.falls(leaping(scale), everywhere, 30.0)
+        assert len(speeds) >= 3 and speeds[:3] == pytest.approx([scale] * 3, rel=1e-6) and speeds == sorted(speeds, reverse=True)
+    assert measure.falls(leaping(1.0), everywhere & (np.arange(60) % 6 > 0), 30.0) == [[]]
+    still = np.zeros((2, 60, 24, 3))
+    assert measure.falls(still, np.ones((2, 60), bool), 30.0) == [[], []] and measure.falls(still[:, :3], np.ones((2, 3), bool), 30.0) == [[], []]
+
+
+def test_who_falls_too_fast_is_told_their_height():
+    world = numbers()["world"] | {"falls": {"person": 2, "g": 1.7, "height_m": 1.74, "height_by_gravity_m": 1.12}}
+    light = next(light for light in lights(numbers(world=world)) if light.name == "Falls")
+    assert light.colour == "red" and "person 2" in light.meaning and "1.1 m tall" in light.meaning and "1.7 × gravity" in light.value
+
+
 # -- traffic lights
 
 
@@ -121,7 +147,8 @@ def numbers(**changes):
             "set_by": "tracks",
         },
         "plate": {"unseen_share_of_hidden": 0.0, "light": {"sure": 0.9, "elevation_deg": 40.0}, "looked_at": 4, "somebody_left": []},
-        "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0},
+        "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0,
+                  "falls": {"person": 2, "g": 0.95, "height_m": 1.74, "height_by_gravity_m": None}},
     }
     out.update(changes)
     return out
@@ -150,6 +177,7 @@ def test_lights():
         ("Background behind people", {"hidden_in_front": 0.9}, "red"), ("Background behind people", {"hidden_in_front": None}, "grey"),
         ("People on the ground", {"float_m": 0.18}, "red"), ("People on the ground", {"sink_m": 0.09}, "amber"),
         ("Camera level", {"roll_deg": 9.0}, "red"), ("Unseen legs", {"unseen_knees_deg": 67.0}, "red"),
+        ("Falls", {"falls": None}, "grey"), ("Falls", {"falls": {"person": 2, "g": 0.6, "height_m": 1.7, "height_by_gravity_m": None}}, "grey"),
     ],
 )  # fmt: skip
 def test_no_green_over_a_wrong_world(name, change, colour):
