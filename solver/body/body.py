@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from ..bundle import motion, picture, pose
+from ..bundle import hands, motion, picture, pose
 from ..bundle.bodies import Bodies
 from ..bundle.solve import State, minimise, threads
 from ..frames import compose
@@ -77,6 +77,7 @@ def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=
         pose.limits(evidence, posed, moves),
         pose.shape(evidence, bodies),
         pose.height(evidence, bodies, heights) if heights is not None else None,
+        hands.palm(evidence, posed, moves) if evidence.palms is not None else None,
     ]
     return [term for term in terms if term is not None]
 
