@@ -77,7 +77,7 @@ SETS = {
     "crowd-dev": (11000, 40, _CROWD_DEV), "crowd-dev-alone": (11000, 40, _CROWD_DEV),
     "crowd-test": (13000, 40, _CROWD_TEST), "crowd-test-alone": (13000, 40, _CROWD_TEST),
     "close-dev": (15000, 40, _CLOSE_DEV), "close-test": (17000, 40, _CLOSE_TEST),
-    "hands-dev": (19000, 36, _HANDS_DEV), "hands-test": (21000, 36, _HANDS_TEST),
+    "hands-dev": (19000, 24, _HANDS_DEV), "hands-test": (21000, 24, _HANDS_TEST),
 }  # fmt: skip
 ALL_MOVES = MOVES + film.MOVES
 # What the clip of a shot looks like, and its file.
@@ -209,7 +209,7 @@ def specs(set_name, motion=None):
             "place": place, "move": move, "people": people, "motions": moves, "kinds": kinds, "plate_every": 12,
         }  # fmt: skip
         if set_name.startswith("hands"):
-            spec |= {"width": 960, "height": 540}
+            spec |= {"width": 960, "height": 540, "plate_every": frames}
             for person in people:
                 person |= {"fingers": True}
         if set_name.startswith("crowd"):
