@@ -8,12 +8,12 @@ same tracks are given the film scaled down to each of --heights, without a least
 found:  share of the hands that the picture shows whole which the net found.
 wrist:  angle between the palms' axes (along, across, out), solved and true, as the camera sees them.
 bends:  mean error of a finger's three bends, degrees, where the take knows them. Without hands: a character's fingers at rest (those of our own body).
-sigma:  spread (1.48 of the median deviation) of the net's directions along and across the palm, in the picture's plane and in depth, rad.
 """
 
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,6 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
-import torch
 
 from solver import fingers
 from solver.body.fit import palms_of
@@ -29,11 +28,12 @@ from solver.body.model import BodyModel
 from solver.frames import invert, project
 from solver.options import Options
 from solver.pipeline import Run
-from solver.protocol import Reporter
-from solver.records import Shot, Tracks, load_record
+from solver.protocol import Reporter, Stopped
+from solver.records import Shot, Tracks, World, load_record
 from solver.shot.shot import Frames
 from solver.track import hands
 from solver.world.hands import fingers_of
+from solver.world.world import posed
 
 from .shots import SETS, specs
 
@@ -48,9 +48,10 @@ class WithoutHands(Run):
         return replace(super()._edit(shot, frames, edited, labels), hands_2d=None, hands_3d=None)
 
 
-def solve(clip: Path, out: Path, kind=Run) -> Path:
-    if not (out / "report.json").exists():
-        kind(Options(source=clip, take=out, max_height=360, plate=False), Reporter()).extract()
+def solve(clip: Path, out: Path, kind, until: str) -> Path:
+    if not (out / f"stages/{until}.npz").exists():
+        with suppress(Stopped):
+            kind(Options(source=clip, take=out, max_height=360, plate=False, until=until), Reporter()).extract()
     return out
 
 
@@ -82,27 +83,24 @@ def turned_deg(a, b):
     return np.rad2deg(np.arccos(np.clip(((a * b).sum((-1, -2)) - 1) / 2, -1, 1)))
 
 
-def wrists(take: Path, truth: Truth):
-    """Errors (F, 2) degrees of the solved palms; NaN where the take does not have the person."""
-    out = np.full(truth.inside.shape, np.nan)
-    with np.load(take / "people/01.npz") as person, np.load(take / "camera.npz") as camera:
-        frame, model = person["frame"], BodyModel.load(dtype=torch.float64)
-        poses = torch.as_tensor(person["poses"]).reshape(-1, 24, 3)
-        _, joints, keypoints = model.fk(torch.as_tensor(person["betas"]).expand(len(poses), -1), poses, torch.as_tensor(person["trans"]))
-        R = camera["T_world_from_cam"][frame, :3, :3]
-    axes = _axes(joints[:, [20, 21]].numpy(), keypoints[:, [21, 22]].numpy(), keypoints[:, [23, 24]].numpy())
-    out[frame] = turned_deg(np.einsum("fsai,fij->fsaj", axes, R), truth.axes()[frame])
-    return out
+def wrists(take: Path, truth: Truth, stage: str):
+    """Errors (F, 2) degrees of the solved palms. stage: whose result, "world" or "world_start"."""
+    world = load_record(take / f"stages/{stage}.npz", World)
+    joints, keypoints, _ = posed(world.people, BodyModel.load())
+    axes = _axes(joints[0][:, [20, 21]], keypoints[0][:, [21, 22]], keypoints[0][:, [23, 24]])
+    return turned_deg(np.einsum("fsai,fij->fsaj", axes, world.camera.T_world_from_cam[:, :3, :3]), truth.axes())
 
 
 def bends(take: Path, truth: Truth):
-    """Errors (F, 2) degrees of the take's fingers, NaN where they are not known; and those of fingers at rest."""
-    out = np.full(truth.inside.shape, np.nan)
-    with np.load(take / "people/01.npz") as person:
-        if "fingers" in person:
-            error = np.abs(person["fingers"] - truth.angles[person["frame"]])[..., :3].mean((-1, -2))
-            out[person["frame"]] = np.where(person["fingers_known"] == 1, error, np.nan)
-    return out, np.abs(REST - truth.angles)[..., :3].mean((-1, -2))
+    """Errors (F, 2) degrees of the fingers, NaN where they are not known; and those of fingers at rest."""
+    shot, tracks = load_record(take / "stages/shot.npz", Shot), load_record(take / "stages/edits.npz", Tracks)
+    angles, known = fingers_of(tracks, float(Fraction(shot.fps)))
+    rest = _bend_error(REST, truth)
+    return (np.where(known[0] == 1, _bend_error(angles[0], truth), np.nan) if angles is not None else np.full(rest.shape, np.nan)), rest
+
+
+def _bend_error(angles, truth):
+    return np.abs(angles - truth.angles)[..., :3].mean((-1, -2))
 
 
 class Scaled:
@@ -117,7 +115,7 @@ class Scaled:
 
 
 def by_size(take: Path, truth: Truth, height: int):
-    """Figures of the net alone in a film of so many lines; hands as found (F, 2), errors of the palm and of the bends, and parts of the directions' errors."""
+    """Figures of the net alone in a film of so many lines; hands as found (F, 2), errors of the palm and of the bends (F, 2)."""
     shot, tracks = load_record(take / "stages/shot.npz", Shot), load_record(take / "stages/track.npz", Tracks)
     film = Scaled(Frames(replace(shot, width=shot.original_width, height=shot.original_height)), height)
     opened, least = hands.Frames, hands.LEAST
@@ -129,27 +127,17 @@ def by_size(take: Path, truth: Truth, height: int):
         hands.Frames, hands.LEAST = opened, least
     K = truth.K * [[[shot.width / shot.original_width], [shot.height / shot.original_height], [1]]]
     palms = palms_of(found, K)
-    directions, ray = palms.directions[0].numpy(), palms.ray[0].numpy()
-    true = np.stack([(truth.points[:, :, 5] + truth.points[:, :, 17]) / 2 - truth.points[:, :, 0], truth.points[:, :, 5] - truth.points[:, :, 17]], 2)
-    true /= np.linalg.norm(true, axis=-1, keepdims=True)
-    off = directions - true
-    deep = (off * ray[:, :, None]).sum(-1)
-    plane = np.linalg.norm(off - deep[..., None] * ray[:, :, None], axis=-1)
+    directions = palms.directions[0].numpy()
     seen = (found.hands_2d[0, :, :, 0, 2] > 0) & truth.inside
     across = directions[:, :, 1] - (directions[:, :, 1] * directions[:, :, 0]).sum(-1, keepdims=True) * directions[:, :, 0]
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
     out = np.cross(directions[:, :, 0], across) * np.array([1.0, -1.0])[:, None]
     palm = turned_deg(np.stack([directions[:, :, 0], across, out], 2), truth.axes())
     angles, known = fingers_of(found, float(Fraction(shot.fps)))
-    bend = np.where(known[0] == 1, np.abs(angles[0] - truth.angles)[..., :3].mean((-1, -2)), np.nan) if angles is not None else np.full(seen.shape, np.nan)
-    return seen, palm, bend, deep, plane
+    bend = np.where(known[0] == 1, _bend_error(angles[0], truth), np.nan) if angles is not None else np.full(seen.shape, np.nan)
+    return seen, palm, bend
 
 
-
-
-def spread(values):
-    """1.48 of the median deviation from 0."""
-    return 1.48 * np.median(np.abs(values)) if len(values) else np.nan
 
 
 def line(name, values, where):
@@ -164,7 +152,9 @@ def main():
     parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "cache")
     parser.add_argument("--heights", type=int, nargs="*", default=[540, 360, 270, 180])
     parser.add_argument("--out", type=Path, help="folder of the takes; CACHE/hands-takes by default")
+    parser.add_argument("--first", action="store_true", help="stop after the first f_H, and measure that one")
     a = parser.parse_args()
+    stage = "world_start" if a.first else "world"
     for spec in specs(a.set):
         if a.only and spec["move"] not in a.only and spec["name"] not in a.only:
             continue
@@ -172,16 +162,15 @@ def main():
         truth = Truth(shot / "truth", spec["width"], spec["height"])
         palms = truth.palm_px[truth.inside]
         print(f"{spec['name']}: {truth.inside.sum()} hands whole in the picture, palms {np.median(palms):.0f} px at {spec['height']} lines")
-        takes = [solve(shot / "clip.mp4", takes / (spec["name"] + end), kind) for end, kind in (("", Run), ("_without", WithoutHands))]
+        takes = [solve(shot / "clip.mp4", takes / (spec["name"] + end), kind, stage) for end, kind in (("", Run), ("_without", WithoutHands))]
         for name, take in zip(("with", "without"), takes):
             known, rest = bends(take, truth)
-            print(f"  {name}: {line('wrist', wrists(take, truth), truth.inside)}; {line('bends', known if name == 'with' else rest, truth.inside)}")
+            print(f"  {name}: {line('wrist', wrists(take, truth, stage), truth.inside)}; {line('bends', known if name == 'with' else rest, truth.inside)}")
         for height in a.heights:
-            seen, palm, bend, deep, plane = by_size(takes[0], truth, height)
-            sigma = [spread(part[seen][:, way]) for way in (0, 1) for part in (plane, deep)]
+            seen, palm, bend = by_size(takes[0], truth, height)
             print(
                 f"  {height} lines, palms {np.median(palms) * height / spec['height']:.0f} px: found {seen.sum() / truth.inside.sum():.2f}; "
-                f"{line('palm', palm, seen)}; {line('bends', bend, seen)}; sigma along {sigma[0]:.3f} {sigma[1]:.3f} across {sigma[2]:.3f} {sigma[3]:.3f}"
+                f"{line('palm', palm, seen)}; {line('bends', bend, seen)}"
             )
 
 

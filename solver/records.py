@@ -82,7 +82,7 @@ class Tracks:
     provenance: dict = field(default_factory=dict)  # back end, its version, hashes of weights
     # 21 points of the left and the right hand (fingers.py); None where no hand is large enough in the film
     hands_2d: np.ndarray = None  # (P, T, 2, 21, 3) px px confidence 0..1, 0: not seen
-    hands_3d: np.ndarray = None  # (P, T, 2, 21, 3) m about the hand's middle, in axes of a camera that looks straight at it
+    hands_3d: np.ndarray = None  # (P, T, 2, 21, 3) m from the wrist: a hand of usual build fitted to them, in axes of a camera that looks straight at it
 
     @property
     def visible(self):

@@ -77,7 +77,7 @@ def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=
         pose.limits(evidence, posed, moves),
         pose.shape(evidence, bodies),
         pose.height(evidence, bodies, heights) if heights is not None else None,
-        hands.palm(evidence, posed, moves) if evidence.palms is not None else None,
+        hands.palm(evidence, posed, moves, widen) if evidence.palms is not None else None,
     ]
     return [term for term in terms if term is not None]
 

@@ -68,7 +68,7 @@ def palms_of(tracks, K, dtype=torch.float64) -> Palms | None:
     ray = ray / ray.norm(dim=-1, keepdim=True)
     ways = ways @ _turn_to(ray).mT
     weight = two[..., 0, 2] * torch.as_tensor(tracks.visible)[..., None]
-    return Palms(ways / ways.norm(dim=-1, keepdim=True).clamp_min(1e-9), ray, weight)
+    return Palms(ways / ways.norm(dim=-1, keepdim=True).clamp_min(1e-9), weight)
 
 
 def _turn_to(ray):

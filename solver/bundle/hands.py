@@ -10,8 +10,8 @@ from .bodies import Moves, Posed
 from .picture import in_camera
 from .rows import Rows, lets_go
 
-# rad, of the directions along a palm and across it, in the picture's plane and in depth: placeholders until measured
-SIGMA_ALONG, SIGMA_ACROSS = (0.1, 0.2), (0.15, 0.3)
+SIGMA = 0.1  # rad, of the directions along a palm and across it: 0.07-0.10 in each axis on 108 rendered hands whose palms are 20-60 px (benchmarks.hand_stills)
+CUT = 6.0  # sigmas; wrists are begun as the pose prior has them, up to 80° off
 WRISTS, INDEX, PINKY = (20, 21), (24 + 21, 24 + 22), (24 + 23, 24 + 24)  # of Posed.points, left and right
 
 
@@ -20,31 +20,27 @@ class Palms:
     """What the pictures say of palms: P people, T frames, left and right."""
 
     directions: torch.Tensor  # (P, T, 2, 2, 3): unit vectors along the palm and from the little finger's knuckle to the index's, in camera axes
-    ray: torch.Tensor  # (P, T, 2, 3): unit vector from the camera to the hand, in camera axes
     weight: torch.Tensor  # (P, T, 2): 0 where a hand is not seen
 
 
 def directions(points):
-    """Along and across the palms (..., 2, 2, 3) of Posed.points or what moves with them (..., 49, 3), not yet of unit length."""
+    """Along and across the palms (..., 2, 2, 3) of Posed.points (..., 49, 3), not yet of unit length."""
     wrist, index, pinky = (points[..., list(k), :] for k in (WRISTS, INDEX, PINKY))
     return torch.stack([(index + pinky) / 2 - wrist, index - pinky], -2)
 
 
-def palm(evidence, posed: Posed, moves: Moves | None) -> Rows:
-    """Both directions of each palm against the landmarks'. What lies in the picture's plane is surer than what lies in depth."""
+def palm(evidence, posed: Posed, moves: Moves | None, widen=1.0) -> Rows:
+    """Both directions of each palm against the landmarks'. widen: factor on the kernel's cut."""
     palms = evidence.palms
     way = directions(in_camera(evidence, posed.points))  # (P, T, 2, 2, 3)
     length = way.norm(dim=-1, keepdim=True)
     unit = way / length
-    sigma = unit.new_tensor([SIGMA_ALONG, SIGMA_ACROSS])
-    eye = torch.eye(3, dtype=unit.dtype, device=unit.device)
-    deep = (palms.ray[..., :, None] * palms.ray[..., None, :])[:, :, :, None]  # (P, T, 2, 1, 3, 3)
-    scale = (eye - deep) / sigma[:, 0, None, None] + deep / sigma[:, 1, None, None]  # (P, T, 2, 2, 3, 3)
-    r = (scale @ (unit - palms.directions)[..., None])[..., 0]
-    rows = Rows("palm", r.flatten(2, 3), palms.weight.repeat_interleave(2, -1), lets_go(3.0), picture=True)
+    r = (unit - palms.directions) / SIGMA
+    rows = Rows("palm", r.flatten(2, 3), palms.weight.repeat_interleave(2, -1), lets_go(CUT * widen), picture=True)
     if moves:
-        across = (eye - unit[..., :, None] * unit[..., None, :]) / length[..., None]
-        by = scale @ across @ evidence.R_w_from_cam.mT[None, :, None, None]  # of the ways in W
+        eye = torch.eye(3, dtype=unit.dtype, device=unit.device)
+        across = (eye - unit[..., :, None] * unit[..., None, :]) / length[..., None] / SIGMA
+        by = across @ evidence.R_w_from_cam.mT[None, :, None, None]  # of the ways in W
         rows.by = {0: (by @ _ways(moves.points)).flatten(2, 4)}
         rows.by_shape = (by @ _ways(moves.points_shape)).flatten(2, 4)
     return rows

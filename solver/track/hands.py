@@ -14,9 +14,12 @@ from ..fingers import WRIST
 from ..records import Tracks
 from ..shot.shot import Frames
 from .backend import SURE
+from .hand_fit import fitted
 from .nets import Hand, HandNet
 
-LEAST = 40.0  # px of the film: the palm, wrist to the knuckle of the middle finger, of the smallest hand that is looked at
+# px of the film: the palm, wrist to the knuckle of the middle finger, of the smallest hand that is looked at. Twice that to the finger's tip. The net is as good
+# at 20 as at 60 (benchmarks/RESULTS.md).
+LEAST = 20.0
 PALM = 0.095  # m, of grown people
 # Pairs of keypoints and how far apart they are in grown people, m: a person's size in the picture is that of the limbs that are foreshortened least.
 LIMBS = ((5, 6, 0.36), (5, 7, 0.28), (6, 8, 0.28), (7, 9, 0.25), (8, 10, 0.25), (5, 11, 0.49), (6, 12, 0.49), (11, 13, 0.40), (12, 14, 0.40))
@@ -24,7 +27,7 @@ STEADY = 7  # frames, of the median of sizes
 SIDE, AHEAD = 3.4, 0.95  # of the region against the palm, and its middle before the wrist
 PRESENT = 0.5  # least score
 OFF = 1.0  # palms, between the hand's wrist and the arm's
-OTHER = 0.9  # sureness with which the net says that this is a hand of the other side
+OTHER = 0.5  # sureness with which the net says that this is a hand of the other side: then its depth is upside down, on 5 of 5 rendered hands
 SAME = 0.5  # palms, mean distance of the points of two hands that are one
 
 
@@ -59,8 +62,11 @@ def run(shot, frames, tracks: Tracks, report, net=None) -> Tracks:
             last[key] = (t, hand, wrists[key])
             p, side = key
             two[p, t, side] = np.concatenate([hand.points[:, :2] / zoom, np.full((21, 1), hand.score)], 1)
-            three[p, t, side] = hand.world
+            three[p, t, side] = hand.points
         report.progress(n + 1, len(index), "Hands")
+    for p, side in {(int(p), int(side)) for p, _, side in np.argwhere(two[..., 0, 2] > 0)}:
+        seen = two[p, :, side, 0, 2] > 0
+        three[p, seen, side] = fitted(three[p, seen, side], side == 1)
     tracks.provenance.setdefault("weights_sha256", {})[net.net.file] = net.net.sha256
     return replace(tracks, hands_2d=two, hands_3d=three)
 

@@ -189,7 +189,6 @@ class Hand:
     """A hand in one picture, px of that picture."""
 
     points: np.ndarray  # (21, 3) px px px: depth as far as the net says, larger is further away
-    world: np.ndarray  # (21, 3) m in axes of the camera that looks at the hand, about its middle
     score: float  # 0..1 that this is a hand
     right: float  # 0..1 that it is a right one
 
@@ -206,13 +205,10 @@ class HandNet:
 
     def __call__(self, rgb, centre, side, turn_rad=0.0) -> Hand:
         crop, A = square_crop(rgb, centre, side, turn_rad, 224)
-        points, score, right, world = self.net.run((crop[None] / np.float32(255)).astype(np.float32))
-        points, world = points.reshape(21, 3).astype(float), world.reshape(21, 3).astype(float)
-        # The net answers in the axes of its crop.
-        c, s = np.cos(turn_rad), np.sin(turn_rad)
-        world[:, :2] = world[:, :2] @ np.array([[c, s], [-s, c]])
+        points, score, right, _ = self.net.run((crop[None] / np.float32(255)).astype(np.float32))
+        points = points.reshape(21, 3).astype(float)
         pixels = np.concatenate([points[:, :2] @ A[:, :2].T + A[:, 2], points[:, 2:] * side / 224], 1)
-        return Hand(pixels, world, float(score.ravel()[0]), float(right.ravel()[0]))
+        return Hand(pixels, float(score.ravel()[0]), float(right.ravel()[0]))
 
 
 def iou(a, b):

@@ -38,8 +38,7 @@ def scene(seed=0):
         rotvec_to_matrix(0.1 * random(T, 3)), K, 24.0, torch.full((P, T), 4 / 500, dtype=F64),
     )  # fmt: skip
     unit = lambda *shape: torch.nn.functional.normalize(random(*shape, 3), dim=-1)
-    forward = torch.tensor([0.0, 0, 5], dtype=F64)
-    evidence.palms = hands.Palms(unit(P, T, 2, 2), torch.nn.functional.normalize(random(P, T, 2, 3) + forward, dim=-1), torch.rand(P, T, 2, dtype=F64))
+    evidence.palms = hands.Palms(unit(P, T, 2, 2), torch.rand(P, T, 2, dtype=F64))
     centre = torch.cumsum(0.02 * random(T, 3), 0)
     up = torch.tensor([0.05, -1, 0.1], dtype=F64)
     up = up / up.norm()
@@ -189,7 +188,7 @@ def test_kernels_slopes_are_their_values_derivatives():
 def test_a_palm_that_is_as_seen_costs_nothing_and_a_turned_wrist_does():
     posed = BODIES.posed()
     seen = hands.directions(picture.in_camera(EVIDENCE, posed.points))
-    palms = hands.Palms(seen / seen.norm(dim=-1, keepdim=True), EVIDENCE.palms.ray, EVIDENCE.palms.weight)
+    palms = hands.Palms(seen / seen.norm(dim=-1, keepdim=True), EVIDENCE.palms.weight)
     evidence = SimpleNamespace(**{**EVIDENCE.__dict__, "palms": palms})
     assert float(hands.palm(evidence, posed, None).r.abs().max()) < 1e-9
     turn = torch.zeros(P, T, 75, dtype=F64)

@@ -100,7 +100,7 @@ def hand_at(wrist, size=38.0, right=0.1, score=0.9):
     """An open hand that hangs down in the picture."""
     axes = np.array([[0, 1.0, 0], [1, 0, 0], [0, 0, -1]])
     points = fingers.points_of(OPEN, fingers.Palm(np.array([*wrist, 0.0]), axes, np.array(size)))
-    return Hand(points, points * 0.1 / size, score, right)
+    return Hand(points, score, right)
 
 
 def tracks_of(*people):
@@ -131,18 +131,18 @@ def test_palms_are_measured_by_the_limb_that_is_foreshortened_least():
 
 def test_small_hands_cost_nothing():
     read = SimpleNamespace(read=lambda index: pytest.fail("a picture was read"))
-    out = hands.run(shot_of(), read, tracks_of(body_keypoints()), REPORT, FakeNet())
+    out = hands.run(shot_of(), read, tracks_of(body_keypoints(0.45)), REPORT, FakeNet())
     assert out.hands_2d is None
     assert out.hands_3d is None
 
 
 def test_the_films_own_size_decides(monkeypatch):
-    """38 px in the solved picture are 76 in a film twice as large; points come back in solved pixels."""
+    """17 px in the solved picture are 34 in a film twice as large; points come back in solved pixels."""
     opened = []
     monkeypatch.setattr(hands, "Frames", lambda shot: opened.append(shot.original_height) or FRAMES)
     monkeypatch.setattr(hands, "replace", lambda record, **to: SimpleNamespace(**{**record.__dict__, **to}) if isinstance(record, SimpleNamespace) else replace(record, **to))
-    person = body_keypoints()
-    out = hands.run(shot_of(film=720), None, tracks_of(person), REPORT, FakeNet(hand_at(2 * person[9, :2], 76)))
+    person = body_keypoints(0.45)
+    out = hands.run(shot_of(film=720), None, tracks_of(person), REPORT, FakeNet(hand_at(2 * person[9, :2], 34)))
     assert opened == [720]
     np.testing.assert_allclose(out.hands_2d[0, 0, 0, 0, :2], person[9, :2])
     assert out.hands_2d[0, 0, 0, 0, 2] == pytest.approx(0.9)
