@@ -16,9 +16,12 @@ from solver.body.model import BodyModel
 from solver.bundle.bodies import Bodies
 from solver.bundle.hands import directions
 from solver.records import Tracks, load_record, save_record
+from solver.report.drawing import Cast
+from solver.take import Take, write_results
 from solver.track import hands
 from solver.track.nets import Hand
 from solver.world.hands import FADE_S, fading, fingers_of, smoothed
+from tests.unit.test_report import make_take
 
 OPEN = np.tile([5.0, 5.0, 3.0, 0.0], (5, 1))
 FIST = np.array([[65, 40, 45, 30], [75, 95, 55, 4], [80, 98, 55, 0], [82, 98, 55, -5], [82, 95, 55, -10.0]])
@@ -261,3 +264,44 @@ def test_palms_are_those_of_a_camera_that_looks_straight_at_the_hand():
     np.testing.assert_allclose(palms.directions[0, 0, 0].numpy(), expected.numpy(), atol=1e-9)
     assert float(palms.weight[0, 0, 0]) == pytest.approx(0.8)
     assert float(palms.weight[0, 0, 1]) == 0
+
+
+# -- in the take and in the preview
+
+
+@pytest.fixture
+def take(tmp_path):
+    """A take of one person whose left hand is a fist, known in all frames but the first."""
+    take = make_take(tmp_path / "take", people=1)
+    T = take.shot.frames
+    known = np.zeros((1, T, 2))
+    known[0, 1:, 0] = 1
+    take.world.people.fingers, take.world.people.fingers_known = np.broadcast_to(FIST, (1, T, 2, 5, 4)).copy(), known
+    return take
+
+
+def test_a_take_keeps_fingers(take, tmp_path):
+    T = take.shot.frames
+    write = lambda: write_results(
+        Take(tmp_path), take.world, take.tracks, take.start.camera, "reshoot", take.shot, np.zeros((1, T, 24, 3)), np.zeros((50, 3), np.uint8)
+    )
+    write()
+    with np.load(tmp_path / "people" / "01.npz") as person:
+        np.testing.assert_array_equal(person["fingers"][:, 0], np.broadcast_to(FIST, (T, 5, 4)))
+        np.testing.assert_array_equal(person["fingers_known"], take.world.people.fingers_known[0])
+    take.world.people.fingers_known[:] = 0
+    write()
+    with np.load(tmp_path / "people" / "01.npz") as person:
+        assert "fingers" not in person
+
+
+def test_the_preview_draws_fingers_that_are_known(take):
+    cast = Cast(take.world, BodyModel.load())
+    assert cast.hands(0) == []
+    ((lines, person),) = cast.hands(2)
+    assert person == 1
+    drawn = np.concatenate([lines[0][:1], *(line[1:] for line in lines)])
+    np.testing.assert_allclose(fingers.angles_of(drawn, False), FIST, atol=1e-4)
+    wrist = cast.joints[0, 2, 20]
+    np.testing.assert_allclose(drawn[0], wrist)
+    np.testing.assert_allclose(drawn[5] - wrist, cast.keypoints[0, 2, 21] - wrist, atol=0.02)  # the body's own knuckle
