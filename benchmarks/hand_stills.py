@@ -25,6 +25,7 @@ from solver.track.nets import HandNet
 from . import shots
 from .cameras import look_at
 from .film import facing
+from .hands import REST
 from .people import random_spec
 
 SIDE_PX, EXTENT_M, DISTANCE_M = 256, 0.36, 1.2
@@ -141,6 +142,8 @@ def main():
             f"{np.median(off[good]):.1f}, over 60 {np.mean(off[good] > 60):.2f}); bends {bends.mean():.1f} (median {np.median(bends):.1f}); sigma along {sigma[0]:.3f} {sigma[1]:.3f} "
             f"across {sigma[2]:.3f} {sigma[3]:.3f}"
         )
+    rest = [np.abs(REST - fingers.angles_of(points, right))[:, :3].mean() for _, points, right, _ in hands_of(folders)]
+    print(f"fingers at rest: bends {np.mean(rest):.1f} (median {np.median(rest):.1f})")
     score, own, off, bend, _, _ = measure(net, folders, a.sizes[0], np.random.default_rng(0))
     good = (score >= PRESENT) & (own >= 1 - OTHER) & (off < 30)
     print("bias", np.median(bend[good], 0).round(0).tolist(), "of", int(good.sum()))

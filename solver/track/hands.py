@@ -28,6 +28,7 @@ SIDE, AHEAD = 3.4, 0.95  # of the region against the palm, and its middle before
 PRESENT = 0.5  # least score
 OFF = 1.0  # palms, between the hand's wrist and the arm's
 OTHER = 0.5  # sureness with which the net says that this is a hand of the other side: then its depth is upside down, on 5 of 5 rendered hands
+LASTS = 2  # frames on either side, of which in half or more a hand must be found where it is looked for
 SAME = 0.5  # palms, mean distance of the points of two hands that are one
 
 
@@ -65,7 +66,8 @@ def run(shot, frames, tracks: Tracks, report, net=None) -> Tracks:
             three[p, t, side] = hand.points
         report.progress(n + 1, len(index), "Hands")
     for p, side in {(int(p), int(side)) for p, _, side in np.argwhere(two[..., 0, 2] > 0)}:
-        seen = two[p, :, side, 0, 2] > 0
+        seen = lasting(two[p, :, side, 0, 2] > 0, wanted[p, :, side])
+        two[p, ~seen, side] = three[p, ~seen, side] = 0
         three[p, seen, side] = fitted(three[p, seen, side], side == 1)
     tracks.provenance.setdefault("weights_sha256", {})[net.net.file] = net.net.sha256
     return replace(tracks, hands_2d=two, hands_3d=three)
@@ -144,6 +146,12 @@ def region_of(points):
     long = (high - low).max()
     centre = (low + high) / 2 - [0, 0.1 * (high - low)[1]]
     return upright @ centre, 2.0 * float(long), turn
+
+
+def lasting(seen, wanted):
+    """Sightings (T,) bool but for those that come and go: somebody's knee is a hand in one frame, and not in the next. wanted: (T,) where a hand was looked for."""
+    count = lambda values: np.convolve(values, np.ones(2 * LASTS + 1))[LASTS : LASTS + len(values)]
+    return seen & (count(seen) >= 0.5 * count(wanted))
 
 
 def owned(found: dict, wrists: dict) -> dict:

@@ -196,6 +196,15 @@ def test_a_hand_is_looked_for_where_it_was():
     assert len(net.asked) == 3  # by the arm and straight at it; then once where it was
 
 
+def test_a_hand_that_comes_and_goes_is_none():
+    wanted = np.ones(20, bool)
+    seen = np.zeros(20, bool)
+    seen[[2, 9, 10, 11, 13, 17]] = True
+    assert np.flatnonzero(hands.lasting(seen, wanted)).tolist() == [9, 10, 11]
+    wanted[:17] = wanted[18:] = False
+    assert hands.lasting(seen, wanted)[17]  # it was looked for in no other frame
+
+
 # -- over time
 
 
