@@ -37,14 +37,16 @@ def scene(seed=0):
         320 + 60 * random(P, T, 25, 2), seen, xyz, torch.rand(P, T, 25, dtype=F64) * (seen > 0), torch.ones(P, T, dtype=torch.bool),
         rotvec_to_matrix(0.1 * random(T, 3)), K, 24.0, torch.full((P, T), 4 / 500, dtype=F64),
     )  # fmt: skip
-    unit = lambda *shape: torch.nn.functional.normalize(random(*shape, 3), dim=-1)
-    evidence.palms = hands.Palms(unit(P, T, 2, 2), torch.rand(P, T, 2, dtype=F64))
     centre = torch.cumsum(0.02 * random(T, 3), 0)
     up = torch.tensor([0.05, -1, 0.1], dtype=F64)
     up = up / up.norm()
     basis = torch.linalg.svd(up[None])[2][1:]
     feet = (bodies.posed().keypoints[:, :, ground.FEET] + centre[:, None]) @ up
     plane = ground.Ground(up, basis, 0.05 * random(2), feet.median())  # half of the feet are below it
+    # drawn last, so that the rest is as it was without them
+    own = hands.directions(picture.in_camera(evidence, bodies.posed().points))
+    ways = torch.nn.functional.normalize(own, dim=-1) + 0.3 * random(P, T, 2, 2, 3)
+    evidence.palms = hands.Palms(torch.nn.functional.normalize(ways, dim=-1), torch.rand(P, T, 2, dtype=F64))
     return bodies, evidence, centre, plane
 
 
