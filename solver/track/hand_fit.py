@@ -16,6 +16,7 @@ USUAL = np.array([[55, 25, 20, 35], [30, 35, 18, 5], [35, 40, 20, 0], [35, 40, 2
 SPREADS = np.array([[15, 18, 20, 12], *[[32, 35, 20, 9]] * 4], float)
 TIP, SIGMA_TIP = 0.55, 12.0
 STEPS = 12
+AT_ONCE = 256  # hands, for the memory
 SIZE = 0.094  # m, a palm from the wrist to between the knuckles
 
 
@@ -25,8 +26,11 @@ def fitted(points, right):
     Begun twice, as the net sees depth and the other way round; what costs less is kept.
     """
     points = np.asarray(points, float)
-    if not len(points):
-        return np.zeros((0, 21, 3))
+    parts = [points[k : k + AT_ONCE] for k in range(0, len(points), AT_ONCE)]
+    return np.concatenate([np.zeros((0, 21, 3)), *(_fitted(part, right) for part in parts)])
+
+
+def _fitted(points, right):
     best, least = None, None
     for sign in (1.0, -1.0):
         begun = points * [1, 1, sign]

@@ -17,8 +17,8 @@ from .backend import SURE
 from .hand_fit import fitted
 from .nets import Hand, HandNet
 
-# px of the film: the palm, wrist to the knuckle of the middle finger, of the smallest hand that is looked at. Twice that to the finger's tip. The net is as good
-# at 20 as at 60 (benchmarks/RESULTS.md).
+# px of the film: the palm, wrist to the knuckle of the middle finger, of the smallest hand that is looked at. Twice that to the finger's tip. The net is nearly
+# as good at 20 as at 60, and falls off from 15 to 10 (benchmarks/RESULTS.md).
 LEAST = 20.0
 PALM = 0.095  # m, of grown people
 # Pairs of keypoints and how far apart they are in grown people, m: a person's size in the picture is that of the limbs that are foreshortened least.
