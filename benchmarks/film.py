@@ -51,6 +51,8 @@ FRAMINGS = {
     "embrace": Framing((50, 85, 135), (0.95, 1.1), 0.8, (1.2, 1.6), (0.45, 0.7), (-0.15, 0.0)),
     "low": Framing((24, 28), (1.45, 1.7), 0.85, (0.1, 0.6), (0.3, 0.5), (0.3, 0.5), True, slide=(0.3, 0.5)),
     "high": Framing((35, 50), (1.9, 2.2), 0.9, (0.5, 1.1), (0.4, 0.6), (3.0, 3.5), True, rise=0.5, goes_along=0.5),
+    # head to waist, by a camera on the shoulder: hands that talk
+    "close": Framing((40, 50), (0.78, 0.9), angle=(0.0, 0.45), eye=(-0.25, -0.05), slide=(0.1, 0.2), hand=0.6),
 }  # fmt: skip
 MOVES = tuple(FRAMINGS)
 

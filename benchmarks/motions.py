@@ -14,6 +14,8 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from solver import fingers
+
 from .people import Character, unit
 
 SIDES = ("Left", "Right")
@@ -323,6 +325,48 @@ def wave_arm(times, rng, start_s=0.2):
     raised[:, 3] += 0.38 * np.sin(2 * np.pi * 1.6 * times) * np.clip((times - start_s) / 0.5, 0, 1)
     raised[:, 1] += 0.12 * np.sin(2 * np.pi * 1.6 * times + 0.6) * np.clip((times - start_s) / 0.5, 0, 1)
     return raised
+
+
+# Hands that talk: a row a finger, three bends and the spread, degrees (solver.fingers).
+_HANDS = {
+    "open": ((45, 10, 5, 42), (5, 5, 3, 12), (5, 5, 3, 0), (5, 5, 3, -10), (5, 5, 3, -20)),
+    "loose": ((60, 20, 15, 35), (25, 30, 15, 6), (32, 38, 20, -2), (38, 42, 22, -8), (42, 45, 25, -14)),
+    "fist": ((70, 40, 45, 30), (75, 95, 55, 4), (80, 98, 55, 0), (82, 98, 55, -5), (82, 95, 55, -10)),
+    "point": ((65, 35, 40, 32), (8, 6, 4, 6), (75, 90, 50, 0), (80, 95, 52, -5), (80, 92, 52, -10)),
+    "pinch": ((72, 25, 25, 25), (48, 48, 25, 3), (30, 30, 18, -2), (25, 25, 15, -10), (20, 20, 12, -18)),
+    "spread": ((40, 5, 0, 52), (0, 3, 2, 20), (0, 3, 2, 4), (0, 3, 2, -16), (0, 3, 2, -30)),
+}  # fmt: skip
+_WRIST = (0.55, 0.25, 0.9)  # rad, one sigma of bending, leaning aside, and turning about the forearm
+
+
+def gesture(body: Character, times, rng, R, positions):
+    """Hands that talk on arms that are posed already, as `solve` gives them: fingers go from one of _HANDS to the next, wrists turn."""
+    R, root = R.copy(), positions[:, 0]
+    index = {n: i for i, n in enumerate(body.names)}
+    poses = np.array(list(_HANDS.values()), float)
+    for j, side in enumerate(SIDES):
+        t = np.arange(-0.6, times[-1] + 1.4, 0.6) + rng.uniform(-0.15, 0.15)
+        order = rng.integers(len(poses), size=len(t))
+        angles = keyed(times, [(x, poses[n].ravel()) for x, n in zip(t, order)]).reshape(-1, 5, 4)
+        angles = angles + smooth_noise(rng, len(times), 1 / (times[1] - times[0]), 3.0, 1.0, 20).reshape(-1, 5, 4)
+        bend, aside, roll = keyed(times, [(x, rng.normal(size=3).clip(-1.3, 1.3) * _WRIST) for x in t]).T
+        rest = body.hand_rest[j]
+        palm = fingers.Palm.of(rest[0], rest[5], rest[17], j == 1)
+        along, _, out = palm.axes
+        axis = lambda a, angle: Rotation.from_rotvec(angle[:, None] * a).as_matrix()
+        arm = unit(rest[0] - body.heads[index[side + "ForeArm"]])
+        # The forearm carries half of the turn about itself.
+        R[:, index[side + "ForeArm"]] = R[:, index[side + "ForeArm"]] @ axis(arm, 0.5 * roll)
+        hand = R[:, index[side + "Hand"]] @ axis(arm, roll) @ axis(np.cross(along, out), bend) @ axis(out, aside)
+        for bone in (side + "Hand", side + "FingerBase", side + "HandFinger1", side[0] + "Thumb"):
+            R[:, index[bone]] = hand
+        local = palm.to_local(rest - rest[0])
+        for n, chain in enumerate(fingers.CHAINS):
+            towards = local[fingers.PINKY] - local[chain[0]] if n == fingers.THUMB else None
+            turns = fingers.chain_turns(local[chain], angles[:, n], towards)
+            for k in range(3):
+                R[:, body.hand_bone[j, chain[k]]] = hand @ palm.axes.T @ turns[:, k] @ palm.axes
+    return R, np.array([body.positions(r, at) for r, at in zip(R, root)])
 
 
 def _frame(first, second):

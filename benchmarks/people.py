@@ -63,6 +63,7 @@ class BaseMesh:
         rig = json.loads((self.folder / "rigs/standard/rig.cmu_mb.json").read_text())
         self.bones = {k: b for k, b in rig.get("bones", rig).items() if isinstance(b, dict) and "head" in b}
         self.weights = json.loads((self.folder / "rigs/standard/weights.cmu_mb.json").read_text())["weights"]
+        self.fingers = json.loads((self.folder / "rigs/standard/weights.mixamo.json").read_text())["weights"]
 
     def target(self, name):
         """Vertex offsets of one shape target, in MakeHuman's units (decimetres, Y-up)."""
@@ -100,6 +101,8 @@ class Character:
     joint_rest: np.ndarray  # (24, 3) anatomical centres that stand for SMPL's joints
     sole: dict  # "Left" / "Right": (2, 3) heel and ball of the foot, on the ground
     attributes: dict  # per vertex: "rest" (V, 3), "brow" (V,), "lips" (V,)
+    hand_bone: np.ndarray | None = None  # (2, 21) the bones that carry the points of solver.fingers, left and right; with `spec["fingers"]`
+    hand_rest: np.ndarray | None = None  # (2, 21, 3) where they are at rest
 
     @property
     def height(self):
@@ -116,6 +119,11 @@ class Character:
         """SMPL joints (24, 3) m."""
         b = self.joint_bone
         return positions[b] + np.einsum("jab,jb->ja", rotations[b], self.joint_rest - self.heads[b])
+
+    def hands(self, rotations, positions):
+        """The hands' points (2, 21, 3) m, left and right."""
+        b = self.hand_bone
+        return positions[b] + np.einsum("hjab,hjb->hja", rotations[b], self.hand_rest - self.heads[b])
 
     def skin(self, rotations, positions):
         """Posed vertices (V, 3) by linear blend skinning."""
@@ -152,15 +160,54 @@ def build(base: BaseMesh, spec: dict) -> Character:
         if name in index:
             ids, values = zip(*pairs)
             weights[list(ids), index[name]] = values
+    dominant, hands = np.array(names)[weights.argmax(1)], (None, None)
+    if spec.get("fingers"):
+        names, parents, heads, weights, hands = _with_fingers(base, cube, names, parents, heads, weights)
     joint_bone, joint_rest = _smpl_joints(cube, index)
     dress = _bare if spec.get("bare") else _clothe
-    source, vertices, faces, materials, attributes = dress(base, spec, X, k, cube, np.array(names)[weights.argmax(1)])
+    source, vertices, faces, materials, attributes = dress(base, spec, X, k, cube, dominant)
     skin = weights[source]
     skin[skin.sum(1) < 1e-6, index["Hips"]] = 1
     return Character(
         spec, vertices, faces, materials, csr_matrix(skin / skin.sum(1, keepdims=True)), names, parents, heads,
-        joint_bone, joint_rest, {s: _sole(cube, c, k) for s, c in (("Left", "l"), ("Right", "r"))}, attributes,
+        joint_bone, joint_rest, {s: _sole(cube, c, k) for s, c in (("Left", "l"), ("Right", "r"))}, attributes, *hands,
     )  # fmt: skip
+
+
+def _with_fingers(base, cube, names, parents, heads, weights):
+    """The rig with 15 more bones a hand, which take their share of the hand's vertices as in MakeHuman's mixamo rig; and where the hands' 21 points hang and rest."""
+    names, parents, heads = list(names), list(parents), list(heads)
+    new, hand_bone, hand_rest = [], np.zeros((2, 21), int), np.zeros((2, 21, 3))
+    mixamo = np.zeros(len(weights))  # of the hand and its fingers
+    for j, side in enumerate(("Left", "Right")):
+        c, hand = side[0].lower(), names.index(side + "Hand")
+        hand_bone[j, 0], hand_rest[j, 0] = hand, cube(f"{c}-hand")
+        for vertex, weight in base.fingers[f"mixamorig:{side}Hand"]:
+            mixamo[vertex] += weight
+        for i, finger in enumerate(("Thumb", "Index", "Middle", "Ring", "Pinky")):
+            above = hand
+            for k in (1, 2, 3):
+                names.append(f"{side}{finger}{k}")
+                parents.append(above)
+                heads.append(cube(f"{c}-finger-{i + 1}-{k}"))
+                above = len(names) - 1
+                hand_bone[j, 4 * i + k], hand_rest[j, 4 * i + k] = above, heads[-1]
+                share = np.zeros(len(weights))
+                for vertex, weight in base.fingers[f"mixamorig:{side}Hand{finger}{k}"]:
+                    share[vertex] += weight
+                mixamo += share
+                new.append(share)
+            hand_bone[j, 4 * i + 4], hand_rest[j, 4 * i + 4] = above, cube(f"{c}-finger-{i + 1}-4")
+    old = [names.index(b) for side in ("Left", "Right") for b in (side + "Hand", side + "FingerBase", side + "HandFinger1", side[0] + "Thumb")]
+    whole = weights[:, old].sum(1)
+    shares = np.stack(new, 1) / np.maximum(mixamo, 1e-9)[:, None] * whole[:, None]
+    weights = np.concatenate([weights, shares], 1)
+    left = whole - shares.sum(1)  # stays with the hand
+    weights[:, old] = 0
+    for side, sign in (("Left", 1), ("Right", -1)):
+        at = base.vertices[:, 0] * sign * cube("l-hand")[0] > 0
+        weights[at, names.index(side + "Hand")] = left[at]
+    return names, parents, np.array(heads), weights, (hand_bone, hand_rest)
 
 
 def _place(X, cube, point):

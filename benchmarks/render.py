@@ -113,6 +113,10 @@ class Stage:
         self.scene.collection.objects.link(ob)
         return ob
 
+    def hands(self, i):
+        """Points (F, 2, 21, 3) m of person i's hands."""
+        return np.array([self.bodies[i].hands(R, p) for R, p in zip(*self.solved[i])])
+
     def put(self, frame):
         """Bodies and camera of one frame."""
         for body, ob, (R, positions) in zip(self.bodies, self.objects, self.solved):
@@ -218,6 +222,7 @@ def write_truth(stage, truth: Path):
             visible=(masks == i + 1).sum((1, 2)) > 150,
             joints_2d=np.concatenate([xy, shown(xy, masks, i + 1)[..., None]], -1),
             height_m=stage.bodies[i].height,
+            **({"hands_world": stage.hands(i)} if stage.bodies[i].hand_bone is not None else {}),
         )
 
 

@@ -66,6 +66,9 @@ _CLOSE_TEST = {
     "static": ("plaza", ["against", "amble"]), "crossing": ("park", ["amble", "against"]),
     "arc-couple": ("street", ["hold", "hold"]), "embrace": ("plaza", ["hold", "hold"]),
 }  # fmt: skip
+# Hands that talk, large in the picture.
+_HANDS_DEV = {"medium": ("court", ["gesture"]), "close": ("plaza", ["gesture"])}
+_HANDS_TEST = {"medium": ("street", ["gesture"]), "close": ("park", ["gesture"])}
 _CLOSE_M = 0.55  # between the paths of those who pass
 _DARK = {("close-dev", "embrace"), ("close-test", "embrace")}  # all in dark clothes
 SETS = {
@@ -74,6 +77,7 @@ SETS = {
     "crowd-dev": (11000, 40, _CROWD_DEV), "crowd-dev-alone": (11000, 40, _CROWD_DEV),
     "crowd-test": (13000, 40, _CROWD_TEST), "crowd-test-alone": (13000, 40, _CROWD_TEST),
     "close-dev": (15000, 40, _CLOSE_DEV), "close-test": (17000, 40, _CLOSE_TEST),
+    "hands-dev": (19000, 24, _HANDS_DEV), "hands-test": (21000, 24, _HANDS_TEST),
 }  # fmt: skip
 ALL_MOVES = MOVES + film.MOVES
 # What the clip of a shot looks like, and its file.
@@ -111,7 +115,7 @@ def stay(kind, place, heading, seconds):
              (seconds, (0.1, 0.12, 0.15, 0.3))]  # fmt: skip
 
     def motion(body, times, rng):
-        if kind == "talk":
+        if kind in ("talk", "gesture"):
             curves = m.stand(body, times, rng, place, heading, m.talk_arms(times, rng))
         elif kind == "face":
             curves = m.stand(body, times, rng, place, heading, m.talk_arms(times, rng, (int(rng.integers(2)),)))
@@ -126,7 +130,8 @@ def stay(kind, place, heading, seconds):
             curves = m.stand(
                 body, times, rng, place, heading, arms, low * body.height / 1.75 * down, lean * down, width=1.5
             )
-        return m.solve(body, curves)
+        posed = m.solve(body, curves)
+        return m.gesture(body, times, rng, *posed) if kind == "gesture" else posed
 
     return motion
 
@@ -183,7 +188,7 @@ def specs(set_name, motion=None):
             if kind in _APART:
                 ahead = np.array([np.sin(heading), -np.cos(heading)])
                 moves.append(stay(kind, _APART[kind] * (n - 0.5) * ahead, heading + np.pi * n, seconds))
-            elif kind in ("talk", "wave", "dance", "spin", "crouch", "reach"):
+            elif kind in ("talk", "gesture", "wave", "dance", "spin", "crouch", "reach"):
                 angle = heading + 2 * np.pi * n / len(kinds)
                 spot = (0.75 if len(kinds) > 1 else 0) * np.array([np.cos(angle), np.sin(angle)])
                 moves.append(stay(kind, spot, heading + rng.uniform(-0.8, 0.8), seconds))
@@ -203,6 +208,10 @@ def specs(set_name, motion=None):
             "name": f"{set_name}_{move}", "seed": seed, "frames": frames, "fps": FPS, "width": WIDTH, "height": HEIGHT, "samples": 4,
             "place": place, "move": move, "people": people, "motions": moves, "kinds": kinds, "plate_every": 12,
         }  # fmt: skip
+        if set_name.startswith("hands"):
+            spec |= {"width": 960, "height": 540, "plate_every": frames}
+            for person in people:
+                person |= {"fingers": True}
         if set_name.startswith("crowd"):
             spec |= {"extras": [extra(seconds)] * EXTRAS, "alone": set_name.endswith("alone")}
         if (set_name, move) in _CARS:
@@ -224,12 +233,12 @@ def make(spec, folder: Path, anny_data=None):
     pairs = [(p, folder / "truth/masks" / p.name) for p in names]
     if not (folder / "defocused.mp4").exists():
         rng = np.random.default_rng([spec["seed"], 19])
-        radius = rng.uniform(5, 8) * WIDTH / 640
+        radius = rng.uniform(5, 8) * spec["width"] / 640
         pictures = (video.defocus(render.load_frame(p), read_mask(q), radius, rng) for p, q in pairs)
         video.encode(folder / "defocused.mp4", pictures, FPS, crf=27)
     if not (folder / "plain.mp4").exists():
         rng = np.random.default_rng([spec["seed"], 23])
-        backdrop = video.backdrop(rng, WIDTH, HEIGHT)
+        backdrop = video.backdrop(rng, spec["width"], spec["height"])
         pictures = (video.plain(render.load_frame(p), read_mask(q), backdrop, rng) for p, q in pairs)
         video.encode(folder / "plain.mp4", pictures, FPS)
     facts = {k: v for k, v in spec.items() if k not in ("motions", "people", "cars", "extras")}

@@ -7,7 +7,7 @@ import numpy as np
 from ..solver.protocol import ShotError
 from .maps import MAPS
 from .names import canonical
-from .rig import CARRIER, KNUCKLES, REQUIRED, SIDED, Mapping, Rig
+from .rig import CARRIER, FINGERS, REQUIRED, SIDED, Mapping, Rig
 from .structure import limbs_from_structure
 
 
@@ -47,7 +47,7 @@ def match_named(rig: Rig, humanoid: dict[str, str]) -> Mapping:
 def parts_from_vrm(human_bones: dict[str, str]) -> dict[str, str]:
     """VRM's humanoid (leftUpperArm → bone name) in our parts."""
     parts = {"shoulder": "clavicle", "toes": "toes", "indexProximal": "index", "middleProximal": "middle"}
-    parts |= {"littleProximal": "pinky"}
+    parts |= {"littleProximal": "pinky", "ringProximal": "ring", "thumbProximal": "thumb", "thumbMetacarpal": "thumb"}
     for part in SIDED:
         if part not in ("clavicle", "toes"):
             first, *rest = part.split("_")
@@ -57,7 +57,7 @@ def parts_from_vrm(human_bones: dict[str, str]) -> dict[str, str]:
         for word, side in (("left", "L"), ("right", "R")):
             rest = key.removeprefix(word)
             part = parts.get(rest[:1].lower() + rest[1:]) if rest != key else None
-            if part:
+            if part and not (rest == "ThumbProximal" and f"{word}ThumbMetacarpal" in human_bones):  # VRM 1 begins a bone nearer to the hand than VRM 0
                 out[f"{part}.{side}"] = bone
     return out
 
@@ -73,7 +73,7 @@ def _candidates(rig):
     for map_name, names in MAPS.items():
         bones = {}
         for part, spellings in names.items():
-            sides = "LR" if part in SIDED or part in KNUCKLES else ("",)
+            sides = "LR" if part in SIDED or part in FINGERS else ("",)
             for side in sides:
                 hit = next((table[(s, side)][0] for s in spellings if (s, side) in table), None)
                 if hit is not None:

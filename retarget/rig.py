@@ -12,6 +12,7 @@ from .rotations import unit
 # A human in names of our own; sided ones end in .L or .R. Spine and neck are chains of any length, found from the tree.
 SIDED = ("clavicle", "upper_arm", "lower_arm", "hand", "upper_leg", "lower_leg", "foot", "toes")
 KNUCKLES = ("index", "middle", "pinky")
+FINGERS = (*KNUCKLES, "ring", "thumb")  # the first bone of each; a thumb's is its metacarpal
 REQUIRED = tuple(f"{part}.{side}" for part in ("upper_arm", "lower_arm", "upper_leg", "lower_leg") for side in "LR")
 # What each part hangs from; "chest" is the last bone of the spine.
 CARRIER = {

@@ -25,6 +25,7 @@ class Track:
     poses:        (F, 24, 3) rotvec, root first.   trans: (F, 3) metres.
     frames:       (F,) int, indices in the shot.    fps: frames a second.
     contact:      (F, 4) 0..1 for left heel, left toe, right heel, right toe, or None: then it is estimated.
+    fingers:      (F, 2, 5, 4) degrees as in solver.fingers, left and right hand, and fingers_known (F, 2) 0..1; None where no hand was seen.
     """
 
     rest_joints: np.ndarray
@@ -33,6 +34,8 @@ class Track:
     frames: np.ndarray
     fps: float
     contact: np.ndarray | None = None
+    fingers: np.ndarray | None = None
+    fingers_known: np.ndarray | None = None
 
     def forward(self):
         """World rotations (F, 24, 3, 3) and joints (F, 24, 3). The root turns about the rest pelvis, then trans is added."""
@@ -77,7 +80,8 @@ def load_track(take_dir, person: int) -> Track:
         raise ShotError(f"{path.name} in the take cannot be read ({error}).", "Run Extract Shot again.") from error
     if not len(poses) or not (np.isfinite(poses).all() and np.isfinite(joints).all()):
         raise ShotError(f"Person {person} has no usable motion in the take.", "Choose another person.")
-    return Track(rest_joints_of(poses, trans, joints), poses, trans, frames, fps, data.get("contact"))
+    hands = (data["fingers"].astype(float), data["fingers_known"].astype(float)) if "fingers" in data and "fingers_known" in data else ()
+    return Track(rest_joints_of(poses, trans, joints), poses, trans, frames, fps, data.get("contact"), *hands)
 
 
 def rest_joints_of(poses, trans, joints):

@@ -5,6 +5,7 @@ alike: its turn in the world is D(t) = G(t) A, where G is the joint's world rota
 - limbs: the bone's direction goes onto SMPL's, and the hinge (elbow, knee) onto SMPL's hinge, so that nothing twists;
 - torso, neck, head and clavicles: left, up and forward go onto SMPL's, so that the character keeps its own posture;
 - feet: forward along the floor and up, so that a flat foot stays flat however high its ankle is.
+Fingers bend by angles instead, each from the character's own rest (fingers.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import feet
+from .fingers import finger_turns
 from .rig import Mapping, Rig, body_axes, toe_bones
 from .rotations import continuous, frame, quat_wxyz_from_matrix, slerp, unit
 from .source import Track
@@ -71,6 +73,9 @@ def transfer(track: Track, rig: Rig, mapping: Mapping, scale_path: bool | None =
         for toe in toe_bones(rig, mapping, side)[1:]:
             toes = mapping.bones[f"toes.{side}"]
             pose.D[:, toe], pose.driven[toe] = pose.D[:, toes], pose.driven[toes]
+        hand = mapping.bones.get(f"hand.{side}")
+        for bone, turn in finger_turns(track, rig, mapping, side).items():
+            pose.D[:, bone], pose.driven[bone] = pose.D[:, hand] @ turn, pose.driven[hand]
     ratio = feet.stand_height(rig, mapping) / feet.person_height(track)
     if scale_path is None:
         scale_path = max(ratio, 1 / ratio) > LEGS_DIFFER

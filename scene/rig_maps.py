@@ -12,11 +12,11 @@ from pathlib import Path
 import bpy
 
 from ..retarget import Mapping, Rig, match, match_named
-from ..retarget.rig import KNUCKLES, REQUIRED, SIDED
+from ..retarget.rig import FINGERS, REQUIRED, SIDED
 from ..solver.protocol import ShotError
 
 # Rows of the table, in the order in which they are shown.
-PARTS = ("hips", "head", *(f"{part}.{side}" for side in "LR" for part in (*SIDED, *KNUCKLES)))
+PARTS = ("hips", "head", *(f"{part}.{side}" for side in "LR" for part in (*SIDED, *FINGERS)))
 
 
 def words(part: str) -> str:

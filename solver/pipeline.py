@@ -26,7 +26,7 @@ from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_resul
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {
-    "shot": 1, "seen": 1, "track": 8, "edits": 4, "slam": 8, "body": 9, "world_start": 20, "film": 5, "masks": 2, "world": 20, "plate": 8, "report": 7,
+    "shot": 1, "seen": 1, "track": 8, "edits": 5, "slam": 8, "body": 10, "world_start": 21, "film": 5, "masks": 2, "world": 21, "plate": 8, "report": 8,
 }  # fmt: skip
 
 
@@ -215,7 +215,7 @@ class Run:
 
     def _edit(self, shot, frames, edited, labels) -> Tracks:
         from .corrections.on_tracks import show_joints
-        from .track import lost, outlined
+        from .track import hands, lost, outlined
         from .track.backend import Embedded
 
         corrections.relabel_masks(self.take, labels)
@@ -234,7 +234,8 @@ class Run:
                 write_mask(self.take.mask(index), mask)
             beside.rename(self.take.outlined)
             edited = tracks
-        return show_joints(edited, self.corrections, shot.width, shot.height, self.report)
+        edited = show_joints(edited, self.corrections, shot.width, shot.height, self.report)
+        return hands.run(shot, frames, edited, self.report)  # after all corrections, for a hand is whose wrist it hangs on
 
     def _slam(self, shot, frames, tracks) -> Slam:
         from . import imports, slam

@@ -80,6 +80,9 @@ class Tracks:
     keypoints_3d: np.ndarray  # (P, T, K, 4) metres in camera axes about the mid hip, and confidence; a weak prior
     source: np.ndarray  # (P, T) int: 0 absent, 1 detected, 2 propagated (box from the track), 3 interpolated
     provenance: dict = field(default_factory=dict)  # back end, its version, hashes of weights
+    # 21 points of the left and the right hand (fingers.py); None where no hand is large enough in the film
+    hands_2d: np.ndarray = None  # (P, T, 2, 21, 3) px px confidence 0..1, 0: not seen
+    hands_3d: np.ndarray = None  # (P, T, 2, 21, 3) m from the wrist: a hand of usual build fitted to them, in axes of a camera that looks straight at it
 
     @property
     def visible(self):
@@ -126,6 +129,9 @@ class People:
     trans: np.ndarray  # (P, T, 3) m
     visible: np.ndarray  # (P, T) bool; False where the person is hidden (their motion bridged) or absent
     joint_confidence: np.ndarray  # (P, T, 24) 0..1: how much of each joint was seen and not guessed
+    # Of the final world, and None where no hand was seen; see fingers.py and world/hands.py.
+    fingers: np.ndarray = None  # (P, T, 2, 5, 4) degrees: left and right hand, a row a finger, three bends and the spread
+    fingers_known: np.ndarray = None  # (P, T, 2) 0..1: how much they are known and not the hand at rest
 
     @property
     def poses(self):

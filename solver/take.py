@@ -200,12 +200,20 @@ def write_results(take: Take, world: World, tracks: Tracks, start: Camera, body_
             joints_2d=_smpl_joints_2d(joints_world[p, frames], tracks.keypoints_2d[p, frames], world.camera, frames),
             contact=world.contact[p, frames],
             body=np.array(body_name),
+            **_fingers(people, p, frames),
         )
         listing.append({"id": int(person_id), "colour": list(colour_of(int(person_id))), "first": int(frames[0]), "last": int(frames[-1])})
     for old in (take.folder / "people").iterdir():
         if old.stem not in {f"{int(i):02d}" for i in people.ids}:
             old.unlink()
     return listing
+
+
+def _fingers(people, p, frames) -> dict:
+    """Angles of somebody's fingers, where a hand was seen."""
+    if people.fingers is None or not people.fingers_known[p, frames].any():
+        return {}
+    return {"fingers": people.fingers[p, frames], "fingers_known": people.fingers_known[p, frames]}
 
 
 def _smpl_joints_2d(joints_world, keypoints_2d, camera: Camera, frames):

@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from reshoot.retarget import Rig, Track
 from reshoot.retarget.rotations import unit
+from reshoot.solver.fingers import Palm, points_of
 from reshoot.solver.frames import R_zup_from_yup
 
 # A person of 1.75 m in SMPL's rest pose (Y-up, facing +z): legs straight down, arms to the sides.
@@ -77,6 +78,16 @@ def random_motion(seed, count=20, amount=0.6) -> Track:
     return Track(REST, poses, trans, np.arange(count), 25.0)
 
 
+BENT = np.tile([12.0, 14.0, 8.0, 3.0], (5, 1)) + [[40, 0, 0, 30], *[[0, 0, 0, 0]] * 4]  # degrees, fingers of a character at rest
+
+
+def hand_points(side):
+    """Points (21, 3) of a hand at rest in SMPL's axes: palms down."""
+    row = "LR".index(side)
+    axes = np.array([[1 - 2 * row, 0, 0], [0, 0, 1.0], [0, -1, 0]])
+    return points_of(BENT, Palm(REST[20 + row], axes, np.array(0.09)))
+
+
 BONES = (  # Mixamo name, parent, SMPL joint of its head
     ("Hips", None, 0), ("Spine", "Hips", 3), ("Spine1", "Spine", 6), ("Spine2", "Spine1", 9), ("Neck", "Spine2", 12),
     ("Head", "Neck", 15),
@@ -86,19 +97,26 @@ BONES = (  # Mixamo name, parent, SMPL joint of its head
 )  # fmt: skip
 
 
-def rig(arms_down_deg=0.0, legs_apart_deg=0.0, scale=1.0, size=1.0, seed=None, facing_deg=0.0, spine=3, rename=None) -> Rig:
+def rig(arms_down_deg=0.0, legs_apart_deg=0.0, scale=1.0, size=1.0, seed=None, facing_deg=0.0, spine=3, rename=None, fingers=0) -> Rig:
     """A Mixamo-named character. seed rolls every bone's axes at random; facing turns its rest pose; the armature object has `scale`
-    and its bones the inverse; `spine` bones between hips and neck; `size` against the person of REST."""
+    and its bones the inverse; `spine` bones between hips and neck; `size` against the person of REST; `fingers` bones in each finger, a little bent."""
     rng = np.random.default_rng(seed)
     turn = {16: -arms_down_deg, 17: arms_down_deg, 1: legs_apart_deg, 2: -legs_apart_deg}
     below = {16: (18, 20, 22), 17: (19, 21, 23), 1: (4, 7, 10), 2: (5, 8, 11)}
-    J = REST * size
+    J = np.concatenate([REST, *(hand_points(side) for side in "LR")]) * size
+    for arm, first in ((16, 24), (17, 45)):
+        below[arm] += tuple(range(first, first + 21))
     for joint, degrees in turn.items():
         R = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
         for j in below[joint]:
             J[j] = J[joint] + R @ (J[j] - J[joint])
     J = J @ (Rotation.from_euler("z", facing_deg, degrees=True).as_matrix() @ R_zup_from_yup).T
-    bones = [(n, p, J[j]) for n, p, j in BONES if not n.startswith("Spine")]
+    listed = [*BONES]
+    for side, first in (("Left", 24), ("Right", 45)):
+        for n, finger in enumerate(("Thumb", "Index", "Middle", "Ring", "Pinky")):
+            words = [f"{side}Hand", *(f"{side}Hand{finger}{k + 1}" for k in range(fingers + 1))]
+            listed += [(words[k + 1], words[k], first + 1 + 4 * n + k) for k in range(fingers + 1) if fingers]
+    bones = [(n, p, J[j]) for n, p, j in listed if not n.startswith("Spine")]
     chain = [(f"Spine{i}" if i else "Spine", f"Spine{i - 1}" if i > 1 else ("Spine" if i else "Hips")) for i in range(spine)]
     top = chain[-1][0] if chain else "Hips"
     steps = np.linspace(J[0], J[12], spine + 2)[1:-1]

@@ -14,4 +14,6 @@ MAP = {
     "index": ("index1",),
     "middle": ("middle1",),
     "pinky": ("pinky1",),
+    "ring": ("ring1",),
+    "thumb": ("thumb1",),
 }

@@ -14,4 +14,6 @@ MAP = {
     "index": ("finger1",),
     "middle": ("finger2",),
     "pinky": ("finger4",),
+    "ring": ("finger3",),
+    "thumb": ("finger0",),
 }

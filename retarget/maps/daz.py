@@ -30,4 +30,6 @@ MAP = {
     "index": ("index1",),
     "middle": ("mid1",),
     "pinky": ("pinky1",),
+    "ring": ("ring1",),
+    "thumb": ("thumb1",),
 }

@@ -78,4 +78,6 @@ MAP = {
         "little1",
         "fpinky1",
     ),
+    "ring": ("ring1", "ringproximal", "fring1"),
+    "thumb": ("thumb1", "thumbmetacarpal", "thumbproximal"),
 }

@@ -17,4 +17,6 @@ MAP = {
     "index": ("finger21",),
     "middle": ("finger31",),
     "pinky": ("finger51",),
+    "ring": ("finger41",),
+    "thumb": ("finger11",),
 }

@@ -17,4 +17,6 @@ MAP = {
     "index": ("handindex1",),
     "middle": ("handmiddle1",),
     "pinky": ("handpinky1",),
+    "ring": ("handring1",),
+    "thumb": ("handthumb1",),
 }

@@ -18,4 +18,6 @@ MAP = {
     "index": ("findex1",),
     "middle": ("fmiddle1",),
     "pinky": ("fpinky1",),
+    "ring": ("fring1",),
+    "thumb": ("thumb1",),
 }

@@ -17,4 +17,6 @@ MAP = {
         "hand",
     ),
     "pinky": ("pinky1",),
+    "ring": ("ring1",),
+    "thumb": ("thumb1",),
 }

@@ -14,4 +14,6 @@ MAP = {
     "index": ("indexfinger1",),
     "middle": ("middlefinger1",),
     "pinky": ("littlefinger1",),
+    "ring": ("ringfinger1",),
+    "thumb": ("thumb0", "thumb1"),
 }

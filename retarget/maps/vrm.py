@@ -27,4 +27,6 @@ MAP = {
         "little1",
         "pinkyproximal",
     ),
+    "ring": ("ringproximal", "ring1"),
+    "thumb": ("thumbmetacarpal", "thumbproximal", "thumb1"),
 }

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from ..bundle import motion, picture, pose
+from ..bundle import hands, motion, picture, pose
 from ..bundle.bodies import Bodies
 from ..bundle.solve import State, minimise, threads
 from ..frames import compose
@@ -18,8 +18,9 @@ from ..skeleton import KEYPOINT_OF_SMPL_JOINT, SMPL_PARENTS
 from .fit import Evidence, root_from_2d, torso_rotation
 from .prior import PosePrior
 
-# From far, the mean body first: steps, factor on the kernels' cuts, weight of the 3D joints.
-STAGES = ((15, 16.0, 3.0), (20, 4.0, 3.0), (40, 1.0, 1.0))
+# From far, the mean body first: steps, factor on the kernels' cuts, weight of the 3D joints, and whether palms count: while arms are far off, they
+# turn the whole body.
+STAGES = ((15, 16.0, 3.0, False), (20, 4.0, 3.0, True), (40, 1.0, 1.0, True))
 ELBOWS = [17, 18]  # left and right in body_pose
 
 
@@ -47,12 +48,12 @@ def fitted(evidence: Evidence, model, prior: PosePrior, heights=None, report: Re
     """S_c in W, the camera's centre left out: from far, in stages."""
     state = State(initial(evidence, model, prior))
     centre = torch.zeros(len(evidence.K), 3, dtype=torch.float64)
-    done, total = 0, sum(steps for steps, _, _ in STAGES)
+    done, total = 0, sum(steps for steps, *_ in STAGES)
     with threads(1):
-        for steps, widen, weight_3d in STAGES:
+        for steps, widen, weight_3d, palms in STAGES:
 
-            def terms(state, posed, moves, weight_3d=weight_3d, widen=widen):
-                return always(evidence, prior, heights, posed, moves, centre, weight_3d, widen)
+            def terms(state, posed, moves, weight_3d=weight_3d, widen=widen, palms=palms):
+                return always(evidence, prior, heights, posed, moves, centre, weight_3d, widen, palms)
 
             def tick(index, begun=done):
                 if report:
@@ -63,7 +64,7 @@ def fitted(evidence: Evidence, model, prior: PosePrior, heights=None, report: Re
     return state.bodies
 
 
-def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=1.0) -> list:
+def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=1.0, palms=True) -> list:
     """The terms that hold in any frame W, with the camera's centres (T, 3) in it."""
     bodies = posed.bodies
     terms = [
@@ -77,6 +78,7 @@ def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=
         pose.limits(evidence, posed, moves),
         pose.shape(evidence, bodies),
         pose.height(evidence, bodies, heights) if heights is not None else None,
+        hands.palm(evidence, posed, moves, widen) if palms and evidence.palms is not None else None,
     ]
     return [term for term in terms if term is not None]
 

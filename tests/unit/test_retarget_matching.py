@@ -9,7 +9,7 @@ from reshoot.retarget import Rig, match, match_named
 from reshoot.retarget.maps import MAPS
 from reshoot.retarget.matching import parts_from_vrm
 from reshoot.retarget.names import canonical
-from reshoot.retarget.rig import KNUCKLES, REQUIRED, SIDED
+from reshoot.retarget.rig import FINGERS, KNUCKLES, REQUIRED, SIDED
 from reshoot.solver.protocol import ShotError
 from tests.retarget_cases import BONES, rig
 
@@ -31,7 +31,7 @@ def test_spellings(name, key):
 
 def test_maps_are_data():
     for name, names in MAPS.items():
-        assert set(names) <= {"hips", "head", *SIDED, *KNUCKLES}, name
+        assert set(names) <= {"hips", "head", *SIDED, *FINGERS}, name
         assert {part.partition(".")[0] for part in REQUIRED} <= set(names), name
         for spellings in names.values():
             assert all(canonical(s) == (s, "") for s in spellings), (name, spellings)

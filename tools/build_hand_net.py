@@ -1,0 +1,83 @@
+#!/usr/bin/env python
+"""Convert MediaPipe's hand landmarks to solver/assets/weights/hand-landmarks.fp16.onnx, and compare the two nets.
+
+    npm pack @mediapipe/hands@0.4.1675469240 && tar xzf mediapipe-hands-0.4.1675469240.tgz
+    python tools/build_hand_net.py package/hand_landmark_full.tflite [--out FILE] [--pictures PNG …]
+
+Needs tensorflow-cpu 2.21, tf2onnx 1.17, onnx and onnxruntime, in an environment of their own. Weights are stored as float16 (which they are in the
+source too) and computed with in float32. Printed is the largest difference of each output over noise and over the pictures, which are taken as crops.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import tensorflow as tf
+import tf2onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+# In the order of the source's outputs: 21 points (px of the crop), is it a hand, is it a right one, 21 points (m).
+OUTPUTS = ("points", "score", "right", "world")
+
+
+def as_float16(model) -> None:
+    """Large float32 weights as float16 with a cast; runtimes fold the casts when they load."""
+    kept, casts = [], []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) > 256:
+            kept.append(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name + "__half"))
+            casts.append(helper.make_node("Cast", [kept[-1].name], [tensor.name], to=TensorProto.FLOAT))
+        else:
+            kept.append(tensor)
+    nodes = list(model.graph.node)
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(kept)
+    model.graph.node.extend(casts + nodes)
+
+
+def name_outputs(model) -> None:
+    for info, name in zip(list(model.graph.output), OUTPUTS, strict=True):
+        model.graph.node.append(helper.make_node("Identity", [info.name], [name]))
+        info.name = name
+
+
+def crops(paths, count=16):
+    """Inputs (1, 224, 224, 3) of 0..1: noise, then pictures."""
+    rng = np.random.default_rng(0)
+    yield from rng.random((count, 1, 224, 224, 3), np.float32)
+    for path in paths:
+        picture = tf.io.decode_image(Path(path).read_bytes(), channels=3, expand_animations=False)
+        yield tf.image.resize(picture, (224, 224)).numpy()[None].astype(np.float32) / 255
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tflite", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("solver/assets/weights/hand-landmarks.fp16.onnx"))
+    parser.add_argument("--pictures", type=Path, nargs="*", default=[])
+    a = parser.parse_args()
+    model, _ = tf2onnx.convert.from_tflite(a.tflite, opset=OPSET)
+    name_outputs(model)
+    as_float16(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, a.out)
+    there = onnxruntime.InferenceSession(str(a.out), providers=["CPUExecutionProvider"])
+    here = tf.lite.Interpreter(str(a.tflite))
+    here.allocate_tensors()
+    worst = np.zeros(len(OUTPUTS))
+    for crop in crops(a.pictures):
+        here.set_tensor(here.get_input_details()[0]["index"], crop)
+        here.invoke()
+        expected = [here.get_tensor(detail["index"]) for detail in here.get_output_details()]
+        found = there.run(None, {there.get_inputs()[0].name: crop})
+        worst = np.maximum(worst, [np.abs(x.ravel() - y.ravel()).max() for x, y in zip(expected, found, strict=True)])
+    print(f"{a.out}: {a.out.stat().st_size / 1e6:.2f} MB; largest differences " + ", ".join(f"{n} {w:.2g}" for n, w in zip(OUTPUTS, worst)))
+
+
+if __name__ == "__main__":
+    main()
