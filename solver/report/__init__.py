@@ -141,15 +141,15 @@ def _world(slam, world, cast, masks, fps) -> dict:
     }
 
 
-def _falls(cast, fps) -> dict | None:
-    """Who falls fastest: their second fastest fall (g), how tall they were solved, and would be if they fell as gravity lets them. None where nobody falls twice."""
-    found = [(speeds, row) for row, speeds in enumerate(measure.falls(cast.joints, cast.people.visible, fps)) if len(speeds) > 1]
-    if not found:
-        return None
-    speeds, row = max(found, key=lambda fell: fell[0][1])
-    height = float(cast.heights_m[row])
-    told = height / float(np.median([g for g in speeds if g > 1])) if speeds[1] > 1 else None
-    return {"person": int(cast.people.ids[row]), "g": speeds[1], "height_m": height, "height_by_gravity_m": told}
+def _falls(cast, fps) -> list[dict]:
+    """Who falls how fast, the fastest first: their second fastest fall (g), how tall they were solved, and would be if they fell as gravity lets them."""
+    out = []
+    for row, speeds in enumerate(measure.falls(cast.joints, cast.people.visible, fps)):
+        if len(speeds) > 1:
+            height = float(cast.heights_m[row])
+            told = height / float(np.median([g for g in speeds if g > 1])) if speeds[1] > 1 else height
+            out.append({"person": int(cast.people.ids[row]), "g": speeds[1], "height_m": height, "height_by_gravity_m": told})
+    return sorted(out, key=lambda item: -item["g"])
 
 
 def _number(value) -> float | None:

@@ -126,11 +126,10 @@ def lights(numbers: dict) -> list[Light]:
         "Somebody is far above or below the ground: look at the side view before you place them in a scene.",
         "There are no people.",
     )  # fmt: skip
-    falls = world["falls"] or {"g": 0.0}
-    g = falls["g"] if falls["g"] >= LEAPS_G else None
-    smaller = f"Nobody falls so fast: person {falls.get('person')} is smaller than they were solved"
-    if g and falls["height_by_gravity_m"]:
-        smaller += f", about {falls['height_by_gravity_m']:.1f} m tall where {falls['height_m']:.2f} m were taken (a child?). Give that height and solve again."
+    falls = world["falls"]
+    g = falls[0]["g"] if falls and falls[0]["g"] >= LEAPS_G else None
+    smaller = [f"person {f['person']}, taken for {f['height_m']:.2f} m, about {f['height_by_gravity_m']:.1f} m" for f in falls if f["g"] > FALLS_G[0]]
+    smaller = f"Nobody falls so fast, so they are smaller than they were solved (children?): {_list(smaller)}. Give these heights and solve again." if smaller else ""
     add(
         "Falls", g, f"{g or 0:.1f} × gravity", _grade(g, *FALLS_G),
         "Who leaps falls about as fast as gravity lets them: metres are right.",

@@ -128,9 +128,10 @@ def test_nobody_falls_faster_than_gravity_unless_they_are_smaller_than_they_were
 
 
 def test_who_falls_too_fast_is_told_their_height():
-    world = numbers()["world"] | {"falls": {"person": 2, "g": 1.7, "height_m": 1.74, "height_by_gravity_m": 1.12}}
-    light = next(light for light in lights(numbers(world=world)) if light.name == "Falls")
-    assert light.colour == "red" and "person 2" in light.meaning and "1.1 m tall" in light.meaning and "1.7 × gravity" in light.value
+    fell = [{"person": who, "g": g, "height_m": 1.74, "height_by_gravity_m": 1.74 / g} for who, g in ((2, 1.7), (1, 1.5), (3, 1.1))]
+    light = next(light for light in lights(numbers(world=numbers()["world"] | {"falls": fell})) if light.name == "Falls")
+    assert light.colour == "red" and "1.7 × gravity" in light.value
+    assert "person 2, taken for 1.74 m, about 1.0 m and person 1, taken for 1.74 m, about 1.2 m." in light.meaning and "person 3" not in light.meaning
 
 
 # -- traffic lights
@@ -148,7 +149,7 @@ def numbers(**changes):
         },
         "plate": {"unseen_share_of_hidden": 0.0, "light": {"sure": 0.9, "elevation_deg": 40.0}, "looked_at": 4, "somebody_left": []},
         "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0,
-                  "falls": {"person": 2, "g": 0.95, "height_m": 1.74, "height_by_gravity_m": None}},
+                  "falls": [{"person": 2, "g": 0.95, "height_m": 1.74, "height_by_gravity_m": 1.74}]},
     }
     out.update(changes)
     return out
@@ -177,7 +178,7 @@ def test_lights():
         ("Background behind people", {"hidden_in_front": 0.9}, "red"), ("Background behind people", {"hidden_in_front": None}, "grey"),
         ("People on the ground", {"float_m": 0.18}, "red"), ("People on the ground", {"sink_m": 0.09}, "amber"),
         ("Camera level", {"roll_deg": 9.0}, "red"), ("Unseen legs", {"unseen_knees_deg": 67.0}, "red"),
-        ("Falls", {"falls": None}, "grey"), ("Falls", {"falls": {"person": 2, "g": 0.6, "height_m": 1.7, "height_by_gravity_m": None}}, "grey"),
+        ("Falls", {"falls": []}, "grey"), ("Falls", {"falls": [{"person": 2, "g": 0.6, "height_m": 1.7, "height_by_gravity_m": 1.7}]}, "grey"),
     ],
 )  # fmt: skip
 def test_no_green_over_a_wrong_world(name, change, colour):
