@@ -24,6 +24,9 @@ from .tracker import DETECTED, PROPAGATED
 SOFT_PX = 1.5  # how unsure the outline of a mask is that was carried on by a frame
 # Of its area in the outline, and of the share of pixels there that are likelier theirs than the background's: with less, somebody is lost.
 LOST, UNLIKE = 0.2, 0.5
+WHOLE = 0.75  # of somebody's usual mask: with less of it something of them is hidden, or lost
+GONE = 0.2
+MEMORY = 24  # frames, as the tracker remembers people
 AGREE, AGREEING = 0.75, 3  # overlap with the person's own mask, in so many frames in a row, from which they need no outline any more
 BESIDE_PX, SURROUND = 3, 0.05  # from people, and of the picture's width: the background whose colours count
 NET = 0.4  # weight of the net's mask against the one that was carried on
@@ -64,6 +67,59 @@ def follow(shot, frames, tracks: Tracks, drawn, outlines, backend, report):
         return walk.look(backend)
     finally:
         walk.store.close()
+
+
+@dataclass
+class Lost:
+    """Somebody in a frame in which the masks lost them."""
+
+    person: int
+    mask: np.ndarray  # (H, W) bool: what could be carried on of them from frames before and after; none of it where they are hidden
+    box: np.ndarray  # (4,) px, the room that they usually take there
+
+
+def lost(shot, frames, tracks: Tracks, masks, report) -> dict[int, list[Lost]]:
+    """People in frames in which they were lost: their own masks of the frames before and after, carried on as outlines are.
+
+    masks: index -> person indices (H, W) uint8. A run of frames in which somebody has less than WHOLE of what they mostly have, and somewhere hardly
+    anything, is taken for a loss. Who has left the picture soon has nothing left that could be carried on; who is hidden by somebody is believed
+    to be where they were for MEMORY frames more.
+    """
+    sizes = np.zeros((len(tracks.ids), shot.frames))
+    for index in range(shot.frames):
+        sizes[:, index] = np.bincount(masks(index).ravel(), minlength=256)[tracks.ids]
+    runs, outlines = {}, []
+    for row, person in enumerate(tracks.ids):
+        usual = np.percentile(sizes[row][sizes[row] > 0], 75) if (sizes[row] > 0).any() else 0
+        whole = (sizes[row] >= WHOLE * usual) & (usual > 0)
+        for first, last in _runs(whole):  # whole again, but for a moment
+            if 0 < first and last < shot.frames and last - first < AGREEING:
+                whole[first:last] = False
+        for first, last in _runs(~whole):
+            if whole.any() and (sizes[row, first:last] < GONE * usual).any():
+                runs.setdefault(row, []).append((first, last))
+                outlines += [_outline_of(masks(frame), int(person), frame) for frame in (first - 1, last) if 0 <= frame < shot.frames]
+    if not runs:
+        return {}
+    walk = _Lost(shot, frames, tracks, masks, outlines, report)
+    walk.runs = runs
+    try:
+        walk.carry(range(shot.frames))
+        walk.carry(range(shot.frames - 1, -1, -1))
+        return walk.found()
+    finally:
+        walk.store.close()
+
+
+def _runs(where):
+    """(first, last + 1) of each run of True in (T,) bool."""
+    edges = np.flatnonzero(np.diff(np.r_[False, where, False].astype(int)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist()))
+
+
+def _outline_of(mask, person, frame) -> Outline:
+    contours, _ = cv2.findContours((mask == person).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return Outline(person, frame, [contour[:, 0] + 0.5 for contour in contours if len(contour) > 2])
 
 
 class _Walk:
@@ -143,7 +199,8 @@ class _Walk:
                 person = self.tracks.ids[row]
                 mine = decided == person
                 own = owner == person
-                agreed[row] = agreed[row] + 1 if index != begun[row] and self._agrees(rgb, row, mine, own, decided, likely[row]) else 0
+                sure = index != begun[row] and not self._inside(row, index) and self._agrees(rgb, row, mine, own, decided, likely[row])
+                agreed[row] = agreed[row] + 1 if sure else 0
                 if mine.sum() < LOST * area[row] or self._likely(rgb, row, mine) < UNLIKE * likely[row] or agreed[row] >= AGREEING:
                     del masks[row]
                     continue
@@ -152,6 +209,10 @@ class _Walk:
                 self.carried.setdefault((row, index), []).append((abs(index - begun[row]), key))
             before = gray
             self.report.progress(len(self.carried), len(self.keys) * self.shot.frames, "Following outlines")
+
+    def _inside(self, row, index) -> bool:
+        """Whether somebody's own mask is known to be wrong in a frame."""
+        return False
 
     def _agrees(self, rgb, row, mine, own, decided, likely) -> bool:
         """Whether the tracker's mask is right about who was outlined, maybe while they were half hidden: it holds what was carried on, and what
@@ -227,6 +288,51 @@ class _Walk:
             mine = join(steady, landmarks[row], world[row], presence[row], size[row], self.shot.width, self.shot.height)
             two[row, looked], three[row, looked] = mine[0][looked], mine[1][looked]
         return replace(self.tracks, boxes=boxes, score=score, source=source, keypoints_2d=two, keypoints_3d=three)
+
+
+class _Lost(_Walk):
+    """Outlines are masks of the frames around a loss; runs: {row: [(first, last + 1)]} of the losses."""
+
+    runs: dict
+
+    def _inside(self, row, index) -> bool:
+        return any(first <= index < last for first, last in self.runs[row])
+
+    def found(self) -> dict[int, list[Lost]]:
+        out, boxes, hidden = {}, {}, {}
+        for index in sorted({index for row, index in self.carried if self._inside(row, index)}):
+            masks = {row: mask for row, mask in self._mean(index).items() if self._inside(row, index)}
+            drawn = self.drawn(index)
+            owner = cv2.resize(drawn, self.size, interpolation=cv2.INTER_NEAREST)
+            decided = self._decided(self.rgb(index), masks, owner)
+            for row in masks:
+                person = self.tracks.ids[row]
+                mine = decided == person
+                if not mine.any():
+                    continue
+                more = cv2.resize((mine & (owner == 0)).astype(np.uint8), drawn.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+                boxes[row, index] = self._room(row, index, _box(mine) / self.scale)
+                beside = cv2.dilate(mine.astype(np.uint8), np.ones((2 * BESIDE_PX + 1,) * 2)) > 0
+                hidden[row, index] = bool((beside & (owner != 0) & (owner != person)).any())
+                out.setdefault(index, []).append(Lost(int(person), more, boxes[row, index]))
+        for row, runs in self.runs.items():
+            for first, last in runs:
+                known = [index for index in range(first, last) if (row, index) in boxes]
+                for index in set(range(first, last)) - set(known) if known else ():
+                    near = min(known, key=lambda other: abs(other - index))
+                    if hidden[row, near] and abs(near - index) <= MEMORY and not self._at_border(boxes[row, near]):
+                        out.setdefault(index, []).append(Lost(int(self.tracks.ids[row]), np.zeros((self.shot.height, self.shot.width), bool), boxes[row, near]))
+        return out
+
+    def _room(self, row, index, box) -> np.ndarray:
+        """A box about what was found of somebody, no smaller than they were in the nearest frame with their whole mask."""
+        nearest = min(self.keys[row], key=lambda frame: abs(frame - index))
+        whole = _box(self.keys[row][nearest].mask(self.size, self.scale) > 0) / self.scale
+        more = np.maximum(0, (whole[2:] - whole[:2]) - (box[2:] - box[:2])) / 2
+        return np.concatenate([box[:2] - more, box[2:] + more])
+
+    def _at_border(self, box) -> bool:
+        return bool((box[:2] <= 1).any() or (box[2:] >= np.array([self.shot.width, self.shot.height]) - 1).any())
 
 
 def without(rgb, owner, person) -> np.ndarray:

@@ -242,7 +242,8 @@ def test_ground_and_blacks_are_the_films(blender, tmp_path):
     assert 4 < dark_before < 40 and dark_after < 0.8 * dark_before and abs(light_after - light_before) < 2
 
 
-def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path):
+@pytest.mark.parametrize("engine", ["CYCLES", "EEVEE"])
+def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path, engine):
     """The sun is on the right and the kept one on the left of the character: their flat colour in the film gets dark where the sun is taken."""
     from tests.blender import goldens
 
@@ -250,7 +251,7 @@ def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path):
     truth = goldens.write_take(tmp_path / "film", second=(-0.75, 0.2, 0))
     kept = cv2.erode((truth["masks"][4] == 2).astype(np.uint8), np.ones((5, 5))) > 0
     bpy.ops.shot.load_take(directory=str(tmp_path / "film"))
-    bpy.ops.shot.setup_composite(engine="CYCLES", samples=8, replace="1", scene_name="Shade")
+    bpy.ops.shot.setup_composite(engine=engine, samples=8, replace="1", scene_name="Shade")
     scene = bpy.data.scenes["Shade"]
     for hidden in (False, True):
         for item in scene.collection.children[0].objects:
