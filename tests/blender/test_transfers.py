@@ -265,6 +265,42 @@ def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path, engine):
     assert (np.abs(shades[False] - film) <= 12).mean() > 0.05
 
 
+@pytest.mark.parametrize("engine", ["CYCLES", "EEVEE"])
+def test_character_casts_a_shadow_on_a_wall_that_the_plate_knows(blender, tmp_path, engine):
+    """It falls where the solver's own geometry says, and the ground's shadow does not show through the wall."""
+    from types import SimpleNamespace
+
+    from solver.plate.erase import Shadows
+    from solver.plate.walls import Wall
+    from tests.blender import goldens
+
+    bpy, folder, index = blender, tmp_path / "film", 4
+    truth = goldens.write_take(folder, people=(1,))
+    body = truth["vertices"][1][index]
+    x, y = body[:, 0].mean(), body[:, 1].max() + 0.1
+    corners = np.array([[x - 2.5, y, 0], [x + 2.5, y, 0], [x + 2.5, y, 1.6], [x - 2.5, y, 1.6]])
+    facts = json.loads((folder / "plate" / "plate.json").read_text())
+    towards = np.array([0.6, -0.6, 0.55]) / np.linalg.norm([0.6, -0.6, 0.55])
+    facts["light"]["towards"] = towards.tolist()
+    (folder / "plate" / "plate.json").write_text(json.dumps({**facts, "walls": [corners.tolist()]}))
+    shift = -towards[:2] / towards[2]
+    camera = SimpleNamespace(T_world_from_cam=truth["T"], K=truth["K"])
+    people = lambda i: ([truth["vertices"][1][i]], [1], truth["faces"])
+    wall = Wall(np.array([0, -1.0, 0]), -y, corners)
+    fallen, flat = (Shadows(SimpleNamespace(shift=shift), people, camera, WIDTH, HEIGHT, walls) for walls in ([wall], []))
+    bpy.ops.shot.load_take(directory=str(folder))
+    bpy.ops.shot.setup_composite(engine=engine, samples=8, scene_name="Wall")
+    picture = rendered(bpy, bpy.data.scenes["Wall"], tmp_path / "w.png", 1 + index).astype(int).sum(-1)
+    plate = cv2.imread(str(folder / "plate" / f"{index:06d}.png")).astype(int).sum(-1)
+    away = cv2.dilate((truth["masks"][index] > 0).astype(np.uint8), np.ones((7, 7))) == 0
+    inner = cv2.erode((fallen.on_walls(index) > 0).astype(np.uint8), np.ones((5, 5))) > 0
+    assert (inner & away).sum() > 150 and ((plate - picture) > 40)[inner & away].mean() > 0.95
+    anywhere = cv2.dilate((fallen(index) > 0).astype(np.uint8), np.ones((9, 9))) > 0
+    through = (flat(index) > 0) & ~anywhere & away  # where it would lie on the ground behind the wall
+    assert through.sum() > 30 and np.abs(plate - picture)[through].max() <= 24
+    assert (np.abs(plate - picture)[away & ~anywhere] <= 12).mean() > 0.98
+
+
 def test_take_without_its_ground_has_no_shadows_and_the_whole_plate(loaded, tmp_path):
     from reshoot.scene import take as scene_take
 

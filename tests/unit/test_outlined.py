@@ -156,3 +156,45 @@ def test_who_leaves_the_picture_is_lost():
     tracks.boxes[:] = np.nan
     found, _ = outlined.follow(shot, Leaves(), tracks, nobody, [outlined.Outline(1, 2, [rectangle(1, 2)])], Net(), Reporter())
     assert (found.source[0, :6] > 0).all() and not (found.source[0, 8:] > 0).any()
+
+
+# -- who is lost without anybody saying so
+
+
+def found_again(masks):
+    tracks = empty(np.ones(T, int))
+    shot = SimpleNamespace(frames=T, width=W, height=H)
+    return outlined.lost(shot, Film(), tracks, lambda index: masks[index], Reporter())
+
+
+def test_who_was_lost_is_carried_on_from_their_own_masks():
+    masks = [truth(index) for index in range(T)]
+    assert found_again(masks) == {}
+    for index in range(3, 9):  # nothing of them, and scraps before and after, also once for a moment nearly all
+        masks[index][(masks[index] == 2) & (np.arange(W) > (0 if 4 <= index < 8 else place(2, index)[0] + 8))] = 0
+    masks[6] = truth(6)
+    masks[6][:40][masks[6][:40] == 2] = 0
+    found = found_again(masks)
+    assert sorted(found) == list(range(3, 9))
+    for index in range(3, 9):
+        (lost,) = found[index]
+        x, y = place(2, index)
+        assert lost.person == 2 and not (lost.mask & (masks[index] > 0)).any()
+        assert iou(lost.mask | (masks[index] == 2), truth(index) == 2) > 0.75
+        assert (lost.box[:2] <= [x + 3, y + 3]).all() and (lost.box[2:] >= [x + 21, y + 57]).all()
+
+
+def test_who_left_the_picture_is_not_looked_for_there_for_ever():
+    """They walk out on the right, and the last frames have none of them."""
+    film, masks = Film(), []
+    pictures = []
+    for index in range(2 * T):
+        picture, mask = np.repeat(film.ground[..., None], 3, 2), np.zeros((H, W), np.uint8)
+        x = 60 + 8 * index
+        picture[30:90, x : x + 24] = film.coats[2][:, : max(0, min(24, W - x))]
+        mask[30:90, x : x + 24] = 2
+        pictures.append(np.clip(picture, 0, 255).astype(np.uint8)), masks.append(mask)
+    shot = SimpleNamespace(frames=2 * T, width=W, height=H)
+    tracks = empty(np.ones(T, int))
+    found = outlined.lost(shot, SimpleNamespace(read=lambda i: pictures[i]), tracks, lambda i: masks[i], Reporter())
+    assert all(index < 14 for index in found)  # from 13 on nothing of them is in the picture
