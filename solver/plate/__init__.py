@@ -65,7 +65,11 @@ def run(
         report.progress(0, shot.frames, "light of the film")
         light = lights.estimate(frames.read, masks, camera, lambda i: bodies(i)[0], shot.frames, grow)
     sure = light is not None and light.sure >= lights.LEAST
-    upright = walls.find(points, camera.T_world_from_cam[:, :3, 3]) if points is not None and verdict == "full" and camera is not None else []
+    upright = []
+    if points is not None and verdict == "full" and camera is not None:
+        centres = camera.T_world_from_cam[:, :3, 3]
+        seen = [(v.mean(0), centres[i]) for i in range(0, shot.frames, LOOK_EVERY) for v in (bodies(i)[0] if bodies is not None else ())]
+        upright = walls.find(points, centres, np.array(seen).reshape(-1, 2, 3).swapaxes(0, 1))
     shadows = Shadows(light, bodies, camera, shot.width, shot.height, upright) if sure else None
     passes = ["who is in no mask"] * (detect is not None) + ["what belongs to people"] * thorough + ["clean plate"]
 

@@ -27,6 +27,22 @@ class Wall:
     offset: float  # m; points x of the plane have normal . x = offset
     corners: np.ndarray  # (N, 3) m, around its points and down to the ground
 
+    def hides(self, eyes, points) -> np.ndarray:
+        """(N,) bool: points (N, 3) m that eyes (3,) or (N, 3) m would not see if this wall were there, as they are well behind it."""
+        rays = points - eyes
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = (self.offset - eyes @ self.normal) / (rays @ self.normal)
+            met = (eyes + share[:, None] * rays) @ self._axes().T
+        behind = (share > 0) & (share < 1 - 3 * PLANE_MISFIT)
+        corners = self.corners @ self._axes().T
+        edges, out = np.roll(corners, -1, 0) - corners, met[:, None] - corners
+        turns = edges[:, 0] * out[..., 1] - edges[:, 1] * out[..., 0]
+        return behind & ((turns >= 0).all(1) | (turns <= 0).all(1))
+
+    def _axes(self) -> np.ndarray:
+        """(2, 3): across, and up."""
+        return np.array([[-self.normal[1], self.normal[0], 0.0], [0.0, 0.0, 1.0]])
+
     def project(self, points, shift) -> np.ndarray:
         """Where the light carries points (N, 3) m onto the plane, (N, 3) m; NaN for those that are behind it, and where the light goes along it.
 
@@ -42,10 +58,10 @@ class Wall:
         return out
 
 
-def find(points, cameras) -> list[Wall]:
+def find(points, cameras, people=None) -> list[Wall]:
     """The walls of solved points (N, 3) m in the world, those with most points first.
 
-    cameras: (T, 3) m, centres. RANSAC again and again on what is left. A point lies on a wall when its distance from the camera does within PLANE_MISFIT.
+    cameras: (T, 3) m, centres. people: (M, 3) and (M, 3) m, who is seen and the camera's centre then; or None. Nothing is seen through a wall. RANSAC again and again on what is left. A point lies on a wall when its distance from the camera does within PLANE_MISFIT.
     """
     centre = np.median(cameras, 0)
     points = points[points[:, 2] > ABOVE_M]
@@ -75,9 +91,14 @@ def find(points, cameras) -> list[Wall]:
             break
         near = _on(everything, centre, normal[None], np.array([normal @ middle]), 3 * PLANE_MISFIT)[0].sum()
         if best.sum() >= enough and near - best.sum() <= CLEAR * best.sum():
-            found += _wall(points[best], normal, float(normal @ middle), centre)
+            found += [wall for wall in _wall(points[best], normal, float(normal @ middle), centre) if not _seen_through(wall, best.sum(), everything, centre, people)]
         points = points[~best]
     return found
+
+
+def _seen_through(wall, count, points, centre, people) -> bool:
+    """Whether points that a wall of `count` points would hide are half as many, or people whom it would hide are a tenth of those who are seen."""
+    return wall.hides(centre, points).sum() > CLEAR * count or (people is not None and len(people[0]) > 0 and wall.hides(people[1], people[0]).mean() > 0.1)
 
 
 def _on(points, centre, normals, offsets, misfit=PLANE_MISFIT):

@@ -429,6 +429,12 @@ def test_a_wall_is_found_in_the_solved_points():
     assert not walls.seen([wall], behind, K, *scene.size).any()
     rng = np.random.default_rng(0)
     assert walls.find(rng.uniform((-2, -2, 0), (2, 2, 2), (600, 3)), np.array([[0, -5.0, 2]])) == []  # leaves of a tree stand on no wall
+    eye = scene.camera.T_world_from_cam[0, :3, 3]
+    beyond = eye + 1.2 * (scene.solved[:500] - eye)
+    assert walls.find(np.concatenate([scene.solved, beyond]), eye[None])[0].offset < -1.5  # what is seen through it is the wall, and a net before it is none
+    behind = np.tile([[0.0, 4, 1]], (5, 1))
+    assert walls.find(scene.solved, eye[None], (behind, np.tile(eye, (5, 1)))) == []  # people are seen through it
+    assert len(walls.find(scene.solved, eye[None], (behind - [0, 3.5, 0], np.tile(eye, (5, 1))))) == 1
     assert walls.find(scene.solved[500:], scene.camera.T_world_from_cam[:, :3, 3]) == []  # the ground is none
 
 
