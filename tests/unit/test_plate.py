@@ -257,6 +257,50 @@ def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeyp
     assert (run._plate(shot, None, tracks, None, world, model)(1) == mask).all()
 
 
+def test_the_detectors_and_bridged_bodies_tell_who_is_in_no_mask(monkeypatch):
+    """Person 1 has a mask; 2 was seen and has none; 3 is bridged between two sightings; 4 has gone; number 4 of *seen* was left out, 5 became nobody."""
+    from solver.pipeline import Run
+    from solver.records import Seen
+
+    run = Run.__new__(Run)
+    run.backend = run.masks = None
+    listed = [{"seen": n, "chosen": n != 4, "person": person} for n, person in ((1, 1), (2, 2), (4, None), (5, None))]
+    run.take = SimpleNamespace(folder=None, read_seen=lambda: listed)
+    run.options, run.report, run.labels = SimpleNamespace(quality="final", inpainter=None), Reporter(), np.tile(np.arange(6), (3, 1))
+    mask = np.zeros((90, 160), np.uint8)
+    mask[:20, :10] = 1
+    run.mask = run.solved = lambda index: mask.copy()
+    camera = Camera(np.eye(4)[None].repeat(3, 0), np.array([[100.0, 0, 80], [0, 100, 45], [0, 0, 1]])[None].repeat(3, 0))
+    visible = np.array([[1, 1, 1], [1, 0, 0], [1, 0, 1], [1, 0, 0]], bool)
+    world = SimpleNamespace(camera=camera, people=SimpleNamespace(ids=np.array([1, 2, 3, 4]), visible=visible), points_world=None)
+    monkeypatch.setattr("solver.world.world.posed", lambda *_: (None, None, lambda p, index: np.array([[-0.1, -0.2, 2], [0.1, 0.2, 2], [0, 0, -1.0]])))
+    monkeypatch.setattr("solver.track.backend.Embedded", lambda: None)
+    monkeypatch.setattr("solver.track.outlined.lost", lambda *_: {})
+    monkeypatch.setattr("solver.plate.run", lambda *given: given)
+    boxes = np.array([[0, 0, 10, 20], [100, 0, 120, 40], [50, 0, 60, 20], [70, 50, 80, 70]], float)
+    seen = Seen(np.arange(3), boxes, np.ones(4), np.ones(4, int), np.array([1, 2, 4, 5]), np.zeros((3, 2, 3)), np.ones(5), np.zeros(5, int))
+    model = SimpleNamespace(faces=SimpleNamespace(numpy=lambda: None))
+    *_, known, left_out, _ = run._plate(SimpleNamespace(frames=3, fresh=np.ones(3, bool)), None, SimpleNamespace(ids=np.arange(1, 5)), None, world, model, seen)
+    assert {s.person: np.round(s.box).tolist() for s in known(1)} == {2: [96, -4, 124, 44], 0: [68, 48, 82, 72], 3: [73, 33, 87, 57]}
+    assert np.array_equal(left_out(1), boxes[2:3]) and known(0) == [] and len(left_out(0)) == 0
+
+
+def test_who_is_looked_for_is_somebody_to_the_detectors_and_to_the_joints_net():
+    from solver.track import look
+    from solver.track.backend import Pose
+
+    class Nets:
+        def detect(self, rgb):
+            return np.array([[0, 0, 10, 20], [20, 0, 30, 20], [40, 0, 50, 20]], float), np.array([0.9, 0.8, 0.7])
+
+        def pose(self, rgb, box, turns=(0.0,)):
+            """The first stands, the second hangs upside down, the third is a coat."""
+            return Pose(np.full((17, 3), 0.8 if box[0] == 0 or (box[0] == 20 and len(turns) > 1) else 0.1))
+
+    boxes, scores = look.people(Nets(), np.zeros((60, 80, 3), np.uint8))
+    assert boxes[:, 0].tolist() == [0, 20] and scores.tolist() == [0.9, 0.8]
+
+
 class Outdoors:
     """A textured ground z = 0 under a sun, seen by a camera; people are boxes that walk over it, and have shadows."""
 
