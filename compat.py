@@ -158,6 +158,13 @@ def multiply_colour(tree, picture, by):
     return out
 
 
+def plain(tree, colour):
+    """Node of one colour (4,), linear. Returns its output socket."""
+    node = tree.nodes.new("CompositorNodeRGB")
+    node.outputs[0].default_value = colour
+    return node.outputs[0]
+
+
 def blur(tree, picture, pixels: float, scene):
     """Gaussian blur node that reaches `pixels` of the full picture far, and less in a smaller render of the scene. Returns its output socket."""
     node = tree.nodes.new("CompositorNodeBlur")

@@ -1,4 +1,4 @@
-"""Preferences: where the solver's Python and its packages are."""
+"""Preferences: where the solver's Python and its packages are, and which program of the artist's it may run."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ class ReshootPreferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
         options=compat.PATH,
     )
+    inpainter: bpy.props.StringProperty(
+        name="Inpainter",
+        description="Command of a program of your own that paints what no frame shows of the clean plate, with its options. It is kept in the preferences and runs with your rights; what a take or a file names is never run. Empty: it is guessed",
+    )
 
     def draw(self, context):
         layout = self.layout
@@ -60,6 +64,7 @@ class ReshootPreferences(bpy.types.AddonPreferences):
         if not self.python:
             layout.label(text=f"Now: {jobs.default_python()}", icon="INFO")
         layout.prop(self, "smpl_folder")
+        layout.prop(self, "inpainter")
         for line in job.check.splitlines():
             row = layout.row()
             row.label(text=line)
@@ -130,6 +135,12 @@ def smpl_folder(context) -> str | None:
     """The artist's SMPL folder, or None."""
     mine = of(context)
     return bpy.path.abspath(mine.smpl_folder) if mine and mine.smpl_folder else None
+
+
+def inpainter(context) -> str | None:
+    """The command of the artist's inpainter, or None. From the preferences alone: a take and a .blend may come from anybody."""
+    mine = of(context)
+    return (mine.inpainter.strip() if mine else "") or None
 
 
 class SHOT_OT_check_solver(bpy.types.Operator):

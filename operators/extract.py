@@ -89,6 +89,7 @@ class SHOT_OT_extract(SolverRun, bpy.types.Operator):
             "camera": _given(self.known_camera, "camera file"),
             "smpl": preferences.smpl_folder(context),
             "plate": self.plate,
+            "inpainter": preferences.inpainter(context) if self.plate else None,
             "restart": self.restart,
         }
         return Plan(take, options, partial(_load, match_scene=self.match_scene) if self.load else _leave)

@@ -37,7 +37,9 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
             )
         if str(options.get("backend", "")).lower().endswith(".py"):  # a take may come from anybody
             raise ShotError("This take was solved with a Python file of nets, which Blender does not run.", "Run extract again where it was solved.")
-        options = {name: value for name, value in options.items() if name != "inpainter"}  # nor is a program run that it names
+        named = options.get("inpainter")  # nor is a program run that it names
+        options = {**options, "inpainter": preferences.inpainter(context) if options["plate"] else None}
+        dropped = str(named) if named and options["plate"] and not options["inpainter"] else ""
         film = plate.find_film(options["source"], take.folder)
         if film is None:
             raise ShotError(
@@ -49,7 +51,7 @@ class SHOT_OT_resolve(SolverRun, bpy.types.Operator):
                 options[name] = [_moved(p, take) for p in given] if isinstance(given, list) else _moved(given, take)
         if corrections.load(take.folder).focal_mm:
             options = {**options, "focal_mm": None, "fov": None}  # the artist's word on the lens is the later one
-        return Plan(take.folder, options, partial(_renew, name=collection.name))
+        return Plan(take.folder, options, partial(_renew, name=collection.name, dropped=dropped))
 
 
 def _moved(path, take):
@@ -58,11 +60,13 @@ def _moved(path, take):
     return str(path if found is None or take.folder in found.parents else found)  # the take has a camera.npz of its own
 
 
-def _renew(context, done, name):
+def _renew(context, done, name, dropped=""):
     if context.mode != "OBJECT":
         raise ShotError(f"The take is ready in {done.take}.", "Go to Object Mode and use Load Take.")
     collection = chosen_take(context, name)
-    warnings = scene_take.renew(collection, preferences.smpl_folder(context))
+    warnings = [*scene_take.renew(collection, preferences.smpl_folder(context))]
+    if dropped:
+        warnings.append(say("The take names a program that painted its plate, {command}. What a take names is not run: give it as Inpainter under Bring Your Own.", command=dropped))
     return say("Renewed {name} with {people}", name=collection.name, people=how_many(len(scene_take.persons(collection)))), warnings
 
 

@@ -246,6 +246,9 @@ class SHOT_PT_shot_imports(ReshootPanel, bpy.types.Panel):
         layout, settings = self.prepare(), context.scene.reshoot
         for name in ("people_files", "masks_dir", "joints_file", "camera_file"):
             layout.prop(settings, name)
+        mine = preferences.of(context)
+        if mine is not None:
+            layout.prop(mine, "inpainter")
 
 
 class SHOT_PT_people(ReshootPanel, bpy.types.Panel):

@@ -13,6 +13,7 @@ from . import light, plate, render
 from . import take as scene_take
 
 KEPT_LAYER = "Kept People"
+SHADE_LAYER = "Shadows on the Film"
 NEAR_M = 0.15  # two bodies no further apart: which is in front is the film's to say, as solved depths are not so exact
 REACH = 0.02  # of the width: cloth and hair this far from a kept body have its depth
 GRAIN_LEAST = 0.7  # grey levels; less grain than this is no grain
@@ -68,15 +69,15 @@ def build(
             warnings.append("There is no animated character yet, so the solved bodies stand in.")
     scene.collection.children.link(characters)
     lit = light.add_film_light(scene, take, scene_take.part(take_collection, "world"), film_light)
-    ground = _ground(scene, take_collection, engine, lit)
+    surfaces = _surfaces(scene, take, take_collection, engine, lit, keep)
     if engine == "WORKBENCH":
         warnings.append("Shadows on the film need Cycles or EEVEE.")
     elif lit.warning:
         warnings.append(lit.warning)
     if keep:
-        _kept_layer(scene, take_collection, keep, (characters, ground))
-        if engine == "CYCLES":
-            _shaded_bodies(scene, take_collection, keep)
+        _kept_layer(scene, take_collection, keep, (characters, surfaces))
+    if engine == "EEVEE":
+        _shade_layer(scene, characters, surfaces)
     _compose(scene, take, files, lit.blacks)
     if files.sound is not None:
         compat.sound_strip(scene, files.sound, start - (0 if take.conformed else take.source_start))
@@ -116,23 +117,40 @@ class _Files:
         return plate.load_sequence(plate.write_mattes(take, ids, kind), f"{take.folder.name} {title}", "Non-Color")
 
 
-def _ground(scene, take_collection, engine, lit):
-    """The ground that catches the shadows, in a collection of its own: Cycles' shadow catcher, or for EEVEE a material that does the same."""
+def _surfaces(scene, take, take_collection, engine, lit, keep):
+    """What shadows fall on, in a collection of its own: the ground, walls that the plate knows, the bodies of those who are kept.
+
+    For Cycles they are shadow catchers. For EEVEE they are as bright as the light that is left on them, for the view layer that `_shade_layer` makes.
+    """
     collection = bpy.data.collections.new(f"{scene.name} Shadows")
     scene.collection.children.link(collection)
     ground = scene_take.part(take_collection, "ground")
-    if ground is None or engine == "WORKBENCH":
+    if engine == "WORKBENCH":
         return collection
-    catcher = bpy.data.objects.new(f"{scene.name} Shadows", ground.data.copy())  # the take's own ground keeps its looks
-    collection.objects.link(catcher)
-    catcher.parent = ground.parent
-    if engine == "CYCLES":
-        _catch_shadows(scene, catcher)
-        catcher.data.materials.append(light.catcher_material(scene, lit))
-    else:
-        light.add_bounce(scene, lit)
-        catcher.data.materials.append(light.shadow_material(scene, lit))
-    catcher.display_type = "WIRE"  # else it hides the film in the viewport
+    found = []
+    if ground is not None:
+        found.append(bpy.data.objects.new(f"{scene.name} Shadows", ground.data.copy()))  # the take's own ground keeps its looks
+        found[0].parent = ground.parent
+        found += light.add_walls(scene, take, ground.parent)
+        if engine == "EEVEE":
+            light.add_bounce(scene, lit)
+    material = light.catcher_material(scene, lit) if engine == "CYCLES" else light.shade_material(scene, lit)
+    for item in found:
+        item.data.materials.append(material)
+    for body in (scene_take.part(take_collection, "body", person) for person in keep):
+        if body is not None:
+            copy = body.copy()
+            copy.name = f"{scene.name} Shaded {body[scene_take.PERSON_KEY]}"
+            for slot in copy.material_slots:
+                slot.link, slot.material = "OBJECT", None if engine == "CYCLES" else material
+            found.append(copy)
+    for item in found:
+        collection.objects.link(item)
+        item.display_type = "WIRE"  # else it hides the film in the viewport
+        if engine == "CYCLES":
+            _catch_shadows(scene, item)
+        else:
+            item.visible_shadow = False  # their own shadows are in the film
     return collection
 
 
@@ -163,22 +181,16 @@ def _kept_layer(scene, take_collection, keep, others):
         kept.cycles.use_denoising = False
 
 
-def _shaded_bodies(scene, take_collection, keep):
-    """Bodies of those who are kept, for Cycles: on them the characters' shadows fall, and theirs on the characters."""
-    collection = bpy.data.collections.new(f"{scene.name} Shaded Bodies")
-    for person in keep:
-        body = scene_take.part(take_collection, "body", person)
-        if body is not None:
-            copy = body.copy()
-            copy.name = f"{scene.name} Shaded {person}"
-            _catch_shadows(scene, copy)
-            for slot in copy.material_slots:
-                slot.link, slot.material = "OBJECT", None
-            collection.objects.link(copy)
-    scene.collection.children.link(collection)
-    kept = scene.view_layers[KEPT_LAYER]
-    kept.update()
-    kept.layer_collection.children[collection.name].exclude = True
+def _shade_layer(scene, characters, surfaces):
+    """For EEVEE: a view layer of what shadows fall on, in which the characters are holes."""
+    shade = scene.view_layers.new(SHADE_LAYER)
+    for layer in scene.view_layers:
+        layer.update()
+        layer.layer_collection.children[surfaces.name].exclude = layer != shade
+    for other in scene.collection.children:
+        if other not in (characters, surfaces):
+            shade.layer_collection.children[other.name].exclude = True
+    shade.layer_collection.children[characters.name].holdout = True
 
 
 def _compose(scene, take, files, blacks):
@@ -202,8 +214,14 @@ def _compose(scene, take, files, blacks):
         layers.scene = scene
         layers.layer = scene.view_layers[0].name
         picture = layers.outputs["Image"]
-        if scene.view_layers[0].cycles.use_pass_shadow_catcher:  # else they are in the picture
+        shadows = None
+        if SHADE_LAYER in scene.view_layers:
+            shade = tree.nodes.new("CompositorNodeRLayers")
+            shade.scene, shade.layer = scene, SHADE_LAYER
+            shadows = compat.alpha_over(tree, compat.plain(tree, (1.0, 1.0, 1.0, 1.0)), shade.outputs["Image"])
+        elif scene.view_layers[0].cycles.use_pass_shadow_catcher:
             shadows = layers.outputs["Shadow Catcher"]
+        if shadows is not None:
             if files.blur_px >= 0.5:
                 shadows = compat.blur(tree, shadows, files.blur_px, scene)
             background = compat.multiply_colour(tree, background, shadows)

@@ -129,44 +129,63 @@ def catcher_material(scene, light: FilmLight):
     return material
 
 
-def shadow_material(scene, light: FilmLight):
-    """EEVEE has no shadow catcher: a black ground, as opaque as the light that a shadow takes away, in the mean of R, G and B as Cycles' catcher has it.
+def shade_material(scene, light: FilmLight):
+    """EEVEE has no shadow catcher: a material as bright as the share, R, G and B, that shadows leave of the light on it, for a view layer of its own.
 
-    White ground under `light` is compared with the same ground in full light. That is a sum of sun and sky, so a driver follows both,
-    and the sun's turn as well; lamps that an artist adds cast no shadow on the film.
+    White under `light` is compared with the same white in full light, the sun by its slant, and the sky. Drivers follow both, and the sun's turn as
+    well; lamps that an artist adds cast no shadow on the film.
     """
-    material = bpy.data.materials.new(f"{scene.name} Shadows")
+    material = bpy.data.materials.new(f"{scene.name} Shade")
     compat.use_nodes(material)
-    material.surface_render_method = "BLENDED"  # no depth: what is kept is never behind its own ground
     tree = material.node_tree
     tree.nodes.clear()
-    white, seen, mean, full, left, taken, clear, black, mix, out = (
-        tree.nodes.new(f"ShaderNode{kind}")
-        for kind in ("BsdfDiffuse", "ShaderToRGB", "VectorMath", "Value", "Math", "Math", "BsdfTransparent", "Emission", "MixShader", "OutputMaterial")
-    )
+
+    def node(kind, *inputs, operation=None):
+        made = tree.nodes.new(f"ShaderNode{kind}")
+        if operation:
+            made.operation = operation
+        for place, source in enumerate(inputs):
+            if source is not None:
+                tree.links.new(source, made.inputs[place])
+        return made
+
+    def driven(socket, expressions, *reads):
+        for part, expression in enumerate(expressions):
+            driver = socket.driver_add("default_value", part).driver
+            for read in reads:
+                read(driver)
+            driver.expression = expression
+
+    slant = node("VectorMath", node("NewGeometry").outputs["Normal"], operation="DOT_PRODUCT")
+    driven(slant.inputs[1], _TOWARDS_SUN, lambda driver: _turn_of(driver, light.sun, "XYZ"))
+    facing = node("Math", slant.outputs["Value"], operation="MAXIMUM")
+    facing.inputs[1].default_value = 0.0
+    full = node("VectorMath", facing.outputs[0], operation="MULTIPLY_ADD")
     full.name = full.label = "Full Light"
-    white.inputs["Color"].default_value = black.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
-    black.inputs["Strength"].default_value = 0.0
-    mean.operation, mean.inputs[1].default_value = "DOT_PRODUCT", (1 / 3, 1 / 3, 1 / 3)
-    left.operation, taken.operation, taken.use_clamp = "DIVIDE", "SUBTRACT", True
-    taken.inputs[0].default_value = 1.0
-    for source, target in (
-        (white.outputs[0], seen.inputs[0]),
-        (seen.outputs["Color"], mean.inputs[0]),
-        (mean.outputs["Value"], left.inputs[0]),
-        (full.outputs[0], left.inputs[1]),
-        (left.outputs[0], taken.inputs[1]),
-        (taken.outputs[0], mix.inputs[0]),
-        (clear.outputs[0], mix.inputs[1]),
-        (black.outputs[0], mix.inputs[2]),
-        (mix.outputs[0], out.inputs["Surface"]),
-    ):
-        tree.links.new(source, target)
-    for column, node in enumerate(tree.nodes):
-        node.location = (200 * column, 0)
-    driver = full.outputs[0].driver_add("default_value").driver
-    driver.expression = f"max({_on_white_ground(driver, scene, light)[0]}, 0.001)"
+    sun, sky = _colours(light)
+    driven(full.inputs[1], [f"{c / math.pi:.5f} * sun" for c in sun], lambda driver: _variable(driver, "sun", light.sun.data, "energy"))
+    driven(full.inputs[2], [f"max({c:.5f} * sky, 0.001)" for c in sky], lambda driver: _read_sky(driver, scene, light))
+    white = node("BsdfDiffuse")
+    white.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
+    here = node("ShaderToRGB", white.outputs[0])
+    share = node("VectorMath", here.outputs["Color"], full.outputs["Vector"], operation="DIVIDE")
+    left = node("VectorMath", share.outputs["Vector"], operation="MINIMUM")
+    left.inputs[1].default_value = (1.0, 1.0, 1.0)
+    node("OutputMaterial", node("Emission", left.outputs["Vector"]).outputs[0])
+    for column, item in enumerate(tree.nodes):
+        item.location = (200 * column, 0)
     return material
+
+
+def add_walls(scene, take: TakeData, root) -> list:
+    """Walls behind the people, as the solver found them in its points (plate/plate.json), as objects under the take's empty that are in no collection yet."""
+    found = []
+    for corners in (measured(take) or {}).get("walls", ()):
+        mesh = bpy.data.meshes.new(f"{scene.name} Wall")
+        mesh.from_pydata([tuple(c) for c in corners], [], [tuple(range(len(corners)))])
+        found.append(bpy.data.objects.new(mesh.name, mesh))
+        found[-1].parent = root
+    return found
 
 
 def add_bounce(scene, light: FilmLight) -> None:
@@ -183,18 +202,36 @@ def add_bounce(scene, light: FilmLight) -> None:
     driver.expression = f"{math.pi:.5f} * max({share:.5f} * ({full}) - {sky}, 0)"
 
 
+# Towards the sun, by its turn: the third column of Rz Ry Rx.
+_TOWARDS_SUN = ("cos(z) * sin(y) * cos(x) + sin(z) * sin(x)", "sin(z) * sin(y) * cos(x) - cos(z) * sin(x)", "cos(y) * cos(x)")
+
+
 def _on_white_ground(driver, scene, light):
     """Expressions for a driver, which gets their variables: how bright white ground is in full light, and under the sky alone; means of R, G and B."""
-    sun, sky = light.sun, light.sky
-    _variable(driver, "sun", sun.data, "energy")
-    _variable(driver, "sky", scene.world, f"node_tree.{sky.path_from_id('default_value')}")
-    for turn in "XY":
+    _variable(driver, "sun", light.sun.data, "energy")
+    _read_sky(driver, scene, light)
+    _turn_of(driver, light.sun, "XY")
+    sun, sky = (sum(colour) / 3 for colour in _colours(light))
+    under_sky = f"{sky:.5f} * sky"
+    return f"{sun / math.pi:.5f} * sun * {_TOWARDS_SUN[2]} + {under_sky}", under_sky
+
+
+def _colours(light):
+    """R, G and B of the sun and of the sky."""
+    return light.sun.data.color[:], light.sky.node.inputs["Color"].default_value[:3]
+
+
+def _read_sky(driver, scene, light):
+    _variable(driver, "sky", scene.world, f"node_tree.{light.sky.path_from_id('default_value')}")
+
+
+def _turn_of(driver, item, axes):
+    """Let a driver read how an object is turned, as x, y and z."""
+    for axis in axes:
         variable = driver.variables.new()
-        variable.name, variable.type = turn.lower(), "TRANSFORMS"
+        variable.name, variable.type = axis.lower(), "TRANSFORMS"
         target = variable.targets[0]
-        target.id, target.transform_type, target.rotation_mode = sun, f"ROT_{turn}", "XYZ"
-    under_sky = f"{sum(sky.node.inputs['Color'].default_value[:3]) / 3:.5f} * sky"
-    return f"{sum(sun.data.color) / 3 / math.pi:.5f} * sun * cos(x) * cos(y) + {under_sky}", under_sky
+        target.id, target.transform_type, target.rotation_mode = item, f"ROT_{axis}", "XYZ"
 
 
 def _variable(driver, name, item, path):

@@ -26,7 +26,7 @@ from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_resul
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {
-    "shot": 1, "seen": 1, "track": 8, "edits": 5, "slam": 8, "body": 10, "world_start": 21, "film": 5, "masks": 2, "world": 21, "plate": 8, "report": 8,
+    "shot": 1, "seen": 1, "track": 8, "edits": 5, "slam": 8, "body": 10, "world_start": 21, "film": 5, "masks": 2, "world": 21, "plate": 9, "report": 9,
 }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ class Run:
             self.state["verdict"] = world.carried or slam.verdict
             if o.plate:
                 self._stage(
-                    "plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world, model), *([o.inpainter] if o.inpainter else [])
+                    "plate", dict, ("slam", "world"), lambda: self._plate(shot, frames, tracks, slam, world, model, seen), *([o.inpainter] if o.inpainter else [])
                 )
             self._stage(
                 "report", dict, ("world",), lambda: self._report(shot, frames, tracks, slam, start, film, world, model), o.plate
@@ -327,8 +327,11 @@ class Run:
         self._publish(shot, tracks, slam, start, final, model)
         return final
 
-    def _plate(self, shot, frames, tracks, slam, world, model) -> dict:
+    def _plate(self, shot, frames, tracks, slam, world, model, seen=None) -> dict:
         from . import plate
+        from .frames import invert, project
+        from .plate.missed import Somebody, grown
+        from .track import look, lost
         from .track.backend import Embedded
         from .world.world import posed
 
@@ -336,10 +339,17 @@ class Run:
         shown = np.maximum.accumulate(np.where(shot.fresh, np.arange(shot.frames), 0))
         camera = records.Camera(world.camera.T_world_from_cam[shown], world.camera.K[shown])
 
+        missing = {}
+        if self.masks is None:
+            missing = lost.remains(shot, frames, tracks, lambda index: self.mask(int(shown[index])), self.report)
+
         def masks(index):
-            """The video's mask, and where it shows nobody the solved bodies: who passes behind others, and legs that no mask has."""
+            """The video's mask, where it shows nobody the solved bodies (who passes behind others, and legs that no mask has), and what was carried on of who was lost."""
             mask, solved = self.mask(int(shown[index])), self.solved(int(shown[index]))
-            return np.where(mask == 0, solved, mask)
+            mask = np.where(mask == 0, solved, mask)
+            for item in missing.get(int(shown[index]), ()):
+                mask[item.mask & (mask == 0)] = item.person
+            return mask
 
         _, _, vertices = posed(world.people, model)
         faces = model.faces.numpy()
@@ -348,9 +358,40 @@ class Run:
             seen = np.flatnonzero(world.people.visible[:, shown[index]])
             return [vertices(p, int(shown[index])) for p in seen], [int(world.people.ids[p]) for p in seen], faces
 
+        listed = {item["seen"]: item for item in self.take.read_seen()} if seen is not None else {}
+
+        def boxes_seen(index):
+            """Boxes of the detectors in a frame and what seen.json says of each; of whom it does not list, none."""
+            at = np.flatnonzero(seen.indices[seen.frame] == shown[index]) if seen is not None else ()
+            return [(seen.boxes[k], listed[int(seen.who[k])]) for k in at if int(seen.who[k]) in listed]
+
+        def known(index):
+            """Who has no mask in a frame where the detectors saw them, or where they were lost and their body is bridged."""
+            found = [Somebody(grown(item.box), item.person) for item in missing.get(int(shown[index]), ())]
+            drawn = {*np.unique(masks(index)).tolist(), *(item.person for item in found)}
+            for box, item in boxes_seen(index):
+                person = int(self.labels[shown[index], item["person"]]) if item["person"] else 0
+                if item["chosen"] and person not in drawn - {0}:
+                    found.append(Somebody(grown(box), person))
+                    drawn.add(person)
+            for p in np.flatnonzero(~world.people.visible[:, shown[index]]):
+                person, times = int(world.people.ids[p]), np.flatnonzero(world.people.visible[p])
+                if person in drawn or not times.size or not times[0] < shown[index] < times[-1]:
+                    continue
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    pixels = project(vertices(p, int(shown[index])), invert(camera.T_world_from_cam[index]), camera.K[index])
+                pixels = pixels[np.isfinite(pixels).all(1)]
+                if len(pixels):
+                    found.append(Somebody(grown(np.concatenate([pixels.min(0), pixels.max(0)])), person))
+            return found
+
+        def left_out(index):
+            return [box for box, item in boxes_seen(index) if not item["chosen"]]
+
+        backend = self.backend or Embedded()
         return plate.run(
-            shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, (self.backend or Embedded()).detect, self.options.quality == "final",
-            self.options.inpainter,
+            shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, lambda picture: look.people(backend, picture),
+            self.options.quality == "final", self.options.inpainter, known, left_out, world.points_world,
         )  # fmt: skip
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:

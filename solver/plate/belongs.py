@@ -1,4 +1,4 @@
-"""What belongs to a person though no mask has it: a leg that is a blur, a skirt, a bag, a shadow that no light explains.
+"""What belongs to a person though no mask has it: a leg that is a blur, a skirt, a bag, a shadow that no light explains, or all of them in a frame in which they were lost.
 
 Once the camera is known the background is: what other frames, from which the person is away, do not show in its place, and what hangs on the
 person's mask, is theirs.
@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-from .erase import nearest_owner
+from .erase import Shadows, nearest_owner
+from .missed import SCRAP
 from .register import Registration, scaled, scaled_slam
 from .shade import shaded
 from .sources import Patch, Source, Target, choose_sources
@@ -27,6 +28,8 @@ SHIFT_PX = 2  # by which registration may be off
 LEVELS = 20.0  # grey levels beyond the grain by which something differs from the background
 BORNE_OUT = 0.3  # of the foretold shadows that other frames can tell of: if less is darker, the light is not as it was thought
 SPECK = 0.004  # of a person's area: less is noise
+LEAST_PIECE_PX = 25
+NOBODY = 255  # whose a place is at which somebody is, where it is not known who
 
 
 def around(people: np.ndarray, shadows: np.ndarray | None = None, reach: float = REACH) -> np.ndarray:
@@ -40,43 +43,61 @@ def around(people: np.ndarray, shadows: np.ndarray | None = None, reach: float =
     return out
 
 
-def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda index: None):
-    """The masks and the shadows with what they left out, two functions, index -> person indices (H, W) uint8; and whether other frames bear the shadows out.
+def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda index: None, missed=None):
+    """The masks and the shadows with what they left out, two functions, index -> person indices (H, W) uint8; and whether other frames bear
+    the shadows out, on the ground and on walls; and the frames in which somebody whom no mask has may still show.
 
     shot: its frames, width and height. frames: read(i) gives RGB uint8. masks, shadows: index -> person indices; shadows may be None, and are left where they prove wrong.
-    verdict, camera, slam: as of `Registration`. tick(i) is called before each frame.
+    verdict, camera, slam: as of `Registration`. tick(i) is called before each frame. missed: {i: [Somebody]}, places of people whom no mask has there.
     """
+    missed = missed or {}
     height = min(shot.height, LINES)
     width = round(shot.width * height / shot.height)
     x, y = width / shot.width, height / shot.height
     small = lambda picture: cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
     read = lambda index: cv2.resize(frames.read(index), (width, height), interpolation=cv2.INTER_AREA)
     people = lambda index: small(masks(index))
-    wide = lambda index: around(people(index), small(shadows(index)) if shadows is not None else None)
+    whose = lambda index: small(_whose(missed.get(index, ()), (shot.height, shot.width)))
+
+    def wide(index):
+        about = around(people(index), small(shadows(index)) if shadows is not None else None)
+        return np.where(about == 0, whose(index), about) if index in missed else about
+
     window = Window(SimpleNamespace(read=read), wide, shot.frames, width, height)
     registration = Registration(window, verdict, scaled(camera, x, y), scaled_slam(slam, x, y))
-    found, dark, borne_out = {}, {}, np.zeros(2, int)
+    found, lost, dark, doubted, borne_out = {}, {}, {}, [], np.zeros((2, 2), int)
     for index in range(shot.frames):
         tick(index)
         window.move_to(index)
-        here = people(index)
+        here, theirs = people(index), whose(index)
+        clean = np.zeros(here.shape, bool)
         strange, shade = np.zeros(here.shape, bool), np.zeros(here.shape, bool)
         foretold = small(shadows(index)) > 0 if shadows is not None else None
+        upright = small(shadows.on_walls(index)) > 0 if isinstance(shadows, Shadows) else None
         for box, part in regions(window.hole(index)):
             x0, y0, x1, y1 = box
             at = np.s_[y0:y1, x0:x1]
             told = Comparison(window, registration, index, box, part[at])
-            strange[at] |= _strange(told, choose_sources(window, registration, index, box, part[at]), part[at], here[at] > 0)
+            strange[at] |= _strange(told, choose_sources(window, registration, index, box, part[at]), part[at], here[at] > 0, theirs[at] > 0)
+            clean[at] |= (told.known >= KNOW) & (told.least <= LEVELS + 3 * told.noise)
             if foretold is not None:  # the ground about a shadow may be known by other frames than what is about the person
                 asked = {source.index for source, _ in told.found}
                 about = grow_mask(foretold[at], LEAST_REACH_PX) & (here[at] == 0) & (told.known < KNOW)
                 for source in choose_sources(window, registration, index, box, about)[:GROUND_SOURCES] if about.sum() > GROUND_PX else ():
                     if source not in asked:
                         told.add(source)
-            darker, counts = shaded(told.target, told.patches, here[at] > 0, None if foretold is None else foretold[at])
+            darker, counts = shaded(told.target, told.patches, here[at] > 0, *(None if part is None else part[at] for part in (foretold, upright)))
             shade[at] |= darker
             borne_out += counts
-        added = _hanging(strange, here > 0)
+        if (theirs > 0).any():
+            alone = np.where(_solid(strange & (theirs > 0)), theirs, 0)
+            alone[alone == NOBODY] = 0  # in the plate they stay whole
+            if alone.any():
+                lost[index] = alone
+            unsure = (theirs > 0) & (here == 0) & (alone == 0) & ~clean
+            if unsure.sum() > SCRAP * (theirs > 0).sum():
+                doubted.append(index)
+        added = _hanging(strange & (theirs == 0), here > 0)
         if added.any():
             found[index] = added
         if shade.any():
@@ -93,13 +114,20 @@ def extended(shot, frames, masks, shadows, verdict, camera, slam, tick=lambda in
     def over(first, second):
         return np.where(first > 0, first, second)
 
-    whole = lambda index: over(masks(index), owned(found, index))
-    right = borne_out[1] >= BORNE_OUT * borne_out[0]
+    def whole(index):
+        own = masks(index)
+        if index in lost:
+            own = over(own, cv2.resize(lost[index], (shot.width, shot.height), interpolation=cv2.INTER_NEAREST))
+        return over(own, owned(found, index))
+
+    right, right_on_walls = borne_out[:, 1] >= BORNE_OUT * borne_out[:, 0]
     if not right:
         shadows = None
+    elif not right_on_walls:
+        shadows = shadows.without_walls()
     if not dark:
-        return whole, shadows, right
-    return whole, lambda index: owned(dark, index) if shadows is None else over(shadows(index), owned(dark, index)), right
+        return whole, shadows, right, right_on_walls, doubted
+    return whole, lambda index: owned(dark, index) if shadows is None else over(shadows(index), owned(dark, index)), right, right_on_walls, doubted
 
 
 class Comparison:
@@ -145,17 +173,36 @@ class Comparison:
         np.copyto(self.least[at], np.minimum(self.least[at], off), where=patch.valid)
 
 
-def _strange(told, sources, inner, here) -> np.ndarray:
-    """Where the background is known and the frame shows something else (h, w) bool. told: a fresh Comparison. here: (h, w) bool, people."""
+def _whose(places, shape) -> np.ndarray:
+    """Person indices (H, W) uint8 of places at which somebody is; NOBODY where it is not known who."""
+    out = np.zeros(shape, np.uint8)
+    for somebody in places:
+        out[somebody.mask(shape) & (out == 0)] = somebody.person or NOBODY
+    return out
+
+
+def _strange(told, sources, inner, here, theirs) -> np.ndarray:
+    """Where the background is known and the frame shows something else (h, w) bool. told: a fresh Comparison. here: (h, w) bool, people; theirs:
+    places of those whom no mask has."""
     strange = lambda count: inner & ~here & (told.known >= count) & (told.least > LEVELS + 3 * told.noise)
     for number, source in enumerate(sources[:SOURCES], 1):
         told.add(source)
-        if number > KNOW and not _hanging(strange(1), here).any():  # no question is left
+        if number > KNOW and not _hanging(strange(1), here).any() and not _solid(strange(1) & theirs).any():  # no question is left
             return np.zeros(inner.shape, bool)
     question = strange(KNOW)
     if question.any():  # what bends no single plane explains: asked only where there is a question
         told.over_planes(question)
     return strange(KNOW)
+
+
+def _solid(strange) -> np.ndarray:
+    """The pieces of `strange` that are no specks beside the rest of it (H, W) bool."""
+    solid = cv2.morphologyEx(strange.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    keep = stats[:, cv2.CC_STAT_AREA] > max(LEAST_PIECE_PX, 0.05 * solid.sum())
+    keep[0] = False
+    return keep[labels]
 
 
 def _hanging(strange, people) -> np.ndarray:

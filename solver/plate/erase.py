@@ -10,6 +10,7 @@ import numpy as np
 
 from ..raster import instance_mask
 from .light import Light
+from .walls import seen
 
 SHADOW_GROW = 0.8  # shadows grow by this part of what people grow by, for their soft edges
 
@@ -17,9 +18,10 @@ SHADOW_GROW = 0.8  # shadows grow by this part of what people grow by, for their
 class Erase:
     """What is erased of each frame, and whose it is."""
 
-    def __init__(self, masks, grow_px: int, shadows=None):
-        """masks, shadows: index to person indices (H, W) uint8; shadows None where none are known."""
+    def __init__(self, masks, grow_px: int, shadows=None, on_walls=None):
+        """masks, shadows: index to person indices (H, W) uint8; shadows None where none are known. on_walls: those of them on walls, or None."""
         self._masks, self._shadows, self.grow = masks, shadows, grow_px
+        self._on_walls = on_walls
 
     def owners(self, index) -> np.ndarray:
         """Person indices (H, W) uint8 of the holes, 0 where nothing is erased."""
@@ -36,7 +38,10 @@ class Erase:
             return None
         shadow = (self._shadows(index) > 0).astype(np.float32)
         soft = cv2.GaussianBlur(shadow, (0, 0), max(1.0, 0.5 * SHADOW_GROW * self.grow))
-        return nearest_owner(self._masks(index), self.grow) == 0, soft
+        where = nearest_owner(self._masks(index), self.grow) == 0
+        if self._on_walls is not None:  # how much light is left was measured on the ground
+            where &= self._on_walls(index) == 0
+        return where, soft
 
 
 def nearest_owner(people: np.ndarray, radius: float) -> np.ndarray:
@@ -49,22 +54,48 @@ def nearest_owner(people: np.ndarray, radius: float) -> np.ndarray:
     return out
 
 
-def cast_shadows(light: Light, bodies, camera, width: int, height: int):
-    """index -> whose shadow lies on the ground, (H, W) uint8.
+class Shadows:
+    """Whose shadow lies where, on the ground and on walls: index -> (H, W) uint8."""
 
-    bodies(i): vertices (list of (V, 3) m), their ids, and faces (F, 3). camera: Camera in the world.
-    """
-    shift = np.asarray(light.shift)
+    def __init__(self, light: Light, bodies, camera, width: int, height: int, walls=()):
+        """bodies(i): vertices (list of (V, 3) m), their ids, and faces (F, 3). camera: Camera in the world. walls: of `walls.find`."""
+        self._light, self._bodies, self._camera, self._size, self._walls = light, bodies, camera, (width, height), walls
+        self._packed = functools.cache(self._drawn)
 
-    @functools.cache
-    def packed(index):
-        vertices, ids, faces = bodies(index)
+    def __call__(self, index) -> np.ndarray:
+        return self._unpacked(index)[0]
+
+    def on_walls(self, index) -> np.ndarray:
+        """Those on walls alone."""
+        return self._unpacked(index)[1]
+
+    def without_walls(self) -> Shadows:
+        return Shadows(self._light, self._bodies, self._camera, *self._size)
+
+    def _unpacked(self, index):
+        return np.frombuffer(zlib.decompress(self._packed(index)), np.uint8).reshape(2, *self._size[::-1])
+
+    def _drawn(self, index) -> bytes:
+        vertices, ids, faces = self._bodies(index)
+        shift = np.asarray(self._light.shift)
+        T, K = self._camera.T_world_from_cam[index], self._camera.K[index]
+        out = np.zeros((2, *self._size[::-1]), np.uint8)
+
+        def drawn(people):
+            return instance_mask(people, faces, ids, T, K, *self._size)
+
         flat = []
         for v in vertices:
             on_ground = v.copy()
             on_ground[:, :2] += np.maximum(v[:, 2:], 0) * shift
             on_ground[:, 2] = 0
             flat.append(on_ground)
-        return zlib.compress(instance_mask(flat, faces, ids, camera.T_world_from_cam[index], camera.K[index], width, height), 1)
-
-    return lambda index: np.frombuffer(zlib.decompress(packed(index)), np.uint8).reshape(height, width)
+        out[0] = drawn(flat)
+        which = seen(self._walls, T, K, *self._size)
+        for number, wall in enumerate(self._walls, 1):
+            where = which == number
+            if where.any():  # what stands there hides the ground, and its shadows
+                fallen = [wall.project(v, shift) for v in vertices]
+                out[1][where] = drawn([np.where(np.isfinite(v), v, T[:3, 3]) for v in fallen])[where]  # nothing is seen at the camera's own place
+                out[0][where] = out[1][where]
+        return zlib.compress(out.tobytes(), 1)

@@ -44,11 +44,11 @@ class Key:
 class Painter:
     """Paints one frame after the other."""
 
-    def __init__(self, shot, frames, erase, verdict, camera, slam, light=None, memory_bytes: float = MEMORY_BYTES, tick=lambda: None):
-        """tick is called several times a frame."""
+    def __init__(self, shot, frames, erase, verdict, camera, slam, light=None, memory_bytes: float = MEMORY_BYTES, tick=lambda: None, missed=None):
+        """tick is called several times a frame. missed: as of `Window`."""
         self._erase, self._light, self._tick = erase, light, tick
         self.grain = []  # standard deviation of the film's grain, grey levels, one a hole
-        self.window = Window(frames, erase.owners, shot.frames, shot.width, shot.height, memory_bytes, -(-shot.height // WORK_LINES))
+        self.window = Window(frames, erase.owners, shot.frames, shot.width, shot.height, memory_bytes, -(-shot.height // WORK_LINES), missed)
         x, y = self.window.width / shot.width, self.window.height / shot.height
         self._scale = np.array([shot.width / self.window.width, shot.height / self.window.height], np.float32)
         self.registration = Registration(self.window, verdict, scaled(camera, x, y), scaled_slam(slam, x, y))
@@ -66,7 +66,10 @@ class Painter:
                 self.window.move_to(number)
                 self._keys[number] = self._painted(number, [])
         self.window.move_to(index)
-        found = self._keys[index] if index in self._keys else self._painted(index, [first, last])
+        if index in self._keys:
+            found = self._keys[index]
+        else:  # somebody who is in no mask hides in a key's plate what is behind them, so then the film is asked
+            found = self._painted(index, [first, last] if all(self._keys[number].source.hole is None for number in (first, last)) else [])
         return found.plate, found.unseen
 
     def _painted(self, index, keys) -> Key:
@@ -85,7 +88,7 @@ class Painter:
             plate[at] = np.where(hole[..., None], np.clip(np.round(mixed), 0, 255).astype(np.uint8), full[at])
             raw[at] = np.where((hole | around)[..., None], np.clip(np.round(fill), 0, 255).astype(np.uint8), full[at])
             unseen[at] = np.where(hole, guess, 0)
-        source = Source(index, self.window.smaller(raw), None, self.window.smaller(unseen))
+        source = Source(index, self.window.smaller(raw), self.window.missed(index), self.window.smaller(unseen))
         return Key(plate, unseen, raw, source)
 
     def _enlarged_box(self, box, part):
@@ -105,14 +108,14 @@ class Painter:
         `at` of the film's size. keys: the two key frames around, [] for a key frame."""
         x0, y0, x1, y1 = box
         inner = part[y0:y1, x0:x1]
-        target = Target(self.window.rgb(index), self.window.hole(index), box)
+        target = Target(self.window.rgb(index), self.window.hole(index), box, self.window.hidden(index))
         if keys:
             plates = [self._keys[number].source for number in keys]
             sources_of = lambda hole, plane=None: plates
             nearness = lambda source: 1 - abs(source.index - index) / (keys[1] - keys[0])
         else:
             sources_of = lambda hole, plane=None: [
-                Source(i, self.window.rgb(i), self.window.hole(i)) for i in choose_sources(self.window, self.registration, index, box, hole, plane)
+                Source(i, self.window.rgb(i), self.window.hidden(i)) for i in choose_sources(self.window, self.registration, index, box, hole, plane)
             ]
             nearness = lambda source: np.exp(-abs(source.index - index) / 40)
         sources = sources_of(inner)
@@ -131,8 +134,8 @@ class Painter:
             for _, patch in [*found, *([before] if before else [])]:
                 patch.valid &= ~front
             found += near
-        band = grow_mask(inner, SEAM_PX) & ~target.hole
-        soft = grow_mask(inner, SOFT_PX) & ~target.hole
+        band = grow_mask(inner, SEAM_PX) & target.known
+        soft = grow_mask(inner, SOFT_PX) & target.known
         work = inner | soft
         patches = [patch for _, patch in found]
         weights = [patch.valid * np.float32(nearness(source) * np.exp(-(patch.error - min(p.error for p in patches)) / 3)) for source, patch in found]
@@ -156,6 +159,14 @@ class Painter:
             fill[where] = picture[where]
             guess[where] = RELIT
             missing &= ~where
+        if missing.any() and not keys and self.window.anybody_missed:
+            # Beside somebody whom no mask has most frames may still show the background, but who knows which.
+            doubtful = choose_sources(self.window, self.registration, index, box, missing, doubtful=True)
+            more = [self._aligned(target, index, Source(i, self.window.rgb(i), self.window.hole(i)), box) for i in doubtful]
+            more = [patch for patch in more if patch is not None]
+            mostly, shown, _, _ = _blend(more, [patch.valid * np.float32(1) for patch in more], missing)
+            fill[shown], guess[shown] = mostly[shown], 255
+            missing &= ~shown
         if missing.any() and guesses:
             carried, shown, _, _ = _blend([patch for _, patch in guesses], [patch.valid * np.float32(nearness(source)) for source, patch in guesses], missing)
             fill[shown], guess[shown] = carried[shown], 255

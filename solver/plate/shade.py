@@ -19,12 +19,13 @@ LEAST, MOST = 0.01, 1.5  # of the person's area
 KNOW = 2  # frames that must know a pixel
 
 
-def shaded(target, patches, people: np.ndarray, foretold: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Where somebody's shadow lies in a box (h, w) bool; and how many pixels of what was foretold can be told (2,): all, and those that are darker.
+def shaded(target, patches, people: np.ndarray, foretold: np.ndarray | None = None, upright: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Where somebody's shadow lies in a box (h, w) bool; and how many pixels of what was foretold can be told (2, 2): on the ground and on walls, all
+    and those that are darker.
 
-    target: Target of the frame. patches: of frames in which the people are well away. people, foretold: (h, w) bool.
+    target: Target of the frame. patches: of frames in which the people are well away. people, foretold, upright: (h, w) bool; the last what of `foretold` is on walls.
     """
-    none = np.zeros(people.shape, bool), np.zeros(2, int)
+    none = np.zeros(people.shape, bool), np.zeros((2, 2), int)
     if len(patches) < KNOW or not people.any():
         return none
     here = _light(target.picture)
@@ -44,9 +45,10 @@ def shaded(target, patches, people: np.ndarray, foretold: np.ndarray | None = No
     like_shadow = (known >= KNOW) & ~people & (dark < DARKEST) & (spread < COLOURED[0] + COLOURED[1] * dark)
     darker = dark > max(SOFT, GRAIN[1] * sigma)
     soft = like_shadow & darker
-    told = np.zeros(2, int)
+    told = np.zeros((2, 2), int)
     if foretold is not None:
-        told[:] = [(foretold & ~people & (known >= KNOW) & here).sum() for here in (True, darker)]
+        on_walls = np.zeros_like(foretold) if upright is None else upright
+        told[:] = [[(part & ~people & (known >= KNOW) & here).sum() for here in (True, darker)] for part in (foretold & ~on_walls, on_walls)]
     core = like_shadow & (dark > max(DARK, GRAIN[0] * sigma))
     soft = cv2.morphologyEx(soft.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(soft, connectivity=8)

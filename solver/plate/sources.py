@@ -53,10 +53,10 @@ class Patch:
     unseen: np.ndarray | None = None  # (h, w) uint8 0..255, of a plate
 
 
-def choose_sources(window: Window, registration: Registration, target: int, box, hole, plane=None) -> list[int]:
+def choose_sources(window: Window, registration: Registration, target: int, box, hole, plane=None, doubtful=False) -> list[int]:
     """Frames to fill from, best first, by looking up a coarse picture of everybody's holes.
 
-    box: (x0, y0, x1, y1). hole: (h, w) bool over the box. plane: of Registration.planes, in place of the main one.
+    box: (x0, y0, x1, y1). hole: (h, w) bool over the box. plane: of Registration.planes, in place of the main one. doubtful: as of Window.coarse.
     """
     x0, y0, _, _ = box
     ys, xs = np.nonzero(hole[::COARSE, ::COARSE])
@@ -70,7 +70,7 @@ def choose_sources(window: Window, registration: Registration, target: int, box,
             continue
         candidates.append(source)
         H = registration.homography(target, source, box) if plane is None else registration.over_plane(target, source, plane)
-        sees.append(_visible(window, H, source, points))
+        sees.append(_visible(window, H, source, points, doubtful))
     if not candidates:
         return []
     candidates, sees = np.array(candidates), np.array(sees)
@@ -101,13 +101,13 @@ def _stride(distance: int) -> int:
     return KEY_FRAMES << max(0, (distance // OCTAVE).bit_length())
 
 
-def _visible(window, H, source, points):
+def _visible(window, H, source, points, doubtful):
     """(n,) bool: the source frame shows these target points (3, n) and nobody stands in front."""
     mapped = H @ points
     with np.errstate(divide="ignore", invalid="ignore"):
         x, y = mapped[0] / mapped[2], mapped[1] / mapped[2]
     inside = (mapped[2] > 1e-6) & (x >= 1) & (y >= 1) & (x < window.width - 2) & (y < window.height - 2)
-    hole = window.coarse_hole(source)
+    hole = window.coarse(source, doubtful)
     xi = np.clip(np.where(inside, x, 0) / COARSE, 0, hole.shape[1] - 1).astype(int)
     yi = np.clip(np.where(inside, y, 0) / COARSE, 0, hole.shape[0] - 1).astype(int)
     return inside & ~hole[yi, xi]
@@ -116,14 +116,15 @@ def _visible(window, H, source, points):
 class Target:
     """One hole of one frame with its surroundings, to which sources are aligned."""
 
-    def __init__(self, rgb, hole, box):
+    def __init__(self, rgb, hole, box, hidden=None):
+        """rgb (H, W, 3) uint8, hole (H, W) bool. box: (x0, y0, x1, y1). hidden: (H, W) bool, the hole and what else is no background; None: the hole."""
         x0, y0, x1, y1 = box
         self.box = box
         self.picture = np.ascontiguousarray(rgb[y0:y1, x0:x1])
         self.rgb = self.picture.astype(np.float32)
         self.gray = cv2.cvtColor(self.picture, cv2.COLOR_RGB2GRAY)
         self.hole = hole[y0:y1, x0:x1]
-        self.known = ~self.hole
+        self.known = ~(self.hole if hidden is None else hidden[y0:y1, x0:x1])
         self.grain, self.flat = grain_of(self.gray, self.known)
         xs, ys = np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32))
         self.grid = np.stack([xs, ys], 2)

@@ -12,15 +12,19 @@ COARSE = 4  # holes are also kept at a quarter of the size, to look up quickly w
 class Window:
     """A ring of frames with their holes, and whose those are; and the same in a smaller size, in which frames are compared."""
 
-    def __init__(self, frames, owners, count: int, width: int, height: int, memory_bytes: float = MEMORY_BYTES, factor: int = 1):
-        """owners: index to person indices (H, W) uint8 of what is to be erased. factor: by which the smaller size is smaller."""
-        self._frames, self._owners = frames, owners
+    def __init__(self, frames, owners, count: int, width: int, height: int, memory_bytes: float = MEMORY_BYTES, factor: int = 1, missed=None):
+        """owners: index to person indices (H, W) uint8 of what is to be erased. factor: by which the smaller size is smaller.
+        missed: index to where somebody is whom no mask has (H, W) bool, or None where nobody is."""
+        self._frames, self._owners, self._missed = frames, owners, missed or (lambda index: None)
         self.count, self.width, self.height = count, max(1, round(width / factor)), max(1, round(height / factor))
         self.slots = int(np.clip(memory_bytes / (width * height * 4), min(count, 9), count))
         self._full = np.empty((self.slots, height, width, 3), np.uint8)
         self._owner = np.empty((self.slots, height, width), np.uint8)
         self._rgb = self._full if factor == 1 else np.empty((self.slots, self.height, self.width, 3), np.uint8)
         self._hole = np.empty((self.slots, self.height, self.width), bool)
+        self._hidden = np.empty((self.slots, self.height, self.width), bool)
+        self._nobody = np.ones(self.slots, bool)
+        self.anybody_missed = False  # in the frames read so far
         self._coarse = {}
         self._loaded = 0  # frames below this have been read
 
@@ -33,8 +37,14 @@ class Window:
             self._owner[slot] = self._owners(i)
             self._rgb[slot] = self.smaller(self._full[slot])
             self._hole[slot] = self.smaller((self._owner[slot] > 0).astype(np.uint8) * 255) > 0
-            small = cv2.resize(self._hole[slot].view(np.uint8), None, fx=1 / COARSE, fy=1 / COARSE, interpolation=cv2.INTER_NEAREST)
-            self._coarse[i] = small > 0
+            missed = self._missed(i)
+            self._nobody[slot] = missed is None
+            self.anybody_missed |= missed is not None
+            self._hidden[slot] = self._hole[slot] if missed is None else self._hole[slot] | (self.smaller(missed.astype(np.uint8) * 255) > 0)
+            self._coarse[i] = tuple(
+                cv2.resize(part.view(np.uint8), None, fx=1 / COARSE, fy=1 / COARSE, interpolation=cv2.INTER_NEAREST) > 0
+                for part in (self._hidden[slot], self._hole[slot])
+            )
             self._coarse.pop(i - self.slots, None)
             self._loaded += 1
 
@@ -60,13 +70,23 @@ class Window:
         return self._rgb[index % self.slots]
 
     def hole(self, index: int) -> np.ndarray:
+        """What is to be erased (H, W) bool, in the smaller size."""
         return self._hole[index % self.slots]
+
+    def hidden(self, index: int) -> np.ndarray:
+        """Where a frame shows no background (H, W) bool, in the smaller size: the hole, and who is in no mask."""
+        return self._hidden[index % self.slots]
+
+    def missed(self, index: int) -> np.ndarray | None:
+        """Who is in no mask (H, W) bool, in the smaller size; None where nobody is."""
+        return None if self._nobody[index % self.slots] else self.hidden(index) & ~self.hole(index)
 
     def gray(self, index: int) -> np.ndarray:
         return cv2.cvtColor(self.rgb(index), cv2.COLOR_RGB2GRAY)
 
-    def coarse_hole(self, index: int) -> np.ndarray:
-        return self._coarse[index]
+    def coarse(self, index: int, doubtful: bool = False) -> np.ndarray:
+        """Where a frame shows no background, at a quarter of the smaller size; doubtful: where somebody is whom no mask has counts as background."""
+        return self._coarse[index][doubtful]
 
 
 def grow_mask(mask: np.ndarray, radius: int) -> np.ndarray:

@@ -174,5 +174,5 @@ def _plate(take_dir, shot, masks) -> dict | None:
     return {
         "unseen_share": guessed / (shot.frames * shot.width * shot.height),
         "unseen_share_of_hidden": behind / hidden,
-        **{key: known.get(key) for key in ("light", "grain", "looked_at", "somebody_left")},
+        **{key: known.get(key) for key in ("light", "grain", "looked_at", "somebody_left", "somebody_lost")},
     }

@@ -153,12 +153,15 @@ def lights(numbers: dict) -> list[Light]:
     )  # fmt: skip
     plate = numbers["plate"]
     guess = plate["unseen_share_of_hidden"] if plate else None
-    left = (plate.get("somebody_left") or []) if plate else []
+    left, lost = ((plate.get(name) or []) if plate else [] for name in ("somebody_left", "somebody_lost"))
     colour, text = _grade(guess, 0.05, 0.3), f"{100 * (guess or 0):.0f} % guessed"
     worst = "Most of what the people hide is never seen; the plate there is a guess that needs paint."
-    if left:
-        colour, text = RED, f"somebody left in {len(left)} of {plate['looked_at']} frames looked at"
-        worst = f"Somebody still shows in the plate, around frame {', '.join(str(i) for i in left[:8])}: the masks missed them. Paint there, or bring masks."
+    if left or lost:
+        told = [f"left in {len(left)} of {plate['looked_at']} frames looked at"] * bool(left) + [f"lost in {len(lost)} frames"] * bool(lost)
+        colour, text = RED, "somebody " + ", ".join(told)
+        sure = f"Somebody still shows in the plate, around frame {_frames(left)}." if left else ""
+        maybe = f"Somebody was lost in frames {_frames(lost)} and may show in the plate there." if lost else ""
+        worst = f"{sure} {maybe} The masks missed them: outline them under Corrections, bring masks, or paint there.".strip()
     add(
         "Clean plate", guess, text, colour,
         "Almost everything behind the people is seen at some time.",
@@ -190,6 +193,18 @@ def verdict(card: list[Light]) -> tuple[str, str]:
     if all(light.colour == GREY for light in card):
         return GREY, "There was nothing to measure."
     return GREEN, "Ready to use."
+
+
+def _frames(indices) -> str:
+    """Frames as an artist writes them: runs as 12-18, eight at most."""
+    runs = []
+    for index in sorted(indices):
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    said = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    return ", ".join(said[:8]) + (" and more" if len(said) > 8 else "")
 
 
 def _list(names):

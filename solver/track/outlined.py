@@ -35,7 +35,7 @@ PRESENT = 0.3
 @dataclass
 class Outline:
     """One person in one frame. polygons: list of (n, 2) px, closed, corner origin. gaps: where it is the tracker's own mask and not the artist's (`lost`),
-    the frames (ranges, away from it) in which the tracker lost the person: it is carried into these and no others."""
+    the frames (ranges, away from it) in which the person is lost: it is carried to their end and stands for the person in these alone."""
 
     person: int
     frame: int
@@ -64,7 +64,7 @@ def follow(shot, frames, tracks: Tracks, drawn, outlines, backend, report):
     frames: read(i) gives RGB. drawn: index -> person indices (H, W) uint8 as the tracker has them. outlines: list of Outline, of people of `tracks`.
     Returns Tracks and a dict of index -> person indices (H, W) uint8.
     """
-    walk = _Walk(shot, frames, tracks, drawn, outlines, report)
+    walk = Walk(shot, frames, tracks, drawn, outlines, report)
     try:
         walk.carry(range(shot.frames))
         walk.carry(range(shot.frames - 1, -1, -1))
@@ -73,7 +73,7 @@ def follow(shot, frames, tracks: Tracks, drawn, outlines, backend, report):
         walk.store.close()
 
 
-class _Walk:
+class Walk:
     def __init__(self, shot, frames, tracks, drawn, outlines, report):
         self.shot, self.frames, self.tracks, self.drawn, self.report = shot, frames, tracks, drawn, report
         self.width, self.height = self.size = small_size(shot.width, shot.height)
@@ -81,7 +81,10 @@ class _Walk:
         self.rows = {int(person): row for row, person in enumerate(tracks.ids)}
         self.keys: dict = {}  # person row -> frame -> Outline, the last one of a frame
         for outline in outlines:
-            self.keys.setdefault(self.rows[outline.person], {})[outline.frame] = outline
+            mine = self.keys.setdefault(self.rows[outline.person], {})
+            before = mine.get(outline.frame)
+            both = outline.gaps and before and before.gaps
+            mine[outline.frame] = replace(outline, gaps=before.gaps + outline.gaps) if both else outline
         self.gaps = {row: [gap for outline in mine.values() for gap in outline.gaps] for row, mine in self.keys.items()}  # row -> ranges, [] where an artist said it
         self.store, self.carried = Store(), {}  # (row, frame) -> [(frames from the outline, key of the mask)]
         self.flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -118,7 +121,7 @@ class _Walk:
             out[outline.mask(owner.shape[::-1], owner.shape[1] / self.shot.width) > 0] = outline.person
         return out
 
-    def _decided(self, rgb, masks, owner) -> np.ndarray:
+    def decided(self, rgb, masks, owner) -> np.ndarray:
         """Person indices (h, w): masks {row: (h, w) 0..1} and the tracker's `owner` weighed with colours."""
         nets = np.zeros((len(self.rows), *owner.shape), np.float32)
         for person, row in self.rows.items():
@@ -134,7 +137,7 @@ class _Walk:
 
     def carry(self, order):
         """Carry the outlines on in this order of frames, until the next one, the own mask again, or the end of them."""
-        masks, begun, area, likely, agreed, needed, before = {}, {}, {}, {}, {}, {}, None
+        masks, begun, area, likely, agreed, entered, before = {}, {}, {}, {}, {}, {}, None
         for index in order:
             told = [row for row, mine in self.keys.items() if index in mine and mine[index].goes(order.step)]
             if not masks and not told:
@@ -146,14 +149,18 @@ class _Walk:
             for row in told:
                 mine = self.keys[row][index].mask(self.size, self.scale)
                 masks[row], begun[row], area[row], likely[row], agreed[row] = mine.astype(np.float32), index, mine.sum(), self._likely(rgb, row, mine > 0), 0
-                needed[row] = not self.gaps[row]
-            decided = self._told(index, self._decided(rgb, masks, owner))
+                entered[row] = False
+            decided = self._told(index, self.decided(rgb, masks, owner))
             for row in list(masks):
                 person = self.tracks.ids[row]
                 mine = decided == person
                 own = owner == person
-                needed[row] |= self._in_gap(row, index)  # until then the tracker's mask is what this one comes from
-                agreed[row] = agreed[row] + 1 if index != begun[row] and needed[row] and self._agrees(rgb, row, mine, own, decided, likely[row]) else 0
+                if self.gaps[row]:
+                    if entered[row] and not self.in_gap(row, index):
+                        del masks[row]
+                        continue
+                    entered[row] |= self.in_gap(row, index)
+                agreed[row] = agreed[row] + 1 if index != begun[row] and not self.gaps[row] and self._agrees(rgb, row, mine, own, decided, likely[row]) else 0
                 if mine.sum() < LOST * area[row] or self._likely(rgb, row, mine) < UNLIKE * likely[row] or agreed[row] >= AGREEING:
                     del masks[row]
                     continue
@@ -181,7 +188,7 @@ class _Walk:
         y, x = np.mgrid[: self.height, : self.width].astype(np.float32)
         return {row: cv2.remap(mask, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR) for row, mask in masks.items()}
 
-    def _mean(self, index):
+    def mean(self, index):
         """{row: (h, w) 0..1} of both ways, the nearer outline the more."""
         out = {}
         for row in self.keys:
@@ -203,7 +210,7 @@ class _Walk:
         for index in sorted({index for _, index in kept}):
             drawn, full = self.drawn(index), self.frames.read(index)
             rgb, owner = cv2.resize(full, self.size, interpolation=cv2.INTER_AREA), cv2.resize(drawn, self.size, interpolation=cv2.INTER_NEAREST)
-            masks = {row: mask for row, mask in self._mean(index).items() if (row, index) in kept}
+            masks = {row: mask for row, mask in self.mean(index).items() if (row, index) in kept}
             for row, carried in masks.items():
                 at, (box, pose, body) = (row, index), asked[row, index]
                 boxes[at] = box
@@ -215,7 +222,7 @@ class _Walk:
                 if body.presence > PRESENT:
                     seen = cv2.resize(place(self.store.get(body.mask), body.A, self.shot.width, self.shot.height), self.size, interpolation=cv2.INTER_AREA)
                     masks[row] = (1 - NET) * carried + NET * seen / np.float32(255)
-            decided = self._told(index, self._decided(rgb, masks, owner))
+            decided = self._told(index, self.decided(rgb, masks, owner))
             out[index] = self._told(index, enlarged(decided, owner, drawn))
         for row, gaps in self.gaps.items():
             if count := sum(mine == row for mine, _ in kept if gaps):
@@ -228,16 +235,16 @@ class _Walk:
         for index in range(self.shot.frames):
             full = self.frames.read(index)
             motions.append(camera.step(full, self.tracks.boxes[self.tracks.source[:, index] > 0, index]))
-            masks = {row: mask for row, mask in self._mean(index).items() if not self.gaps[row] or self._in_gap(row, index)}
+            masks = {row: mask for row, mask in self.mean(index).items() if not self.gaps[row] or self.in_gap(row, index)}
             if not masks:
                 continue
             rgb, owner = cv2.resize(full, self.size, interpolation=cv2.INTER_AREA), self.others(index)
-            first = self._told(index, self._decided(rgb, masks, owner))
+            first = self._told(index, self.decided(rgb, masks, owner))
             for row in masks:
                 person = self.tracks.ids[row]
                 mine = first == person
                 if mine.any():
-                    box, alone = _box(mine) / self.scale, without(full, first, person)
+                    box, alone = box_of(mine) / self.scale, without(full, first, person)
                     pose = backend.pose(alone, box)
                     body = backend.body(alone, pose, box)
                     body.mask = self.store.put(body.mask)
@@ -256,7 +263,7 @@ class _Walk:
                 kept.update(run[: max(seen, default=0)])
         return kept
 
-    def _in_gap(self, row, index) -> bool:
+    def in_gap(self, row, index) -> bool:
         return any(index in gap for gap in self.gaps[row])
 
     def _joined(self, boxes, score, source, found, landmarks, world, presence, motions) -> Tracks:
@@ -289,7 +296,7 @@ def near_others(owner, person) -> bool:
     mine = owner == person
     if not mine.any():
         return False
-    x0, y0, x1, y1 = _box(mine)
+    x0, y0, x1, y1 = box_of(mine)
     x, y = 0.1 * (x1 - x0), 0.1 * (y1 - y0)
     part = owner[max(0, int(y0 - y)) : int(y1 + y) + 1, max(0, int(x0 - x)) : int(x1 + x) + 1]
     return bool(((part != 0) & (part != person)).any())
@@ -299,6 +306,6 @@ def _is_seen(pose, body) -> bool:
     return pose.score >= PLAIN and body.presence > PRESENT
 
 
-def _box(mask):
+def box_of(mask):
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return np.array([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1], float)

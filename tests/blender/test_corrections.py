@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -286,7 +287,21 @@ def test_a_program_that_a_take_names_is_not_run(solver):
     shot["options"]["inpainter"] = "python paint.py"
     (folder / "shot.json").write_text(json.dumps(shot))
     assert bpy.ops.shot.resolve() == {"FINISHED"}
-    assert len(asked) == 1 and "inpainter" not in asked[0]
+    assert len(asked) == 1 and asked[0]["inpainter"] is None
+    assert "python paint.py" in bpy.context.window_manager.reshoot_job.warnings  # and it is said
+
+
+def test_the_inpainter_of_the_preferences_paints_again_whatever_the_take_names(solver, monkeypatch):
+    from reshoot import preferences
+
+    bpy, folder, asked = solver
+    monkeypatch.setattr(preferences, "of", lambda context: SimpleNamespace(inpainter=" python mine.py --fast ", smpl_folder="", python=""))
+    shot = json.loads((folder / "shot.json").read_text())
+    for named in ({"inpainter": "rm -r"}, {}, {"plate": False}):
+        (folder / "shot.json").write_text(json.dumps({**shot, "options": {**shot["options"], **named}}))
+        assert bpy.ops.shot.resolve() == {"FINISHED"}
+    assert [options["inpainter"] for options in asked] == ["python mine.py --fast", "python mine.py --fast", None]
+    assert "rm" not in bpy.context.window_manager.reshoot_job.warnings
 
 
 def test_a_take_is_solved_with_the_options_that_it_lists(solver, tmp_path):

@@ -55,6 +55,20 @@ def test_result_is_loaded(fake, take):
     assert clip.commands[0]["cut"] is None and clip.commands[0]["max_height"] is None
 
 
+def test_the_inpainter_comes_from_the_preferences_and_from_nothing_in_a_file(fake, monkeypatch, take):
+    from types import SimpleNamespace
+
+    from reshoot import preferences
+
+    bpy, clip = fake
+    for inpainter, plate, asked in (("", True, None), ("python paint.py --fast", True, "python paint.py --fast"), ("python paint.py", False, None)):
+        monkeypatch.setattr(preferences, "of", lambda context: SimpleNamespace(inpainter=inpainter, smpl_folder="", python=""))  # noqa: B023
+        bpy.ops.shot.extract(filepath=clip("fine"), take_dir=str(take[0]), plate=plate, load=False)
+        assert clip.commands[-1]["inpainter"] == asked
+    assert "inpainter" not in bpy.context.scene.reshoot.bl_rna.properties
+    assert "inpainter" not in bpy.ops.shot.extract.get_rna_type().properties
+
+
 def test_errors_of_the_solver_are_told_in_its_words(fake, tmp_path):
     bpy, clip = fake
     with pytest.raises(RuntimeError, match="The film has no pictures. Choose another clip."):

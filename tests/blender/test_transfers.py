@@ -242,7 +242,8 @@ def test_ground_and_blacks_are_the_films(blender, tmp_path):
     assert 4 < dark_before < 40 and dark_after < 0.8 * dark_before and abs(light_after - light_before) < 2
 
 
-def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path):
+@pytest.mark.parametrize("engine", ["CYCLES", "EEVEE"])
+def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path, engine):
     """The sun is on the right and the kept one on the left of the character: their flat colour in the film gets dark where the sun is taken."""
     from tests.blender import goldens
 
@@ -250,7 +251,7 @@ def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path):
     truth = goldens.write_take(tmp_path / "film", second=(-0.75, 0.2, 0))
     kept = cv2.erode((truth["masks"][4] == 2).astype(np.uint8), np.ones((5, 5))) > 0
     bpy.ops.shot.load_take(directory=str(tmp_path / "film"))
-    bpy.ops.shot.setup_composite(engine="CYCLES", samples=8, replace="1", scene_name="Shade")
+    bpy.ops.shot.setup_composite(engine=engine, samples=8, replace="1", scene_name="Shade")
     scene = bpy.data.scenes["Shade"]
     for hidden in (False, True):
         for item in scene.collection.children[0].objects:
@@ -262,6 +263,42 @@ def test_character_casts_a_shadow_on_who_is_kept(blender, tmp_path):
     dark = shades[False] < 0.85 * film
     assert 0.1 < dark.mean() < 0.9 and shades[False].min() > 0.3 * film
     assert (np.abs(shades[False] - film) <= 12).mean() > 0.05
+
+
+@pytest.mark.parametrize("engine", ["CYCLES", "EEVEE"])
+def test_character_casts_a_shadow_on_a_wall_that_the_plate_knows(blender, tmp_path, engine):
+    """It falls where the solver's own geometry says, and the ground's shadow does not show through the wall."""
+    from types import SimpleNamespace
+
+    from solver.plate.erase import Shadows
+    from solver.plate.walls import Wall
+    from tests.blender import goldens
+
+    bpy, folder, index = blender, tmp_path / "film", 4
+    truth = goldens.write_take(folder, people=(1,))
+    body = truth["vertices"][1][index]
+    x, y = body[:, 0].mean(), body[:, 1].max() + 0.1
+    corners = np.array([[x - 2.5, y, 0], [x + 2.5, y, 0], [x + 2.5, y, 1.6], [x - 2.5, y, 1.6]])
+    facts = json.loads((folder / "plate" / "plate.json").read_text())
+    towards = np.array([0.6, -0.6, 0.55]) / np.linalg.norm([0.6, -0.6, 0.55])
+    facts["light"]["towards"] = towards.tolist()
+    (folder / "plate" / "plate.json").write_text(json.dumps({**facts, "walls": [corners.tolist()]}))
+    shift = -towards[:2] / towards[2]
+    camera = SimpleNamespace(T_world_from_cam=truth["T"], K=truth["K"])
+    people = lambda i: ([truth["vertices"][1][i]], [1], truth["faces"])
+    wall = Wall(np.array([0, -1.0, 0]), -y, corners)
+    fallen, flat = (Shadows(SimpleNamespace(shift=shift), people, camera, WIDTH, HEIGHT, walls) for walls in ([wall], []))
+    bpy.ops.shot.load_take(directory=str(folder))
+    bpy.ops.shot.setup_composite(engine=engine, samples=8, scene_name="Wall")
+    picture = rendered(bpy, bpy.data.scenes["Wall"], tmp_path / "w.png", 1 + index).astype(int).sum(-1)
+    plate = cv2.imread(str(folder / "plate" / f"{index:06d}.png")).astype(int).sum(-1)
+    away = cv2.dilate((truth["masks"][index] > 0).astype(np.uint8), np.ones((7, 7))) == 0
+    inner = cv2.erode((fallen.on_walls(index) > 0).astype(np.uint8), np.ones((5, 5))) > 0
+    assert (inner & away).sum() > 150 and ((plate - picture) > 40)[inner & away].mean() > 0.95
+    anywhere = cv2.dilate((fallen(index) > 0).astype(np.uint8), np.ones((9, 9))) > 0
+    through = (flat(index) > 0) & ~anywhere & away  # where it would lie on the ground behind the wall
+    assert through.sum() > 30 and np.abs(plate - picture)[through].max() <= 24
+    assert (np.abs(plate - picture)[away & ~anywhere] <= 12).mean() > 0.98
 
 
 def test_take_without_its_ground_has_no_shadows_and_the_whole_plate(loaded, tmp_path):

@@ -92,3 +92,44 @@ def test_a_sure_pose_of_nobody_is_nobody():
     assert not outlined._is_seen(Pose(np.tile([0, 0, 0.9], (17, 1))), SimpleNamespace(presence=0.1))
     assert not outlined._is_seen(Pose(np.tile([0, 0, 0.1], (17, 1))), SimpleNamespace(presence=0.9))
     assert outlined._is_seen(Pose(np.tile([0, 0, 0.4], (17, 1))), SimpleNamespace(presence=0.9))
+
+# -- for the plate
+
+
+def found_again(masks):
+    tracks = empty(np.ones(T, int))
+    shot = SimpleNamespace(frames=T, width=W, height=H)
+    return lost.remains(shot, Film(), tracks, lambda index: masks[index], Reporter())
+
+
+def test_who_was_lost_is_carried_on_from_their_own_masks():
+    masks = [truth(index) for index in range(T)]
+    assert found_again(masks) == {}
+    for index in range(3, 9):  # nothing of them, and scraps before and after, also once for a moment nearly all
+        masks[index][(masks[index] == 2) & (np.arange(W) > (0 if 4 <= index < 8 else place(2, index)[0] + 8))] = 0
+    masks[6] = truth(6)
+    masks[6][:40][masks[6][:40] == 2] = 0
+    found = found_again(masks)
+    assert sorted(found) == list(range(3, 9))
+    for index in range(3, 9):
+        (one,) = found[index]
+        x, y = place(2, index)
+        assert one.person == 2 and not (one.mask & (masks[index] > 0)).any()
+        assert iou(one.mask | (masks[index] == 2), truth(index) == 2) > 0.75
+        assert (one.box[:2] <= [x + 3, y + 3]).all() and (one.box[2:] >= [x + 21, y + 57]).all()
+
+
+def test_who_left_the_picture_is_not_looked_for_there_for_ever():
+    """They walk out on the right, and the last frames have none of them."""
+    film, masks = Film(), []
+    pictures = []
+    for index in range(2 * T):
+        picture, mask = np.repeat(film.ground[..., None], 3, 2), np.zeros((H, W), np.uint8)
+        x = 60 + 8 * index
+        picture[30:90, x : x + 24] = film.coats[2][:, : max(0, min(24, W - x))]
+        mask[30:90, x : x + 24] = 2
+        pictures.append(np.clip(picture, 0, 255).astype(np.uint8)), masks.append(mask)
+    shot = SimpleNamespace(frames=2 * T, width=W, height=H)
+    tracks = empty(np.ones(T, int))
+    found = lost.remains(shot, SimpleNamespace(read=lambda i: pictures[i]), tracks, lambda i: masks[i], Reporter())
+    assert all(index < 14 for index in found)  # from 13 on nothing of them is in the picture

@@ -16,9 +16,9 @@ import pytest
 
 from solver import plate
 from solver.frames import invert, project
-from solver.plate import belongs, edge_softness
+from solver.plate import belongs, edge_softness, walls
 from solver.plate import light as lights
-from solver.plate.erase import Erase, cast_shadows, nearest_owner
+from solver.plate.erase import Erase, Shadows, nearest_owner
 from solver.plate.guess import complete
 from solver.plate.inpaint import inpaint, parts
 from solver.plate.paint import RELIT
@@ -27,6 +27,7 @@ from solver.plate.register import Registration
 from solver.plate.sources import choose_plane
 from solver.protocol import Reporter, ShotError, Stopped
 from solver.records import Camera, Slam
+from solver.take import read_mask
 
 WIDTH, HEIGHT, FRAMES = 240, 136, 20
 
@@ -234,7 +235,7 @@ def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeyp
     from solver.pipeline import Run
 
     run = Run.__new__(Run)
-    run.backend = None
+    run.backend = run.masks = None
     run.take, run.options, run.report = SimpleNamespace(folder=None), SimpleNamespace(quality="final", inpainter=None), None
     mask, solved = np.zeros((2, 4), np.uint8), np.zeros((2, 4), np.uint8)
     mask[0, :2] = 1
@@ -242,8 +243,8 @@ def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeyp
     run.mask, run.solved = (lambda index: mask.copy()), (lambda index: solved.copy())
     visible = np.array([[True, True], [True, True]])
     camera = Camera(np.eye(4)[None].repeat(2, 0), np.eye(3)[None].repeat(2, 0))
-    world = SimpleNamespace(camera=camera, people=SimpleNamespace(ids=np.array([1, 7]), visible=visible))
-    tracks = SimpleNamespace(visible=np.array([[True, True], [True, False]]))
+    world = SimpleNamespace(camera=camera, people=SimpleNamespace(ids=np.array([1, 7]), visible=visible), points_world=None)
+    tracks = SimpleNamespace(ids=np.array([1, 7]), visible=np.array([[True, True], [True, False]]))
     monkeypatch.setattr("solver.plate.run", lambda shot, frames, masks, *rest: masks)
     shot = SimpleNamespace(frames=2, fresh=np.ones(2, bool))
     model = SimpleNamespace(faces=SimpleNamespace(numpy=lambda: None))
@@ -254,6 +255,50 @@ def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeyp
     shot.fresh[1] = False  # the second frame shows the first picture: its people are where they are there
     solved[:] = 0
     assert (run._plate(shot, None, tracks, None, world, model)(1) == mask).all()
+
+
+def test_the_detectors_and_bridged_bodies_tell_who_is_in_no_mask(monkeypatch):
+    """Person 1 has a mask; 2 was seen and has none; 3 is bridged between two sightings; 4 has gone; number 4 of *seen* was left out, 5 became nobody."""
+    from solver.pipeline import Run
+    from solver.records import Seen
+
+    run = Run.__new__(Run)
+    run.backend = run.masks = None
+    listed = [{"seen": n, "chosen": n != 4, "person": person} for n, person in ((1, 1), (2, 2), (4, None), (5, None))]
+    run.take = SimpleNamespace(folder=None, read_seen=lambda: listed)
+    run.options, run.report, run.labels = SimpleNamespace(quality="final", inpainter=None), Reporter(), np.tile(np.arange(6), (3, 1))
+    mask = np.zeros((90, 160), np.uint8)
+    mask[:20, :10] = 1
+    run.mask = run.solved = lambda index: mask.copy()
+    camera = Camera(np.eye(4)[None].repeat(3, 0), np.array([[100.0, 0, 80], [0, 100, 45], [0, 0, 1]])[None].repeat(3, 0))
+    visible = np.array([[1, 1, 1], [1, 0, 0], [1, 0, 1], [1, 0, 0]], bool)
+    world = SimpleNamespace(camera=camera, people=SimpleNamespace(ids=np.array([1, 2, 3, 4]), visible=visible), points_world=None)
+    monkeypatch.setattr("solver.world.world.posed", lambda *_: (None, None, lambda p, index: np.array([[-0.1, -0.2, 2], [0.1, 0.2, 2], [0, 0, -1.0]])))
+    monkeypatch.setattr("solver.track.backend.Embedded", lambda: None)
+    monkeypatch.setattr("solver.track.outlined.lost", lambda *_: {})
+    monkeypatch.setattr("solver.plate.run", lambda *given: given)
+    boxes = np.array([[0, 0, 10, 20], [100, 0, 120, 40], [50, 0, 60, 20], [70, 50, 80, 70]], float)
+    seen = Seen(np.arange(3), boxes, np.ones(4), np.ones(4, int), np.array([1, 2, 4, 5]), np.zeros((3, 2, 3)), np.ones(5), np.zeros(5, int))
+    model = SimpleNamespace(faces=SimpleNamespace(numpy=lambda: None))
+    *_, known, left_out, _ = run._plate(SimpleNamespace(frames=3, fresh=np.ones(3, bool)), None, SimpleNamespace(ids=np.arange(1, 5)), None, world, model, seen)
+    assert {s.person: np.round(s.box).tolist() for s in known(1)} == {2: [96, -4, 124, 44], 0: [68, 48, 82, 72], 3: [73, 33, 87, 57]}
+    assert np.array_equal(left_out(1), boxes[2:3]) and known(0) == [] and len(left_out(0)) == 0
+
+
+def test_who_is_looked_for_is_somebody_to_the_detectors_and_to_the_joints_net():
+    from solver.track import look
+    from solver.track.backend import Pose
+
+    class Nets:
+        def detect(self, rgb):
+            return np.array([[0, 0, 10, 20], [20, 0, 30, 20], [40, 0, 50, 20]], float), np.array([0.9, 0.8, 0.7])
+
+        def pose(self, rgb, box, turns=(0.0,)):
+            """The first stands, the second hangs upside down, the third is a coat."""
+            return Pose(np.full((17, 3), 0.8 if box[0] == 0 or (box[0] == 20 and len(turns) > 1) else 0.1))
+
+    boxes, scores = look.people(Nets(), np.zeros((60, 80, 3), np.uint8))
+    assert boxes[:, 0].tolist() == [0, 20] and scores.tolist() == [0.9, 0.8]
 
 
 class Outdoors:
@@ -301,7 +346,7 @@ class Outdoors:
         self.truth = np.clip(ground * 0.8 + 30, 0, 255).astype(np.uint8)
         shift = -self.towards[:2] / self.towards[2]
         self.true = lights.Light(tuple(shift), tuple(self.shade), 1.0, 0.0)
-        self.drawn = cast_shadows(self.true, self.bodies, self.camera, *self.size)
+        self.drawn = Shadows(self.true, self.bodies, self.camera, *self.size)
 
     def bodies(self, index):
         return [self.box + p[index] for p in self.paths], list(range(1, len(self.paths) + 1)), self.faces
@@ -350,7 +395,7 @@ def test_shadows_go_with_the_people_and_are_theirs(tmp_path):
     def bodies(index):  # points for the light, triangles for the picture
         return scene.bodies(index)
 
-    erase = Erase(scene.masks, 4, cast_shadows(scene.true, bodies, scene.camera, *scene.size))
+    erase = Erase(scene.masks, 4, Shadows(scene.true, bodies, scene.camera, *scene.size))
     painter = plate.Painter(scene.shot, frames, erase, "static", None, slam, scene.true)
     results = [painter.paint(i) for i in range(scene.count)]
     shadow = [(scene.drawn(i) > 0) & (scene.masks(i) == 0) for i in range(scene.count)]
@@ -376,16 +421,172 @@ def test_ground_that_is_always_in_shadow_is_lit_again():
     assert psnr_in([picture], [scene.truth], [inner]) > 28
 
 
-def test_who_is_still_in_the_plate_is_reported(tmp_path):
+class BeforeAWall(Outdoors):
+    """The same people a little before a wall, on which the upper part of their shadows falls; drawn by rays to the sun."""
+
+    wall_y = 1.0
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        rng = np.random.default_rng(4)
+        T, K = self.camera.T_world_from_cam[0], self.camera.K[0]
+        x, y = np.meshgrid(np.arange(self.size[0]) + 0.5, np.arange(self.size[1]) + 0.5)
+        rays = np.stack([(x - K[0, 2]) / K[0, 0], (y - K[1, 2]) / K[1, 1], np.ones_like(x)], -1) @ T[:3, :3].T
+        with np.errstate(divide="ignore"):
+            ground, wall = -T[2, 3] / rays[..., 2], (self.wall_y - T[1, 3]) / rays[..., 1]
+        self.on_wall = (wall < np.where(ground > 0, ground, np.inf))
+        self.place = T[:3, 3] + rays * np.where(self.on_wall, wall, ground)[..., None]
+        spots = np.c_[rng.uniform(-2.5, 2.5, 500), np.full(500, self.wall_y), rng.uniform(0, 2.4, 500)]
+        floor = np.c_[rng.uniform(-2, 2, 400), rng.uniform(-2, self.wall_y, 400), np.zeros(400)]
+        away = np.linalg.norm(np.concatenate([spots, floor]) - T[:3, 3], axis=1, keepdims=True)
+        self.solved = np.concatenate([spots, floor]) + rng.normal(size=(900, 3)) * 0.003 * away
+        self.dark = [self._dark(index) for index in range(self.count)]
+
+    def _dark(self, index):
+        """(H, W) bool: what the sun does not reach."""
+        out = np.zeros(self.on_wall.shape, bool)
+        for path in self.paths:
+            low, high = self.box.min(0) + path[index], self.box.max(0) + path[index]
+            near, far = ((edge - self.place) / self.towards for edge in (low, high))
+            first, last = np.minimum(near, far).max(-1), np.maximum(near, far).min(-1)
+            out |= (first < last) & (last > 0)
+        return out
+
+    def read(self, index):
+        share = np.where(self.dark[index][..., None], self.shade, 1.0)
+        picture = np.round(lights.encoded(lights.linear(self.truth) * share)).astype(np.uint8)
+        picture[self.masks(index) > 0] = PINK
+        return picture
+
+
+def test_a_wall_is_found_in_the_solved_points():
+    scene = BeforeAWall()
+    (wall,) = walls.find(scene.solved, scene.camera.T_world_from_cam[:, :3, 3])
+    assert angle(wall.normal, np.array([0, -1.0, 0])) < 1 and abs(-wall.offset - scene.wall_y) < 0.03
+    assert np.abs(wall.corners[:, 1] - scene.wall_y).max() < 0.1 and wall.corners[:, 2].min() < 0.01 and 2 < wall.corners[:, 2].max() < 2.6
+    T, K = scene.camera.T_world_from_cam[0], scene.camera.K[0]
+    seen = walls.seen([wall], T, K, *scene.size) > 0
+    high = scene.on_wall & (scene.place[..., 2] < 2.2) & (np.abs(scene.place[..., 0]) < 2.2)
+    assert seen[high].mean() > 0.98 and seen[~scene.on_wall].mean() < 0.02
+    behind = T.copy()
+    behind[1, 3] = 5.0  # past the wall, which is then behind the camera
+    assert not walls.seen([wall], behind, K, *scene.size).any()
+    rng = np.random.default_rng(0)
+    assert walls.find(rng.uniform((-2, -2, 0), (2, 2, 2), (600, 3)), np.array([[0, -5.0, 2]])) == []  # leaves of a tree stand on no wall
+    eye = scene.camera.T_world_from_cam[0, :3, 3]
+    beyond = eye + 1.2 * (scene.solved[:500] - eye)
+    assert walls.find(np.concatenate([scene.solved, beyond]), eye[None])[0].offset < -1.5  # what is seen through it is the wall, and a net before it is none
+    behind = np.tile([[0.0, 4, 1]], (5, 1))
+    assert walls.find(scene.solved, eye[None], (behind, np.tile(eye, (5, 1)))) == []  # people are seen through it
+    assert len(walls.find(scene.solved, eye[None], (behind - [0, 3.5, 0], np.tile(eye, (5, 1))))) == 1
+    assert walls.find(scene.solved[500:], scene.camera.T_world_from_cam[:, :3, 3]) == []  # the ground is none
+
+
+def test_shadows_on_a_wall_go_with_the_people(tmp_path):
+    scene = BeforeAWall()
+    upright = walls.find(scene.solved, scene.camera.T_world_from_cam[:, :3, 3])
+    people = [nearest_owner(scene.masks(i), 4) > 0 for i in range(scene.count)]
+    shade = [scene.dark[i] & scene.on_wall & ~p for i, p in enumerate(people)]
+    assert min(s.sum() for s in shade[4:-4]) > 60
+    found = {}
+    for name, some in (("ground", []), ("walls", upright)):
+        shadows = Shadows(scene.true, scene.bodies, scene.camera, *scene.size, some)
+        painter = plate.Painter(
+            scene.shot, SimpleNamespace(read=scene.read), Erase(scene.masks, 4, shadows, shadows.on_walls if some else None), "static", None,
+            slam_of("static", scene.camera), scene.true,
+        )  # fmt: skip
+        found[name] = [painter.paint(i)[0] for i in range(scene.count)]
+        assert all((shadows(i)[shade[i]] == 1).mean() > (0.9 if some else -1) for i in range(4, 12))
+    truth = [scene.truth] * scene.count
+    assert psnr_in(found["walls"], truth, shade) > 30 and psnr_in(found["ground"], truth, shade) < 22
+
+
+def test_a_wall_on_which_no_shadow_falls_is_not_believed_and_the_ground_still_is():
+    scene = BeforeAWall()
+    frames, slam = SimpleNamespace(read=scene.read), slam_of("static", scene.camera)
+    shadows = Shadows(scene.true, scene.bodies, scene.camera, *scene.size, walls.find(scene.solved, scene.camera.T_world_from_cam[:, :3, 3]))
+    for right in (True, False):
+        _, found, on_ground, on_walls, _ = belongs.extended(scene.shot, frames, scene.masks, shadows, "static", scene.camera, slam)
+        assert on_ground and on_walls == right and ((found(8) > 0) & scene.on_wall & (scene.place[..., 2] > 0.3)).any() == right
+        scene.dark = [dark & ~scene.on_wall for dark in scene.dark]
+
+
+PINK, BLUE = (255, 0, 255), (20, 40, 250)
+
+
+def two_cross(lost, start=85, pace=3):
+    """Two people before a wall, a pink one who crosses and a blue one who goes more slowly; frames in `lost` have no mask of the blue one.
+
+    Returns what `make` does, and where the blue one is; and a detector that sees people of these colours, as far as they are not painted out."""
     case = make("static")
+    seconds = []
+    for t in range(FRAMES):
+        second = np.zeros((HEIGHT, WIDTH), np.uint8)
+        cv2.ellipse(second, (start + pace * t, 100), (11, 26), 0, 0, 360, 1, -1)
+        seconds.append((second > 0) & (case.mask[t] == 0))
+        case.seen[t][seconds[t]] = BLUE
+        if t not in lost:
+            case.mask[t][seconds[t]] = 2
 
     def detect(picture):
-        return np.array([[80.0, 40, 110, 100], [0, 0, 20, 20]]), np.array([0.9, 0.95])
+        boxes = []
+        for colour in (PINK, BLUE):
+            one = (np.abs(picture.astype(int) - colour) < 40).all(-1)
+            if one.sum() > 150:
+                ys, xs = np.nonzero(one)
+                boxes.append([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+        return np.array(boxes, float).reshape(-1, 4), np.full(len(boxes), 0.9)
 
-    facts = plate.run(case.shot, case.frames, case.masks, None, case.slam, tmp_path, Reporter(), detect=detect)
-    assert facts["somebody_left"] == [6] and facts["looked_at"] == 4  # there the box lies where somebody was erased
-    kept = json.loads((tmp_path / "plate" / "plate.json").read_text())
-    assert kept == facts
+    return case, seconds, detect
+
+
+def painted(folder, case, detect, thorough, **more):
+    facts = plate.run(case.shot, case.frames, case.masks, None, case.slam, folder, Reporter(), detect=detect, thorough=thorough, **more)
+    pictures = [cv2.imread(str(folder / "plate" / f"{t:06d}.png"))[..., ::-1] for t in range(FRAMES)]
+    assert json.loads((folder / "plate" / "plate.json").read_text()) == facts
+    return facts, pictures
+
+
+def blue_in(picture, where):
+    return (np.abs(picture.astype(int) - BLUE) < 60).all(-1) & where
+
+
+LOST = range(5, 15)
+
+
+def test_who_is_in_no_mask_does_not_leak_into_other_frames_and_is_reported(tmp_path):
+    """In a preview nothing is looked for about people: whom no mask has stays, whole, where they are, nowhere else, and those frames are named."""
+    case, seconds, detect = two_cross(LOST)
+    blind, leaky = painted(tmp_path / "blind", case, None, False)
+    facts, pictures = painted(tmp_path / "looked", case, detect, False)
+    holes = [plate_holes > 0 for plate_holes in (nearest_owner(case.mask[t], 4) for t in range(FRAMES))]
+    apart = [h & (cv2.dilate(s.astype(np.uint8), np.ones((5, 5))) == 0) for h, s in zip(holes, seconds)]
+    leaks = [sum(blue_in(p[t], apart[t]).sum() for t in range(FRAMES)) for p in (leaky, pictures)]
+    assert leaks[0] > 200 and leaks[1] == 0
+    assert facts["in_no_mask"] == list(LOST) and facts["looked_at"] == 5
+    assert facts["somebody_left"] == [8, 12] and blind["somebody_left"] == []
+    assert psnr_in(pictures, case.truth, apart) > 30
+
+
+def test_who_was_lost_for_a_while_is_found_again_by_the_background_and_erased_as_themselves(tmp_path):
+    case, seconds, detect = two_cross(LOST, 70, 5)  # all of the wall is seen at some time
+    facts, pictures = painted(tmp_path, case, detect, True)
+    assert facts["somebody_left"] == [] and facts["in_no_mask"] == list(LOST)
+    for t in LOST:
+        assert psnr_in([pictures[t]], [case.truth[t]], [seconds[t]]) > 25
+        owner = read_mask(tmp_path / "plate" / "erase" / f"{t:06d}.png")
+        assert (owner[seconds[t]] == 2).mean() > 0.9 and not (owner[case.mask[t] == 1] == 2).any()
+
+
+def test_people_who_are_left_out_stay_and_turn_no_light_red_unless_they_are_torn(tmp_path):
+    case, seconds, detect = two_cross(range(FRAMES))
+    boxes = [[[x.min(), y.min(), x.max() + 1, y.max() + 1]] for y, x in map(np.nonzero, seconds)]
+    facts, pictures = painted(tmp_path, case, detect, False, left_out=lambda index: np.array(boxes[index], float))
+    assert facts["in_no_mask"] == []
+    assert all((pictures[t][seconds[t] & (nearest_owner(case.mask[t], 4) == 0)] == BLUE).all() for t in range(FRAMES))
+    assert not set(facts["somebody_left"]) & {0, 16}  # there the two are apart
+    facts, _ = painted(tmp_path, case, detect, False)
+    assert facts["somebody_left"] == [0, 4, 8, 12, 16]
 
 
 def _two_planes():
@@ -476,7 +677,7 @@ def test_a_leg_that_no_mask_has_belongs_to_the_person(verdict):
         frames.append(frame), masks.append(mask), legs.append(leg)
     shot = SimpleNamespace(frames=FRAMES, width=WIDTH, height=HEIGHT, fps="24")
     source = SimpleNamespace(read=lambda i: frames[i])
-    found, _, _ = belongs.extended(shot, source, lambda i: masks[i], None, verdict, camera, None)
+    found, *_ = belongs.extended(shot, source, lambda i: masks[i], None, verdict, camera, None)
     hit = np.array([(found(t)[legs[t]] == 1).mean() for t in range(FRAMES)])
     beside = np.array([((found(t) > 0) & (masks[t] == 0) & (cv2.dilate(legs[t].astype(np.uint8), np.ones((7, 7))) == 0)).sum() for t in range(FRAMES)])
     assert np.median(hit) > 0.9 and (beside <= 0.1 * legs[0].sum()).all()
@@ -598,12 +799,12 @@ def test_shadows_that_no_light_foretells_are_found_and_false_ones_given_up():
     slam = slam_of("static", scene.camera)
     shadow = [(scene.drawn(i) > 0) & (scene.masks(i) == 0) for i in range(scene.count)]
     frames = SimpleNamespace(read=scene.read)
-    masks, shadows, right = belongs.extended(scene.shot, frames, scene.masks, None, "static", scene.camera, slam)
+    masks, shadows, right, *_ = belongs.extended(scene.shot, frames, scene.masks, None, "static", scene.camera, slam)
     found = [(masks(i) > 0) | (shadows(i) > 0) for i in range(scene.count)]
     assert right and np.mean([f[s].mean() for f, s in zip(found, shadow)]) > 0.7
     beside = [f & ~cv2.dilate((s | (scene.masks(i) > 0)).astype(np.uint8), np.ones((9, 9))).astype(bool) for i, (f, s) in enumerate(zip(found, shadow))]
     assert max(b.sum() for b in beside) < 0.1 * np.mean([s.sum() for s in shadow])
-    wrong = cast_shadows(replace(scene.true, shift=(-0.9, -1.4)), scene.bodies, scene.camera, *scene.size)
+    wrong = Shadows(replace(scene.true, shift=(-0.9, -1.4)), scene.bodies, scene.camera, *scene.size)
     assert not belongs.extended(scene.shot, frames, scene.masks, wrong, "static", scene.camera, slam)[2]
     assert belongs.extended(scene.shot, frames, scene.masks, scene.drawn, "static", scene.camera, slam)[2]
 

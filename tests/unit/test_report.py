@@ -159,6 +159,9 @@ def test_a_plate_with_somebody_left_in_it_is_red_and_says_where():
     plate = {"unseen_share_of_hidden": 0.0, "light": None, "looked_at": 12, "somebody_left": [18, 24]}
     light = next(light for light in lights(numbers(plate=plate)) if light.name == "Clean plate")
     assert light.colour == "red" and "18, 24" in light.meaning and "2 of 12" in light.value
+    plate = {**plate, "somebody_left": [], "somebody_lost": [9, 5, 6, 7]}
+    light = next(light for light in lights(numbers(plate=plate)) if light.name == "Clean plate")
+    assert light.colour == "red" and "5-7, 9 and may" in light.meaning and light.value == "somebody lost in 4 frames"
 
 
 def test_lights():
