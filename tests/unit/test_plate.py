@@ -275,7 +275,7 @@ def test_the_detectors_and_bridged_bodies_tell_who_is_in_no_mask(monkeypatch):
     world = SimpleNamespace(camera=camera, people=SimpleNamespace(ids=np.array([1, 2, 3, 4]), visible=visible), points_world=None)
     monkeypatch.setattr("solver.world.world.posed", lambda *_: (None, None, lambda p, index: np.array([[-0.1, -0.2, 2], [0.1, 0.2, 2], [0, 0, -1.0]])))
     monkeypatch.setattr("solver.track.backend.Embedded", lambda: None)
-    monkeypatch.setattr("solver.track.outlined.lost", lambda *_: {})
+    monkeypatch.setattr("solver.track.lost.remains", lambda *_: {})
     monkeypatch.setattr("solver.plate.run", lambda *given: given)
     boxes = np.array([[0, 0, 10, 20], [100, 0, 120, 40], [50, 0, 60, 20], [70, 50, 80, 70]], float)
     seen = Seen(np.arange(3), boxes, np.ones(4), np.ones(4, int), np.array([1, 2, 4, 5]), np.zeros((3, 2, 3)), np.ones(5), np.zeros(5, int))
