@@ -223,7 +223,8 @@ class Run:
         shutil.rmtree(self.take.outlined, ignore_errors=True)
         outlines = [outlined.of_shares(item, shot.width, shot.height) for item in self.corrections.in_the_picture("outline", shot.frames)]
         if self.masks is None and self.joints is None:
-            outlines += lost.outlines(edited, self.drawn, shot.width, shot.height, [outline.person for outline in outlines])
+            told = self.corrections.settled() | {outline.person for outline in outlines}
+            outlines += lost.outlines(edited, self.drawn, shot.width, shot.height, told)
         if outlines:
             tracks, masks = outlined.follow(shot, frames, edited, self.drawn, outlines, self.backend or Embedded(), self.report)
             beside = self.take.outlined.with_name("outlined.part")

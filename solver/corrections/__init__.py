@@ -152,6 +152,11 @@ class Corrections:
                 told = {(_renamed(person, frame, item), frame) for person, frame in told}
         return np.array([[(int(i), frame) in told for frame in range(frames)] for i in ids], bool).reshape(len(ids), frames)
 
+    def settled(self) -> set[int]:
+        """People of whom the artist said who they are: nobody looks for them where somebody else is now."""
+        who = {"split": ("person", "new"), "swap": ("a", "b")}
+        return {item[key] for item in self.items for key in who.get(item["do"], ())}
+
     def in_the_picture(self, do: str, frames: int) -> list[dict]:
         """Items of this kind, "outline" or "joint", of a shot's frames, with the numbers that their people have after all corrections."""
         told: list = []

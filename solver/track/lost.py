@@ -30,7 +30,7 @@ MEMORY = 24  # frames, as the tracker remembers people
 def outlines(tracks: Tracks, drawn, width: int, height: int, told=()) -> list[Outline]:
     """Outlines from which the people of `tracks` can be followed through the gaps that begin or end beside somebody else.
 
-    drawn: index -> person indices (H, W) uint8. width, height: of the shot. told: people whom the artist outlined; they are left alone.
+    drawn: index -> person indices (H, W) uint8. width, height: of the shot. told: people of whom the artist said who or where they are; they are left alone.
     """
     size, gaps = small_size(width, height), {}
     small = lambda index: cv2.resize(drawn(index), size, interpolation=cv2.INTER_NEAREST)

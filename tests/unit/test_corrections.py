@@ -434,6 +434,12 @@ class Said:
         self.warnings.append(text)
 
 
+def test_who_was_split_or_swapped_is_settled():
+    assert Corrections().settled() == set()
+    told = Corrections().with_item("split", person=1, frame=4, new=4).with_item("merge", keep=2, other=5).with_item("swap", a=3, b=4, frame=2)
+    assert told.settled() == {1, 3, 4}
+
+
 def test_command_line_in_the_picture(take, tmp_path, capsys):
     take.write({"schema_version": 1, "people": [], "source": {"frames": T, "original_width": 200, "original_height": 100}})
     assert call(take, "outline", "new", 3, "--points", 20, 20, 60, 20, 60, 60) == 0
