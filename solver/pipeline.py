@@ -222,7 +222,7 @@ class Run:
         self.state["stages"].pop("masks", None)  # what it drew is gone, also where later stages are as they were
         shutil.rmtree(self.take.outlined, ignore_errors=True)
         outlines = [outlined.of_shares(item, shot.width, shot.height) for item in self.corrections.in_the_picture("outline", shot.frames)]
-        if self.masks is None and self.joints is None:
+        if self.masks is None and self.joints is None and not self.people:
             told = self.corrections.settled() | {outline.person for outline in outlines}
             outlines += lost.outlines(edited, self.drawn, shot.width, shot.height, told)
         if outlines:
@@ -330,8 +330,7 @@ class Run:
 
     def _plate(self, shot, frames, tracks, slam, world, model, seen=None) -> dict:
         from . import plate
-        from .frames import invert, project
-        from .plate.missed import Somebody, grown
+        from .plate import missed
         from .track import look, lost
         from .track.backend import Embedded
         from .world.world import posed
@@ -359,40 +358,12 @@ class Run:
             seen = np.flatnonzero(world.people.visible[:, shown[index]])
             return [vertices(p, int(shown[index])) for p in seen], [int(world.people.ids[p]) for p in seen], faces
 
-        listed = {item["seen"]: item for item in self.take.read_seen()} if seen is not None else {}
-
-        def boxes_seen(index):
-            """Boxes of the detectors in a frame and what seen.json says of each; of whom it does not list, none."""
-            at = np.flatnonzero(seen.indices[seen.frame] == shown[index]) if seen is not None else ()
-            return [(seen.boxes[k], listed[int(seen.who[k])]) for k in at if int(seen.who[k]) in listed]
-
-        def known(index):
-            """Who has no mask in a frame where the detectors saw them, or where they were lost and their body is bridged."""
-            found = [Somebody(grown(item.box), item.person) for item in missing.get(int(shown[index]), ())]
-            drawn = {*np.unique(masks(index)).tolist(), *(item.person for item in found)}
-            for box, item in boxes_seen(index):
-                person = int(self.labels[shown[index], item["person"]]) if item["person"] else 0
-                if item["chosen"] and person not in drawn - {0}:
-                    found.append(Somebody(grown(box), person))
-                    drawn.add(person)
-            for p in np.flatnonzero(~world.people.visible[:, shown[index]]):
-                person, times = int(world.people.ids[p]), np.flatnonzero(world.people.visible[p])
-                if person in drawn or not times.size or not times[0] < shown[index] < times[-1]:
-                    continue
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    pixels = project(vertices(p, int(shown[index])), invert(camera.T_world_from_cam[index]), camera.K[index])
-                pixels = pixels[np.isfinite(pixels).all(1)]
-                if len(pixels):
-                    found.append(Somebody(grown(np.concatenate([pixels.min(0), pixels.max(0)])), person))
-            return found
-
-        def left_out(index):
-            return [box for box, item in boxes_seen(index) if not item["chosen"]]
-
+        listed = self.take.read_seen() if seen is not None else []
+        others = missed.Others(shown, masks, missing, seen, listed, self.labels, world.people.ids, world.people.visible, vertices, camera)
         backend = self.backend or Embedded()
         return plate.run(
             shot, frames, masks, camera, slam, self.take.folder, self.report, bodies, lambda picture: look.people(backend, picture),
-            self.options.quality == "final", self.options.inpainter, known, left_out, world.points_world,
+            self.options.quality == "final", self.options.inpainter, others.known, others.left_out, world.points_world,
         )  # fmt: skip
 
     def _report(self, shot, frames, tracks, slam, start, film, world, model) -> dict:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..frames import invert, project
 from .pushpull import push_pull
 from .window import grow_mask, regions
 
@@ -44,6 +45,50 @@ def grown(box) -> tuple:
     x0, y0, x1, y1 = (float(v) for v in box)
     margin = GROW * max(x1 - x0, y1 - y0)
     return x0 - margin, y0 - margin, x1 + margin, y1 + margin
+
+
+class Others:
+    """What is known of people who have no mask in a frame before anybody looks for them there."""
+
+    def __init__(self, shown, masks, lost, seen, listed, labels, ids, visible, vertices, camera):
+        """shown (T,): the frame whose picture each frame shows; all that follows but masks and camera is by those. masks: index to person indices.
+
+        lost: {frame: [track.lost.Lost]}. seen: records.Seen, or None; listed: the people of seen.json. labels (T, 256): the number that each person has
+        after corrections. ids (P,), visible (P, T), vertices(row, frame): the solved people, bridged where they are not visible. camera: Camera.
+        """
+        self._shown, self._masks, self._lost, self._seen, self._labels = shown, masks, lost, seen, labels
+        self._listed = {item["seen"]: item for item in listed}
+        self._ids, self._visible, self._vertices, self._camera = ids, visible, vertices, camera
+
+    def _boxes(self, frame):
+        """Boxes (4,) px of the detectors and what seen.json says of each; none of whom it does not list."""
+        seen = self._seen
+        at = np.flatnonzero(seen.indices[seen.frame] == frame) if seen is not None else ()
+        return [(seen.boxes[k], self._listed[int(seen.who[k])]) for k in at if int(seen.who[k]) in self._listed]
+
+    def left_out(self, index) -> list:
+        """Boxes (4,) px of people who are background."""
+        return [box for box, item in self._boxes(self._shown[index]) if not item["chosen"]]
+
+    def known(self, index) -> list[Somebody]:
+        """Who was lost and carried on, who the detectors saw, and whose body is bridged between two sightings."""
+        frame = int(self._shown[index])
+        found = [Somebody(grown(item.box), item.person) for item in self._lost.get(frame, ())]
+        have = {*np.unique(self._masks(index)).tolist(), *(item.person for item in found)} - {0}
+        for box, item in self._boxes(frame):
+            person = int(self._labels[frame, item["person"]]) if item["person"] else 0
+            if item["chosen"] and person not in have:
+                found.append(Somebody(grown(box), person))
+                have |= {person} - {0}
+        for row in np.flatnonzero(~self._visible[:, frame]):
+            person, times = int(self._ids[row]), np.flatnonzero(self._visible[row])
+            if person not in have and times.size and times[0] < frame < times[-1]:
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    pixels = project(self._vertices(row, frame), invert(self._camera.T_world_from_cam[index]), self._camera.K[index])
+                pixels = pixels[np.isfinite(pixels).all(1)]
+                if len(pixels):
+                    found.append(Somebody(grown(np.concatenate([pixels.min(0), pixels.max(0)])), person))
+        return found
 
 
 def people_in(picture, hole, detect) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 GREEN, AMBER, RED, GREY = "green", "amber", "red", "grey"
 LEAPS_G = 0.8  # of gravity, at which somebody is in the air for long enough (captured motions: measure.falls)
-FALLS_G = 1.2, 1.35  # of gravity: to 1.17 in captured leaps; people's heights spread by 5.5 % about the one that is taken
+FALLS_G = 1.1, 1.35  # of gravity: captured motions stay below the first but for the leaps of two dances, which reach 1.31 (benchmarks/falls.py)
 
 
 @dataclass
@@ -129,11 +129,12 @@ def lights(numbers: dict) -> list[Light]:
     falls = world["falls"]
     g = falls[0]["g"] if falls and falls[0]["g"] >= LEAPS_G else None
     smaller = [f"person {f['person']}, taken for {f['height_m']:.2f} m, about {f['height_by_gravity_m']:.1f} m" for f in falls if f["g"] > FALLS_G[0]]
-    smaller = f"Nobody falls so fast, so they are smaller than they were solved (children?): {_list(smaller)}. Give these heights and solve again." if smaller else ""
+    smaller = f"{_list(smaller)}. Give these heights and solve again." if smaller else ""
     add(
         "Falls", g, f"{g or 0:.1f} × gravity", _grade(g, *FALLS_G),
         "Who leaps falls about as fast as gravity lets them: metres are right.",
-        smaller, smaller,
+        f"Somebody falls faster than gravity lets them, as who is smaller than they were solved, or leaps as a dancer does. If they are children: {smaller}",
+        f"Nobody falls so fast, so they are smaller than they were solved (children?): {smaller}",
         "Nobody leaps, so gravity tells nothing of people's size.",
     )  # fmt: skip
     roll = world["roll_deg"]

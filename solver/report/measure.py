@@ -134,8 +134,8 @@ def falls(joints_world, visible, fps: float) -> list[list[float]]:
     """How fast each person falls, in g: the falls that share no frame, the fastest first.
 
     In a fall the height of the centre of mass is a parabola, within FALL_OFF, over FALL_S. Nobody falls faster than 1: who does is smaller than they were
-    solved. One fall can be a joint that jumped; the second fastest of CMU's dances, games, runs and walks (69 motions, at 24 and 30 frames a second) is
-    1.17 at most, and 0.75 but for the leaps of two dances.
+    solved. One fall can be a joint that jumped; the second fastest of CMU's dances, games, runs and walks (69 motions, at 24 and 30 frames a second,
+    benchmarks/falls.py) is 1.06 at most, but for two dances with leaps of 1.3: what the body does in the air is not all in MASS.
     joints_world: (P, T, 24, 3) m. visible: (P, T) bool.
     """
     frames = int(np.ceil(FALL_S * fps)) + 1

@@ -128,7 +128,7 @@ def test_nobody_falls_faster_than_gravity_unless_they_are_smaller_than_they_were
 
 
 def test_who_falls_too_fast_is_told_their_height():
-    fell = [{"person": who, "g": g, "height_m": 1.74, "height_by_gravity_m": 1.74 / g} for who, g in ((2, 1.7), (1, 1.5), (3, 1.1))]
+    fell = [{"person": who, "g": g, "height_m": 1.74, "height_by_gravity_m": 1.74 / g} for who, g in ((2, 1.7), (1, 1.5), (3, 1.05))]
     light = next(light for light in lights(numbers(world=numbers()["world"] | {"falls": fell})) if light.name == "Falls")
     assert light.colour == "red" and "1.7 × gravity" in light.value
     assert "person 2, taken for 1.74 m, about 1.0 m and person 1, taken for 1.74 m, about 1.2 m." in light.meaning and "person 3" not in light.meaning
@@ -181,6 +181,7 @@ def test_lights():
         ("Background behind people", {"hidden_in_front": 0.9}, "red"), ("Background behind people", {"hidden_in_front": None}, "grey"),
         ("People on the ground", {"float_m": 0.18}, "red"), ("People on the ground", {"sink_m": 0.09}, "amber"),
         ("Camera level", {"roll_deg": 9.0}, "red"), ("Unseen legs", {"unseen_knees_deg": 67.0}, "red"),
+        ("Falls", {"falls": [{"person": 2, "g": 1.3, "height_m": 1.7, "height_by_gravity_m": 1.3}]}, "amber"),
         ("Falls", {"falls": []}, "grey"), ("Falls", {"falls": [{"person": 2, "g": 0.6, "height_m": 1.7, "height_by_gravity_m": 1.7}]}, "grey"),
     ],
 )  # fmt: skip
