@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GREEN, AMBER, RED, GREY = "green", "amber", "red", "grey"
+SURE_LIGHT = 0.35  # how sure a light is that is used (plate.light.LEAST)
 LEAPS_G = 0.8  # of gravity, at which somebody is in the air for long enough (captured motions: measure.falls)
 FALLS_G = 1.1, 1.35  # of gravity: captured motions stay below the first but for the leaps of two dances, which reach 1.31 (benchmarks/falls.py)
 
@@ -153,6 +154,8 @@ def lights(numbers: dict) -> list[Light]:
         "All legs are in the picture.",
     )  # fmt: skip
     plate = numbers["plate"]
+    light = plate.get("light") if plate else None
+    sure = light["sure"] if light else None
     guess = plate["unseen_share_of_hidden"] if plate else None
     left, lost = ((plate.get(name) or []) if plate else [] for name in ("somebody_left", "somebody_lost"))
     colour, text = _grade(guess, 0.05, 0.3), f"{100 * (guess or 0):.0f} % guessed"
@@ -160,21 +163,22 @@ def lights(numbers: dict) -> list[Light]:
     if left or lost:
         told = [f"left in {len(left)} of {plate['looked_at']} frames looked at"] * bool(left) + [f"lost in {len(lost)} frames"] * bool(lost)
         colour, text = RED, "somebody " + ", ".join(told)
-        sure = f"Somebody still shows in the plate, around frame {_frames(left)}." if left else ""
+        shows = f"Somebody still shows in the plate, around frame {_frames(left)}." if left else ""
         maybe = f"Somebody was lost in frames {_frames(lost)} and may show in the plate there." if lost else ""
-        worst = f"{sure} {maybe} The masks missed them: outline them under Corrections, bring masks, or paint there.".strip()
+        worst = f"{shows} {maybe} The masks missed them: outline them under Corrections, bring masks, or paint there.".strip()
+    rough = "Part of what the people hide is never seen and was guessed; plate/unseen marks it."
+    if colour == GREEN and sure is not None and sure < SURE_LIGHT:
+        colour, rough = AMBER, "What is behind the people is seen, but where they cast shadows these may stay, as the light could not be told: look at the plate."
     add(
         "Clean plate", guess, text, colour,
         "Almost everything behind the people is seen at some time.",
-        "Part of what the people hide is never seen and was guessed; plate/unseen marks it.",
+        rough,
         worst,
         "No clean plate was built, or nobody hides anything.",
     )  # fmt: skip
-    light = plate.get("light") if plate else None
-    sure = light["sure"] if light else None
     add(
         "Light of the film", sure,
-        f"from {light['elevation_deg']:.0f}° high, {100 * sure:.0f} % sure" if light else "", _grade(sure, 0.7, 0.35, True),
+        f"from {light['elevation_deg']:.0f}° high, {100 * sure:.0f} % sure" if light else "", _grade(sure, 0.7, SURE_LIGHT, True),
         "The people's shadows tell where the light comes from; they are erased with the people, and new ones fall the same way.",
         "The shadows of the people tell the light roughly: compare new shadows with the film's.",
         "The light could not be told from shadows: new shadows fall where they may, and the people's own stay in the plate.",

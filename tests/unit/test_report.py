@@ -164,6 +164,12 @@ def test_a_plate_with_somebody_left_in_it_is_red_and_says_where():
     assert light.colour == "red" and "5-7, 9 and may" in light.meaning and light.value == "somebody lost in 4 frames"
 
 
+def test_no_green_over_a_plate_in_which_shadows_may_stay():
+    plate = numbers()["plate"] | {"light": {"sure": 0.0, "elevation_deg": 20.0}}
+    light = next(light for light in lights(numbers(plate=plate)) if light.name == "Clean plate")
+    assert light.colour == "amber" and "shadows" in light.meaning
+
+
 def test_lights():
     assert {light.colour for light in lights(numbers())} == {"green"}
     assert verdict(lights(numbers())) == ("green", "Ready to use.")
