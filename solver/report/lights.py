@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..plate.light import LEAST
+
 GREEN, AMBER, RED, GREY = "green", "amber", "red", "grey"
-SURE_LIGHT = 0.35  # how sure a light is that is used (plate.light.LEAST)
 LEAPS_G = 0.8  # of gravity, at which somebody is in the air for long enough (captured motions: measure.falls)
 FALLS_G = 1.1, 1.35  # of gravity: captured motions stay below the first but for the leaps of two dances, which reach 1.31 (benchmarks/falls.py)
 
@@ -167,7 +168,7 @@ def lights(numbers: dict) -> list[Light]:
         maybe = f"Somebody was lost in frames {_frames(lost)} and may show in the plate there." if lost else ""
         worst = f"{shows} {maybe} The masks missed them: outline them under Corrections, bring masks, or paint there.".strip()
     rough = "Part of what the people hide is never seen and was guessed; plate/unseen marks it."
-    if colour == GREEN and sure is not None and sure < SURE_LIGHT:
+    if colour == GREEN and sure is not None and sure < LEAST:
         colour, rough = AMBER, "What is behind the people is seen, but where they cast shadows these may stay, as the light could not be told: look at the plate."
     add(
         "Clean plate", guess, text, colour,
@@ -178,7 +179,7 @@ def lights(numbers: dict) -> list[Light]:
     )  # fmt: skip
     add(
         "Light of the film", sure,
-        f"from {light['elevation_deg']:.0f}° high, {100 * sure:.0f} % sure" if light else "", _grade(sure, 0.7, SURE_LIGHT, True),
+        f"from {light['elevation_deg']:.0f}° high, {100 * sure:.0f} % sure" if light else "", _grade(sure, 0.7, LEAST, True),
         "The people's shadows tell where the light comes from; they are erased with the people, and new ones fall the same way.",
         "The shadows of the people tell the light roughly: compare new shadows with the film's.",
         "The light could not be told from shadows: new shadows fall where they may, and the people's own stay in the plate.",
