@@ -6,6 +6,7 @@ The net's third coordinate is weak: taken as it is, fingers bend by less than ha
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from ..fingers import INDEX, PINKY, WRIST, Palm, angles_of, points_of
 
@@ -104,9 +105,4 @@ def _step(state, points, right, h=1e-4):
 
 def _turns(v):
     """Rotation vectors (..., 3) to matrices."""
-    angle = np.linalg.norm(v, axis=-1)[..., None, None]
-    x, y, z = np.moveaxis(v, -1, 0)
-    o = np.zeros_like(x)
-    W = np.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*v.shape[:-1], 3, 3)
-    safe = np.where(angle < 1e-8, 1.0, angle)
-    return np.eye(3) + np.where(angle < 1e-8, 1.0, np.sin(safe) / safe) * W + np.where(angle < 1e-8, 0.5, (1 - np.cos(safe)) / safe**2) * (W @ W)
+    return Rotation.from_rotvec(v.reshape(-1, 3)).as_matrix().reshape(*v.shape[:-1], 3, 3)
