@@ -241,6 +241,7 @@ def test_who_passes_behind_somebody_is_removed_though_no_mask_shows_them(monkeyp
     mask[0, :2] = 1
     solved[0, 1:], solved[1, :] = 7, 1  # person 7 shows beside person 1, whose body is drawn wider than its mask
     run.mask, run.solved = (lambda index: mask.copy()), (lambda index: solved.copy())
+    run.labels = np.array([[0, 1, 7]] * 2)
     visible = np.array([[True, True], [True, True]])
     camera = Camera(np.eye(4)[None].repeat(2, 0), np.eye(3)[None].repeat(2, 0))
     world = SimpleNamespace(camera=camera, people=SimpleNamespace(ids=np.array([1, 7]), visible=visible), points_world=None)
