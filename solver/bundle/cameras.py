@@ -7,7 +7,8 @@ distance w >= 0; a camera is a rotation R (cam from world) and a centre c:
 
 A far point is w -> 0, without trouble; w = 0 everywhere is the rotation-only model, in which c has no effect. Points are
 eliminated first (Schur complement), in dense blocks over the frames that a group of points spans. The principal point is the
-picture's centre and there is no lens distortion.
+picture's centre and there is no lens distortion. What is left couples frames that see a point together: a band in time, with a
+border for what all frames share.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scipy import linalg, sparse
 from scipy.spatial.transform import Rotation
 
 from .. import frames as fr
-from .rows import Kernel
+from .rows import Kernel, banded
 
 CAUCHY = 2.5  # width of the robust loss, in noise sigmas
 GROUP = 192  # points eliminated together
@@ -212,7 +213,7 @@ def adjust(
     more:   (Model, whether with derivatives) -> list of CameraRows: what else tells where the cameras are; or None.
     """
     T, N = len(model.R), len(model.d)
-    tie, rows = _tie(T, free), _prior_rows(T, priors, free)
+    rows, lasting = _prior_rows(T, priors, free), _lasting(obs, T, N, free)
     by_frame = np.argsort(obs.frame, kind="stable")
     fixed_sigma = sigma is not None
     r, y = residuals(model, obs, size)
@@ -227,8 +228,8 @@ def adjust(
         if tick:
             tick()
         if system is None:
-            system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, others(model, True))
-        move = _solve(system, tie, damping, obs, free, T, N)
+            system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, lasting, others(model, True))
+        move = _solve(system, damping, obs, free, lasting)
         trial = step(model, *move) if move is not None else None
         if trial is not None:
             r_new, y_new = residuals(trial, obs, size)
@@ -252,52 +253,35 @@ def adjust(
     error[y[:, 2] <= 1e-3] = np.inf
     focal_sigma = 0.0
     if free.focal or free.zoom:
-        system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, others(model, True))
-        focal_sigma = _focal_sigma(system, tie, obs, free, T, N)
+        system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, lasting, others(model, True))
+        focal_sigma = _focal_sigma(system, obs, free, lasting)
     return Fit(model, sigma, error, focal_sigma, history)
 
 
-def _tie(T, free: Free):
-    """Sparse (7T, n): free parameters to all camera parameters. Frame 0's pose is the gauge, unless it is free; a shared focal is one column."""
-    rows = np.arange(7 * T).reshape(T, 7)
-    single, first = [], 0 if free.first else 1
-    if free.rotation:
-        single.append(rows[first:, :3].ravel())
-    if free.centre:
-        single.append(rows[first:, 3:6].ravel())
-    if free.zoom:
-        single.append(rows[:, 6])
-    single = np.concatenate(single) if single else np.zeros(0, int)
-    columns = np.arange(len(single))
-    if free.focal and not free.zoom:
-        columns = np.concatenate([columns, np.full(T, len(single))])
-        single = np.concatenate([single, rows[:, 6]])
-    n = int(columns.max(initial=-1)) + 1
-    return sparse.csr_matrix((np.ones(len(single)), (single, columns)), (7 * T, n))
+def _columns(free: Free) -> list:
+    """Which of a camera's seven parameters are unknowns of every frame; a focal length that all share is none of them."""
+    return [*range(3)] * free.rotation + [*range(3, 6)] * free.centre + [6] * free.zoom
+
+
+def _shared(free: Free) -> bool:
+    return free.focal and not free.zoom
 
 
 def _prior_rows(T, priors: Priors, free: Free):
-    """(K, 7T) sparse: what `_prior_residuals` changes by with the camera parameters."""
-    blocks = [sparse.csr_matrix((0, 7 * T))]
-    if free.focal or free.zoom:
-        blocks.append(sparse.csr_matrix((np.full(T, 1 / T), (np.zeros(T, int), 7 * np.arange(T) + 6)), (1, 7 * T)) / priors.log_f_sigma)
+    """(K, T n) sparse: what `_prior_residuals` changes by with the unknowns of the frames."""
+    columns = _columns(free)
+    blocks = [sparse.csr_matrix((0, T * len(columns)))]
     if T > priors.order and priors.smooth:
-        for wanted, sigma, first, count, order in (
-            (free.rotation, priors.turn, 0, 3, priors.order),
-            (free.centre, priors.travel, 3, 3, priors.order),
-            (free.zoom, priors.zoom, 6, 1, 2),
-        ):
-            if wanted and sigma:
-                differences = sparse.csr_matrix(np.diff(np.eye(T), order, axis=0))
-                blocks.append(sparse.kron(differences, np.eye(7)[first : first + count]) / sigma)
+        for sigma, of, order in ((priors.turn, range(3), priors.order), (priors.travel, range(3, 6), priors.order), (priors.zoom, [6], 2)):
+            which = np.eye(len(columns))[[columns.index(c) for c in of if c in columns]]
+            if len(which) and sigma:
+                blocks.append(sparse.kron(sparse.csr_matrix(np.diff(np.eye(T), order, axis=0)), which) / sigma)
     return sparse.vstack(blocks).tocsr()
 
 
 def _prior_residuals(model: Model, priors: Priors, free: Free):
-    """(K,) whitened: focal length about its prior, differences of rotation, centre and zoom."""
+    """(K,) whitened: differences of rotation, centre and zoom."""
     parts = []
-    if free.focal or free.zoom:
-        parts.append(np.array([model.log_f.mean() - priors.log_f]) / priors.log_f_sigma)
     if len(model.R) > priors.order and priors.smooth:
         if free.rotation and priors.turn:
             turn = Rotation.from_matrix(model.R[1:] @ np.swapaxes(model.R[:-1], 1, 2)).as_rotvec()
@@ -309,11 +293,16 @@ def _prior_residuals(model: Model, priors: Priors, free: Free):
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
+def _lens_prior(model: Model, priors: Priors, free: Free):
+    """Mean log focal length about its prior, whitened; 0 where lenses are held."""
+    return (model.log_f.mean() - priors.log_f) / priors.log_f_sigma if free.focal or free.zoom else 0.0
+
+
 def _costs(model, r, sigma, priors, free, others) -> dict:
     """Cost of each kind of evidence, in sigma^2."""
     e = (r**2).sum(1) / (CAUCHY * sigma) ** 2
     depth = (((model.w - 1) / priors.depth) ** 2).sum() if priors.depth else 0.0
-    own = {"points": CAUCHY**2 * np.log1p(e).sum(), "priors": (_prior_residuals(model, priors, free) ** 2).sum() + depth}
+    own = {"points": CAUCHY**2 * np.log1p(e).sum(), "priors": (_prior_residuals(model, priors, free) ** 2).sum() + _lens_prior(model, priors, free) ** 2 + depth}
     return own | {term.name: term.cost() for term in others}
 
 
@@ -326,103 +315,218 @@ def _sum_by(values, keys, count):
     return out
 
 
-def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, others=()):
+@dataclass
+class Equations:
+    """Normal equations of cameras, banded in time with a border, and of points.
+
+    blocks (K, T, n, n): of the unknowns of frames t (rows) and t + k. border (T, n, k), corner (k, k): of them and what all frames share, and of that alone:
+    the log focal length, and once points are eliminated those that stay (`_lasting`). g (T, n), g_shared (k,): gradients. mean: weight of the mean log focal
+    length, where every frame has its own. V (N, d, d), g_point (N, d): of points. W (M, n + 1, d): of observations; the last row is the shared focal length's.
+    Without points the last three are None.
+    """
+
+    blocks: np.ndarray
+    border: np.ndarray
+    corner: np.ndarray
+    g: np.ndarray
+    g_shared: np.ndarray
+    mean: float
+    V: np.ndarray | None = None
+    g_point: np.ndarray | None = None
+    W: np.ndarray | None = None
+
+
+def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, lasting, others=()) -> Equations:
     T, N = len(model.R), len(model.d)
-    cam, point = jacobians(model, obs)
+    columns, shared = _columns(free), _shared(free)
+    n = len(columns)
+    jacobian, point = jacobians(model, obs)
+    cam, lens = jacobian[:, :, columns], jacobian[:, :, 6] * shared
     # Behind the camera nothing can be learnt from an observation.
     weight = np.where(y[:, 2] > 1e-3, 1 / (1 + (r**2).sum(1) / (CAUCHY * sigma) ** 2), 0) / sigma**2
+
+    def by_frames(values):
+        return _sum_by(values[by_frame], obs.frame[by_frame], T)
+
+    by_priors = (rows.T @ rows).tocoo()
+    tied = by_priors.col // max(n, 1) - by_priors.row // max(n, 1)  # frames, of what the priors tie
+    span = max(tied.max(initial=0), _spans(obs, N)[~lasting].max(initial=0) if free.points else 0)
     cam_w = cam * weight[:, None, None]
-    frames_sorted = obs.frame[by_frame]
-    U = _sum_by((np.swapaxes(cam_w, 1, 2) @ cam)[by_frame], frames_sorted, T)
-    g_cam = _sum_by(np.einsum("mij,mi->mj", cam_w, r)[by_frame], frames_sorted, T)
-    H = np.zeros((7 * T, 7 * T))
-    for k in range(T):
-        H[7 * k : 7 * k + 7, 7 * k : 7 * k + 7] = U[k]
+    out = Equations(
+        blocks=np.zeros((span + 1, T, n, n)),
+        border=by_frames(np.einsum("mij,mi->mj", cam_w, lens))[..., None],
+        corner=(weight[:, None] * lens**2).sum().reshape(1, 1),
+        g=by_frames(np.einsum("mij,mi->mj", cam_w, r)),
+        g_shared=(weight[:, None] * lens * r).sum().reshape(1),
+        mean=0.0,
+    )
+    out.blocks[0] = by_frames(np.swapaxes(cam_w, 1, 2) @ cam)
     for term in others:
-        weighted = term.J * term.curvature()[:, None, None]
-        np.add.at(H.reshape(T, 7, T, 7), (term.frame, slice(None), term.frame), np.swapaxes(weighted, 1, 2) @ term.J)
-        np.add.at(g_cam, term.frame, np.einsum("mij,mi->mj", weighted, term.r))
-    g_cam = g_cam.ravel()
-    H += (rows.T @ rows).toarray()
-    g_cam += rows.T @ _prior_residuals(model, priors, free)
+        curvature = term.curvature()[:, None, None]
+        own, by_lens = term.J[:, :, columns], term.J[:, :, 6] * shared
+        np.add.at(out.blocks[0], term.frame, np.swapaxes(own * curvature, 1, 2) @ own)
+        np.add.at(out.border[..., 0], term.frame, np.einsum("mij,mi->mj", own * curvature, by_lens))
+        np.add.at(out.g, term.frame, np.einsum("mij,mi->mj", own * curvature, term.r))
+        out.corner += (curvature[..., 0] * by_lens**2).sum()
+        out.g_shared += (curvature[..., 0] * by_lens * term.r).sum()
+    at, to = by_priors.row[tied >= 0], by_priors.col[tied >= 0]
+    out.blocks[tied[tied >= 0], at // max(n, 1), at % max(n, 1), to % max(n, 1)] += by_priors.data[tied >= 0]
+    out.g += (rows.T @ _prior_residuals(model, priors, free)).reshape(T, n)
+    about = _lens_prior(model, priors, free) / priors.log_f_sigma
+    if shared:
+        out.corner += 1 / priors.log_f_sigma**2
+        out.g_shared += about
+    elif free.zoom:
+        out.mean = 1 / priors.log_f_sigma**2
+        out.g[:, columns.index(6)] += about / T
     if not free.points:
-        return H, g_cam, None, None, None
+        return out
     dims = 3 if free.depth else 2
     point = point[:, :, :dims]
-    V = _sum_by(np.swapaxes(point * weight[:, None, None], 1, 2) @ point, obs.point, N)
-    g_point = _sum_by(np.einsum("mij,mi->mj", point * weight[:, None, None], r), obs.point, N)
+    out.V = _sum_by(np.swapaxes(point * weight[:, None, None], 1, 2) @ point, obs.point, N)
+    out.g_point = _sum_by(np.einsum("mij,mi->mj", point * weight[:, None, None], r), obs.point, N)
     if priors.depth:
-        V[:, 2, 2] += 1 / priors.depth**2
-        g_point[:, 2] += (model.w - 1) / priors.depth**2
-    W = np.swapaxes(cam_w, 1, 2) @ point
-    return H, g_cam, V, g_point, W
+        out.V[:, 2, 2] += 1 / priors.depth**2
+        out.g_point[:, 2] += (model.w - 1) / priors.depth**2
+    out.W = np.swapaxes(np.concatenate([cam_w, (lens * weight[:, None])[..., None]], 2), 1, 2) @ point
+    return out
 
 
-def _eliminate(system, damping, obs, T, N):
-    """Schur complement: reduced H and g, and what is needed to get the points back."""
-    H, g_cam, V, g_point, W = system
-    dims = V.shape[-1]
-    eye = np.eye(dims, dtype=bool)
+def _spans(obs, N):
+    """(N,) frames from the first to the last observation of each point."""
+    out = np.zeros(N, int)
+    starts = np.flatnonzero(np.r_[True, np.diff(obs.point) > 0][: len(obs)])
+    if len(starts):
+        out[obs.point[starts]] = np.maximum.reduceat(obs.frame, starts) - np.minimum.reduceat(obs.frame, starts)
+    return out
+
+
+def _lasting(obs, T, N, free: Free):
+    """(N,) bool: points that are seen for so long that it takes less to keep them as unknowns beside the lens than to have a band as wide as they last."""
+    n, spans = len(_columns(free)), _spans(obs, N)
+    if not n or not free.points:
+        return np.zeros(N, bool)
+    reach = np.unique(np.maximum(spans, 3))
+    width, kept = n * (reach + 1.0), 3.0 * (spans[:, None] > reach).sum(0)
+    work = T * n * (width**2 + 4 * width * kept + 2 * kept**2) + kept**3 / 3
+    return spans > reach[work.argmin()]
+
+
+def _eliminate(equations: Equations, damping, obs, lasting):
+    """Schur complement: the cameras' equations without points but those that last, and what is needed to get the others back."""
+    V = equations.V.copy()
+    eye = np.eye(V.shape[-1], dtype=bool)
     diagonal = V[:, eye]
-    V = V.copy()
     V[:, eye] = diagonal * (1 + damping) + 1e-12 * diagonal.max(1, keepdims=True) + 1e-12
-    L = np.linalg.cholesky(V)
-    L_inv = np.linalg.inv(L)
-    E = W @ np.swapaxes(L_inv, 1, 2)[obs.point]  # (M, 7, dims), so that S = H - sum E E^T
-    b = np.einsum("nij,nj->ni", L_inv, g_point)
-    S, g = H.copy(), g_cam.copy()
-    bounds = np.searchsorted(obs.point, np.arange(0, N + GROUP, GROUP))
+    L_inv = np.linalg.inv(np.linalg.cholesky(V))
+    L_inv[lasting] = 0.0
+    E = equations.W @ np.swapaxes(L_inv, 1, 2)[obs.point]  # (M, n + 1, dims), so that S = H - sum E E^T
+    b = np.einsum("nij,nj->ni", L_inv, equations.g_point)
+    N, dims = b.shape
+    T, n = equations.g.shape
+    lens = _sum_by(E[:, -1], obs.point, N)
+    at = 1 + dims * np.arange(lasting.sum())[:, None] + np.arange(dims)
+    size = 1 + at.size
+    border, corner = np.zeros((T, n, size)), np.zeros((size, size))
+    border[..., :1], corner[0, 0] = equations.border, equations.corner[0, 0] - (lens**2).sum()
+    rows = np.flatnonzero(lasting[obs.point])
+    mine = at[np.cumsum(lasting)[obs.point[rows]] - 1]
+    border[obs.frame[rows, None], :, mine] = np.swapaxes(equations.W[rows, :-1], 1, 2)
+    corner[0, at] = corner[at, 0] = _sum_by(equations.W[:, -1], obs.point, N)[lasting]
+    corner[at[:, :, None], at[:, None, :]] = V[lasting]
+    g_shared = np.r_[equations.g_shared[0] - (lens * b).sum(), equations.g_point[lasting].ravel()]
+    out = replace(equations, blocks=equations.blocks.copy(), border=border, corner=corner, g=equations.g.copy(), g_shared=g_shared)
+    near = np.flatnonzero(~lasting[obs.point])
+    bounds = np.searchsorted(obs.point[near], np.arange(0, N + GROUP, GROUP))
     for k, (lo, hi) in enumerate(pairwise(bounds)):
-        if lo == hi:
+        if lo == hi or not n:
             continue
-        frame, local = obs.frame[lo:hi], obs.point[lo:hi] - k * GROUP
-        first, last = frame.min(), frame.max() + 1
-        block = np.zeros((last - first, 7, min(GROUP, N - k * GROUP), dims))
-        block[frame - first, :, local] = E[lo:hi]
-        block = block.reshape(7 * (last - first), -1)
-        span = slice(7 * first, 7 * last)
-        S[span, span] -= block @ block.T
-        g[span] -= block @ b[k * GROUP : k * GROUP + GROUP].ravel()
-    return S, g, L_inv, E, b
+        rows, group = near[lo:hi], slice(k * GROUP, k * GROUP + GROUP)
+        frame, local = obs.frame[rows], obs.point[rows] - k * GROUP
+        first, frames = frame.min(), np.ptp(frame) + 1
+        block = np.zeros((frames, n, min(GROUP, N - k * GROUP), dims))
+        block[frame - first, :, local] = E[rows, :-1]
+        block = block.reshape(frames * n, -1)
+        out.g[first : first + frames] -= (block @ b[group].ravel()).reshape(frames, n)
+        out.border[first : first + frames, :, 0] -= (block @ lens[group].ravel()).reshape(frames, n)
+        square = (block @ block.T).reshape(frames, n, frames, n)
+        for ahead in range(min(frames, len(out.blocks))):
+            out.blocks[ahead, first : first + frames - ahead] -= np.moveaxis(np.diagonal(square, ahead, 0, 2), -1, 0)
+    return out, L_inv, E, b
 
 
-def _solve(system, tie, damping, obs, free, T, N):
+def _answer(reduced: Equations, damped, free: Free, right, right_shared):
+    """Unknowns (T, n) and (k,) for right-hand sides (T, n) and (k,). Raises LinAlgError.
+
+    damped: (T, n) and of the lens, added to the equations' own. The pose of frame 0 is the gauge, unless it is free.
+    """
+    T, n = right.shape
+    k = len(right_shared)
+    columns, blocks, border, right = _columns(free), reduced.blocks.copy(), reduced.border, right.copy()
+    corner, definite = reduced.corner.copy(), "pos"
+    corner[0, 0] += damped[1] if _shared(free) else 1.0
+    if reduced.mean:  # as an unknown of its own it leaves a band of what it ties
+        tied = np.zeros((T, n, 1))
+        tied[:, columns.index(6)] = np.sqrt(reduced.mean) / T
+        border, corner, definite = np.concatenate([border, tied], 2), linalg.block_diag(corner, -1.0), "sym"
+        right_shared = np.r_[right_shared, 0.0]
+    if not n:
+        return right, linalg.solve(corner, right_shared, assume_a=definite, check_finite=False)
+    blocks[0, :, range(n), range(n)] += damped[0].T
+    if not free.first:
+        held = [k for k, c in enumerate(columns) if c < 6]
+        border = border.copy()
+        blocks[:, 0, held] = blocks[0, 0, :, held] = border[0, held] = right[0, held] = 0.0
+        blocks[0, 0, held, held] = 1.0
+    border = border.reshape(T * n, -1)
+    factor = linalg.cholesky_banded(banded(blocks), lower=True, overwrite_ab=True, check_finite=False)
+    inner = linalg.cho_solve_banded((factor, True), np.column_stack([right.ravel(), border]), check_finite=False)
+    shared = linalg.solve(corner - border.T @ inner[:, 1:], right_shared - border.T @ inner[:, 0], assume_a=definite, check_finite=False)
+    return (inner[:, 0] - inner[:, 1:] @ shared).reshape(T, n), shared[:k]
+
+
+def _solve(equations: Equations, damping, obs, free, lasting):
     """Increments (T, 7), (N, 3), or None where the system cannot be solved."""
-    if free.points:
-        S, g, L_inv, E, b = _eliminate(system, damping, obs, T, N)
-    else:
-        S, g = system[:2]
-    d_cam = np.zeros(7 * T)
-    if tie.shape[1]:
-        A = tie.T @ (tie.T @ S).T
-        # Damp by the diagonal before elimination: the reduced one can vanish along the gauge.
-        D = tie.T @ (tie.T @ sparse.diags(system[0].diagonal())).T
-        A[np.diag_indices(len(A))] += damping * D.diagonal() + 1e-9 * D.diagonal().max()
-        try:
-            d_cam = tie @ linalg.solve(A, -(tie.T @ g), assume_a="pos", overwrite_a=True, check_finite=False)
-        except linalg.LinAlgError:
-            return None
+    T, N = len(equations.g), len(lasting)
+    own, lens = np.diagonal(equations.blocks[0], axis1=1, axis2=2), equations.corner[0, 0]
+    least = 1e-9 * max(own.max(initial=0), lens)
+    reduced = equations
+    try:
+        if free.points:
+            reduced, L_inv, E, b = _eliminate(equations, damping, obs, lasting)
+        # Damped by the diagonal before elimination: the reduced one can vanish along the gauge.
+        own, shared = _answer(reduced, (damping * own + least, damping * lens + least), free, -reduced.g, -reduced.g_shared)
+    except linalg.LinAlgError:
+        return None
+    lens = shared[0] * _shared(free)
+    d_cam = np.zeros((T, 7))
+    d_cam[:, _columns(free)] = own
+    d_cam[:, 6] += lens
     d_point = np.zeros((N, 3))
     if free.points:
-        back = b + _sum_by(np.einsum("mij,mi->mj", E, d_cam.reshape(T, 7)[obs.frame]), obs.point, N)
+        moved = np.concatenate([own, np.full((T, 1), lens)], 1)
+        back = b + _sum_by(np.einsum("mij,mi->mj", E, moved[obs.frame]), obs.point, N)
         d_point[:, : b.shape[1]] = -np.einsum("nji,nj->ni", L_inv, back)
+        d_point[lasting, : b.shape[1]] = shared[1:].reshape(-1, b.shape[1])
     if not (np.isfinite(d_cam).all() and np.isfinite(d_point).all()):
         return None
-    return d_cam.reshape(T, 7), d_point
+    return d_cam, d_point
 
 
-def _focal_sigma(system, tie, obs, free, T, N):
+def _focal_sigma(equations: Equations, obs, free, lasting):
     """1 sigma of the mean log focal, everything else marginalised."""
-    S = _eliminate(system, 0, obs, T, N)[0] if free.points else system[0]
-    A = tie.T @ (tie.T @ S).T
-    A[np.diag_indices(len(A))] += 1e-12 * np.abs(A.diagonal()).max()  # the scale of the scene is free
-    mean = np.zeros(7 * T)
-    mean[6::7] = 1 / T
-    v = tie.T @ mean
+    reduced = _eliminate(equations, 0, obs, lasting)[0] if free.points else equations
+    mean, mean_shared = np.zeros_like(reduced.g), np.zeros_like(reduced.g_shared)
+    if free.zoom:
+        mean[:, _columns(free).index(6)] = 1 / len(mean)
+    else:
+        mean_shared[0] = 1.0
+    ridge = 1e-9 * np.diagonal(equations.blocks[0], axis1=1, axis2=2)  # the scale of the scene is free
     try:
-        return float(np.sqrt(max(v @ linalg.solve(A, v, assume_a="sym", check_finite=False), 0)))
+        own, shared = _answer(reduced, (ridge, 0.0), free, mean, mean_shared)
     except linalg.LinAlgError:
         return FOCAL_SPREAD
+    return float(np.sqrt(max((own * mean).sum() + shared @ mean_shared, 0)))
 
 
 def change_origin(model: Model, index) -> Model:

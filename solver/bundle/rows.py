@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 
@@ -116,3 +117,16 @@ class Far:
     cost = Rows.cost
     curvature = Rows.curvature
     constant = 0.0
+
+
+def banded(blocks):
+    """Lower band (K n, T n) of blocks (T, n, n) of frames t with t, t + 1 and so on to t + K - 1, rows of the earlier frame first."""
+    T, n, size = *blocks[0].shape[:2], blocks[0].itemsize
+    width = len(blocks) * n
+    out = np.zeros((width, T * n), order="F")
+    flat = out.reshape(-1, order="F")
+    for ahead, block in enumerate(blocks[:T]):
+        # Row i of column j lies at j * (width - 1) + i. What the first block's zeros fall on outside of it, the others write after it.
+        place = np.lib.stride_tricks.as_strided(flat[ahead * n :], (T - ahead, n, n), (n * width * size, (width - 1) * size, size))
+        place[:] = np.triu(block) if ahead == 0 else block[: T - ahead]
+    return out

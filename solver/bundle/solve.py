@@ -20,7 +20,7 @@ from scipy.linalg.blas import dsbmv
 from .bodies import PER_FRAME, SHAPE, Bodies, Moves
 from .filming import PER_CAMERA, Filming
 from .ground import Ground
-from .rows import Far, Rows, Shared
+from .rows import Far, Rows, Shared, banded
 
 GROUND = 3
 CG_STEPS, CG_TOLERANCE = 30, 1e-2
@@ -220,7 +220,7 @@ class Equations:
         """A band a person."""
         shape, shared = np.arange(self.P * SHAPE).reshape(self.P, SHAPE), np.arange(self.P * SHAPE, self.P * SHAPE + self.shared)
         return [
-            Chain(_banded([b[p].numpy() for b in world.blocks]), world.border[p].flatten(0, 1).numpy(), np.r_[shape[p], shared], world.g[p].flatten().numpy())
+            Chain(banded([b[p].numpy() for b in world.blocks]), world.border[p].flatten(0, 1).numpy(), np.r_[shape[p], shared], world.g[p].flatten().numpy())
             for p in range(self.P)
         ]  # fmt: skip
 
@@ -254,7 +254,7 @@ class Equations:
             block[0, camera] = 0
         blocks[0][0, :, camera] = 0
         blocks[0][0, camera, camera] = torch.eye(PER_CAMERA, dtype=g.dtype)
-        return [Chain(_banded([b.numpy() for b in blocks]), border.flatten(0, 1).numpy(), np.arange(P * SHAPE + self.shared), g.flatten().numpy())]
+        return [Chain(banded([b.numpy() for b in blocks]), border.flatten(0, 1).numpy(), np.arange(P * SHAPE + self.shared), g.flatten().numpy())]
 
     def _border(self, flat, wide, by_shape, by_shared, corner):
         at_shared = slice(self.P * SHAPE, None)
@@ -430,16 +430,3 @@ class Factor:
             out.append(dsbmv(len(band) - 1, 1.0, band, part, lower=1) + chain.border @ shared[chain.mine])
             out_shared[chain.mine] += chain.border.T @ part
         return np.concatenate([*out, out_shared])
-
-
-def _banded(blocks):
-    """Lower band (3 n, T n) of blocks (T, n, n) of frames t with t, t + 1 and t + 2, rows of the earlier frame first."""
-    T, n, size = *blocks[0].shape[:2], blocks[0].itemsize
-    width = 3 * n
-    out = np.zeros((width, T * n), order="F")
-    flat = out.reshape(-1, order="F")
-    for ahead, block in enumerate(blocks[: min(3, T)]):
-        # Row i of column j lies at j * (width - 1) + i. What the first block's zeros fall on outside of it, the others write after it.
-        place = np.lib.stride_tricks.as_strided(flat[ahead * n :], (T - ahead, n, n), (n * width * size, (width - 1) * size, size))
-        place[:] = np.triu(block) if ahead == 0 else block[: T - ahead]
-    return out

@@ -79,35 +79,75 @@ def test_prior_rows_are_finite_differences():
         assert np.allclose(change, rows @ move.ravel(), atol=0.15 * np.abs(change).max())
 
 
-def test_step_equals_a_dense_solve():
-    model, obs = small_problem(noise=0.5)
-    model = disturbed(model, np.random.default_rng(1))
-    free, priors, damping, sigma = Free(), Priors(np.log(600.0)), 1e-3, 1.0
+def dense(model, obs, free, priors, sigma):
+    """The least squares problem as one dense Jacobian over all camera parameters and points, its residuals, and (7 T + 3 N, n) from unknowns to all parameters."""
     T, N = len(model.R), len(model.d)
-    r, y = bundle.residuals(model, obs, SIZE)
-    by_frame = np.argsort(obs.frame, kind="stable")
-    rows = bundle._prior_rows(T, priors, free)
-    system = bundle._normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows)
-    tie = bundle._tie(T, free)
-    d_cam, d_point = bundle._solve(system, tie, damping, obs, free, T, N)
-
+    r, _ = bundle.residuals(model, obs, SIZE)
     cam, point = bundle.jacobians(model, obs)
     J = np.zeros((len(obs), 2, 7 * T + 3 * N))
     for m in range(len(obs)):
         J[m, :, 7 * obs.frame[m] : 7 * obs.frame[m] + 7] = cam[m]
         J[m, :, 7 * T + 3 * obs.point[m] : 7 * T + 3 * obs.point[m] + 3] = point[m]
     weight = np.sqrt(1 / (1 + (r**2).sum(1) / (bundle.CAUCHY * sigma) ** 2)) / sigma
-    A = np.concatenate([(J * weight[:, None, None]).reshape(-1, J.shape[2]), np.pad(rows.toarray(), ((0, 0), (0, 3 * N)))])
-    b = np.concatenate([(r * weight[:, None]).ravel(), bundle._prior_residuals(model, priors, free)])
-    full = np.zeros((7 * T + 3 * N, tie.shape[1] + 3 * N))
-    full[: 7 * T, : tie.shape[1]] = tie.toarray()
-    full[7 * T :, tie.shape[1] :] = np.eye(3 * N)
-    A = A @ full
+    columns = [*range(3)] * free.rotation + [*range(3, 6)] * free.centre + [6] * free.zoom
+    frames = np.zeros((7 * T, len(columns) * T))
+    frames[(7 * np.arange(T)[:, None] + columns).ravel(), np.arange(len(columns) * T)] = 1
+    rows = bundle._prior_rows(T, priors, free) @ frames.T
+    mean = np.zeros((1, 7 * T))
+    mean[:, 6::7] = 1 / T / priors.log_f_sigma
+    A = np.concatenate([(J * weight[:, None, None]).reshape(-1, J.shape[2]), np.pad(np.concatenate([rows, mean]), ((0, 0), (0, 3 * N)))])
+    lens = bundle._lens_prior(model, priors, free)
+    b = np.concatenate([(r * weight[:, None]).ravel(), bundle._prior_residuals(model, priors, free), [lens]])
+    unknown = frames[:, frames[:7].sum(0) == 0] if not free.zoom else frames[:, (frames[:6].sum(0) == 0)]
+    if free.focal and not free.zoom:
+        unknown = np.c_[unknown, np.tile(np.eye(7)[6], T)]
+    kept = 3 if free.depth else 2
+    points = np.eye(3 * N)[:, np.tile(np.arange(3) < kept, N)] if free.points else np.zeros((3 * N, 0))
+    full = np.zeros((7 * T + 3 * N, unknown.shape[1] + points.shape[1]))
+    full[: 7 * T, : unknown.shape[1]], full[7 * T :, unknown.shape[1] :] = unknown, points
+    return A @ full, b, full
+
+
+FREEDOMS = [Free(), Free(centre=False, depth=False), Free(centre=False, depth=False, zoom=True), Free(zoom=True), Free(focal=False, points=False)]
+
+
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("free", FREEDOMS, ids=["full", "rotation", "rotation+zoom", "full+zoom", "held points"])
+def test_a_step_is_that_of_a_dense_solve(free, short):
+    """With tracks through all of the shot, and with short ones, which leave a band, but for three that last."""
+    model, obs = small_problem(frames=9, points=60, noise=0.5)
+    model = disturbed(model, np.random.default_rng(1))
+    if short:
+        obs = obs.only((obs.frame >= obs.point // 10) & (obs.frame < obs.point // 10 + 4) | (obs.point % 20 == 0))
+    priors, damping, sigma = Priors(np.log(550.0), travel=0.1), 1e-3, 1.0
+    T, N = len(model.R), len(model.d)
+    r, y = bundle.residuals(model, obs, SIZE)
+    rows, lasting = bundle._prior_rows(T, priors, free), np.zeros(N, bool)
+    lasting[::20] = short
+    equations = bundle._normal_equations(model, obs, r, y, sigma, free, priors, np.argsort(obs.frame, kind="stable"), rows, lasting)
+    assert len(equations.blocks) == (4 if short else 9) or not free.points
+    d_cam, d_point = bundle._solve(equations, damping, obs, free, lasting)
+
+    A, b, full = dense(model, obs, free, priors, sigma)
     H = A.T @ A
     x = full @ np.linalg.solve(H + damping * np.diag(H.diagonal()), -A.T @ b)
-    # A shared focal length is one column in both; its damping differs by the off-diagonal part alone.
+    # The prior of a zoom's mean is in the dense diagonal and is not damped in the band; it is weak.
     assert np.allclose(d_cam.ravel(), x[: 7 * T], atol=2e-4 * np.abs(x).max())
     assert np.allclose(d_point.ravel(), x[7 * T :], atol=2e-3 * np.abs(x).max())
+
+
+@pytest.mark.parametrize("free", FREEDOMS[:4], ids=["full", "rotation", "rotation+zoom", "full+zoom"])
+def test_the_sigma_of_the_lens_is_that_of_the_dense_covariance(free):
+    model, obs = small_problem(frames=6, points=50, noise=0.5)
+    priors = Priors(np.log(600.0), travel=0.1, turn=0.03)
+    r, y = bundle.residuals(model, obs, SIZE)
+    rows, lasting = bundle._prior_rows(6, priors, free), np.arange(50) < 3
+    equations = bundle._normal_equations(model, obs, r, y, 1.0, free, priors, np.argsort(obs.frame, kind="stable"), rows, lasting)
+    A, _, full = dense(model, obs, free, priors, 1.0)
+    mean = full[6 : 7 * 6 : 7].mean(0)
+    H = A.T @ A
+    expected = np.sqrt(mean @ np.linalg.solve(H + 1e-9 * np.diag(H.diagonal()), mean))
+    assert bundle._focal_sigma(equations, obs, free, lasting) == pytest.approx(expected, rel=1e-2)
 
 
 def test_recovers_cameras_through_outliers():
@@ -146,3 +186,11 @@ def test_frame_zero_is_the_gauge_and_points_may_lie_at_infinity():
     fit = bundle.adjust(model, obs, SIZE, Free(), Priors(np.log(600.0)), iterations=10)
     assert np.array_equal(fit.model.R[0], model.R[0]) and np.array_equal(fit.model.c[0], model.c[0])
     assert np.isfinite(fit.model.w).all() and (fit.model.w > 0).all()
+
+
+def test_few_points_that_last_stay_beside_the_band():
+    frames, point = np.tile(np.arange(10), 300), np.repeat(np.arange(300), 10)
+    obs = Observations(frames + point, point, np.zeros((3000, 2)))
+    assert not bundle._lasting(obs, 310, 300, Free()).any()
+    obs.frame[9], obs.frame[19] = 305, 250
+    assert np.flatnonzero(bundle._lasting(obs, 310, 300, Free())).tolist() == [0, 1]
