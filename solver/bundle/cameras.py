@@ -474,7 +474,7 @@ def _answer(reduced: Equations, damped, free: Free, right, right_shared):
         return right, linalg.solve(corner, right_shared, assume_a=definite, check_finite=False)
     blocks[0, :, range(n), range(n)] += damped[0].T
     if not free.first:
-        held = [k for k, c in enumerate(columns) if c < 6]
+        held = [at for at, column in enumerate(columns) if column < 6]
         border = border.copy()
         blocks[:, 0, held] = blocks[0, 0, :, held] = border[0, held] = right[0, held] = 0.0
         blocks[0, 0, held, held] = 1.0
