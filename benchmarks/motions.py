@@ -19,8 +19,12 @@ from solver import fingers
 from .people import Character, unit
 
 SIDES = ("Left", "Right")
+DUTY = 0.62  # of a walk's cycle: a foot stands
 _SPINE, _NECK = ("LowerBack", "Spine", "Spine1"), ("Neck", "Neck1", "Head")
 _DOWN, _FORWARD = np.array([0.0, 0, -1]), np.array([0.0, -1, 0])
+
+
+_LEVEL = lambda xy: 0.0
 
 
 @dataclass
@@ -65,6 +69,19 @@ class Path:
         return xy, np.interp(s, self.s, self.heading)
 
 
+@dataclass
+class Steps:
+    """Treads across a straight walk: edges (n,) by arc length, and heights (n + 1,) m before, between and behind them. stride: m, two of them are a tread."""
+
+    edges: np.ndarray
+    heights: np.ndarray
+    stride: float
+
+    def at(self, s):
+        """Heights (...,) at arc lengths s."""
+        return self.heights[np.searchsorted(self.edges, s)]
+
+
 def about(axis, angle):
     """Rotation matrices (..., 3, 3) by angles (...,) about axis 0, 1 or 2."""
     angle = np.asarray(angle, float)
@@ -93,12 +110,12 @@ def keyed(times, keys):
     return PchipInterpolator(t, v, axis=0)(np.clip(times, t[0], t[-1]))
 
 
-def step_feet(body: Character, phase, plant, duty, heel_off, toe_up, clearance):
+def step_feet(body: Character, phase, plant, duty, heel_off, toe_up, clearance, floor=_LEVEL):
     """Feet of a gait.
 
     phase: (F, 2) cycles of each foot; foot j stands from every whole number for `duty` of a cycle, then swings.
     plant(foot, k): ((2,) place of the ankle on the ground, yaw) of its k-th stand. heel_off, toe_up: radians at the end and the
-    start of a stand. clearance: m, height of the swing.
+    start of a stand. clearance: m, height of the swing. floor(xy): height of the ground.
     """
     frames = len(phase)
     feet = Feet(np.zeros((frames, 2, 3)), np.zeros((frames, 2)), np.zeros((frames, 2)), np.zeros((frames, 2), bool))
@@ -109,7 +126,7 @@ def step_feet(body: Character, phase, plant, duty, heel_off, toe_up, clearance):
         def stand(k, u, j=j, ankle=ankle, heel=heel, ball=ball):
             """Ankle, yaw and pitch at fraction u of stand k."""
             (x, y), yaw = plant(j, k)
-            flat, R = np.array([x, y, ankle[2]]), about(2, yaw)
+            flat, R = np.array([x, y, floor((x, y)) + ankle[2]]), about(2, yaw)
             if u < 0.18:
                 pitch, pivot = -toe_up * (1 - u / 0.18) ** 2, heel
             elif u > 0.6:
@@ -119,6 +136,21 @@ def step_feet(body: Character, phase, plant, duty, heel_off, toe_up, clearance):
             turned = R @ about(0, pitch) @ -pivot
             return flat + R @ pivot + turned, yaw, pitch
 
+        def swing(k, u, lift, heel=heel, ball=ball, stand=stand):
+            """Ankle, yaw and pitch at fraction u between stands k and k + 1, and how far the lowest point is over the ground."""
+            rate = (1 - duty) / duty
+            (a0, yaw0, p0), (b0, _, q0) = stand(k, 1.0), stand(k, 0.98)
+            (a1, yaw1, p1), (b1, _, q1) = stand(k + 1, 0.0), stand(k + 1, 0.02)
+            # Ankle and pitch leave and meet the ground with the speed they have there.
+            a = _hermite(u, a0, a1, (a0 - b0) / 0.02 * rate, (b1 - a1) / 0.02 * rate)
+            pitch = _hermite(u, p0, p1, (p0 - q0) / 0.02 * rate * 0.6, (q1 - p1) / 0.02 * rate)
+            yaw = yaw0 + u * u * (3 - 2 * u) * ((yaw1 - yaw0 + np.pi) % (2 * np.pi) - np.pi)
+            a[2] += lift * np.sin(np.pi * u) ** 2
+            R = about(2, yaw) @ about(0, pitch)
+            low = min(p[2] - floor(p[:2]) for p in (a + R @ heel, a + R @ ball))
+            return a, yaw, pitch, low
+
+        lifts = {}
         for f in range(frames):
             k = int(np.floor(phase[f, j]))
             u = (phase[f, j] - k) / duty
@@ -126,16 +158,11 @@ def step_feet(body: Character, phase, plant, duty, heel_off, toe_up, clearance):
                 feet.ankle[f, j], feet.yaw[f, j], feet.pitch[f, j] = stand(k, u)
                 feet.planted[f, j] = True
                 continue
-            u, rate = (phase[f, j] - k - duty) / (1 - duty), (1 - duty) / duty
-            (a0, yaw0, p0), (b0, _, q0) = stand(k, 1.0), stand(k, 0.98)
-            (a1, yaw1, p1), (b1, _, q1) = stand(k + 1, 0.0), stand(k + 1, 0.02)
-            # Ankle and pitch leave and meet the ground with the speed they have there.
-            a = _hermite(u, a0, a1, (a0 - b0) / 0.02 * rate, (b1 - a1) / 0.02 * rate)
-            pitch = _hermite(u, p0, p1, (p0 - q0) / 0.02 * rate * 0.6, (q1 - p1) / 0.02 * rate)
-            yaw = yaw0 + u * u * (3 - 2 * u) * ((yaw1 - yaw0 + np.pi) % (2 * np.pi) - np.pi)
-            a[2] += clearance * np.sin(np.pi * u) ** 2
-            R = about(2, yaw) @ about(0, pitch)
-            low = min((a + R @ heel)[2], (a + R @ ball)[2])
+            if k not in lifts:  # high enough to step over edges
+                over = np.linspace(0.1, 0.9, 17) if floor is not _LEVEL else ()
+                lifts[k] = clearance + max([0.0, *((0.02 - swing(k, u, clearance)[3]) / np.sin(np.pi * u) ** 2 for u in over)])
+            u = (phase[f, j] - k - duty) / (1 - duty)
+            a, yaw, pitch, low = swing(k, u, lifts[k])
             a[2] += max(0.0, 0.012 * np.sin(np.pi * u) - low)
             feet.ankle[f, j], feet.yaw[f, j], feet.pitch[f, j] = a, yaw, pitch
     return feet
@@ -147,12 +174,13 @@ def _hermite(u, a, b, speed_a, speed_b):
     return a + v * (b - a) + u * (1 - u) ** 2 * speed_a - u * u * (1 - u) * speed_b
 
 
-def gait(body: Character, times, rng, path: Path, speed, run=False, start=0.0, arms=None):
-    """Walk or run along a path at `speed` m/s. start: m already walked. arms: overrides, {0 or 1: (F, 4)}."""
+def gait(body: Character, times, rng, path: Path, speed, run=False, start=0.0, arms=None, steps: Steps | None = None):
+    """Walk or run along a path at `speed` m/s. start: m already walked. arms: overrides, {0 or 1: (F, 4)}. steps: on a straight path."""
     fps = 1 / (times[1] - times[0])
     F, k = len(times), body.height / 1.75
     stride = (2 * (0.40 + 0.24 * speed) if not run else 2 * (0.35 + 0.25 * speed)) * k
-    duty = 0.34 if run else 0.62
+    duty = 0.34 if run else DUTY
+    stride = steps.stride if steps else stride
     s = start + speed * times + smooth_noise(rng, F, fps, 0.01)[:, 0]
     phase = np.stack([s / stride, s / stride + 0.5], 1)
     half = 0.75 * abs(body.heads[body.names.index("LeftUpLeg")][0]) * (0.6 if run else 1)
@@ -162,9 +190,12 @@ def gait(body: Character, times, rng, path: Path, speed, run=False, start=0.0, a
         side = 1 if j == 0 else -1
         return xy + side * half * np.array([np.cos(yaw), np.sin(yaw)]), yaw + side * 0.04
 
-    feet = step_feet(
-        body, phase, plant, duty, 0.95 if run else 0.75, 0.12 if run else 0.3, 0.24 * k if run else 0.035 * k
-    )
+    toes, heels, floor = 0.95 if run else 0.75, 0.12 if run else 0.3, _LEVEL
+    if steps:
+        (start_xy, turn), toes, heels = path.at(0.0), 0.45, 0.05
+        ahead = np.array([np.sin(turn), -np.cos(turn)])
+        floor = lambda xy: steps.at((np.asarray(xy) - start_xy) @ ahead)
+    feet = step_feet(body, phase, plant, duty, toes, heels, 0.24 * k if run else 0.035 * k, floor)
     place, heading = path.at(s)
     heading = gaussian_filter1d(heading, 0.1 * fps, mode="nearest")
     c, w = np.cos(2 * np.pi * phase[:, 0]), np.sin(2 * np.pi * phase[:, 0])  # c = 1 when the left foot lands
@@ -173,6 +204,10 @@ def gait(body: Character, times, rng, path: Path, speed, run=False, start=0.0, a
     place = place + (0.012 if run else 0.024) * k * late[:, None] * side
     twice = np.cos(4 * np.pi * (phase[:, 0] - duty / 2))  # 1 in the middle of each stand
     lift = (-0.05 - 0.04 * twice) * k if run else (-0.012 + 0.018 * twice) * k
+    if steps:
+        treads = s[0] + np.arange(-8.0, 60.0) * stride / 2  # a body rises from stand to stand
+        treads = np.floor(treads / (stride / 2)) * stride / 2 + 0.43 * duty * stride
+        lift = lift + gaussian_filter1d(np.interp(s, treads, steps.at(treads)), 0.1 * fps, mode="nearest")
     swing = min(0.75, (0.22 + 0.14 * speed) if not run else 0.7) * rng.uniform(0.85, 1.15)
     lean = 0.17 if run else 0.035
     noise = smooth_noise(rng, F, fps, 0.03, channels=6)

@@ -224,9 +224,11 @@ class _Builder:
                 x += width
 
 
-def build(kind, rng, clear):
-    """Fill the current scene with a place and its light. Everything is drawn from `rng`."""
+def build(kind, rng, clear, steps=()):
+    """Fill the current scene with a place and its light. Everything is drawn from `rng`. steps: boxes (centre, size, turn)."""
     b = _Builder(rng, clear)
+    for centre, size, turn in steps:
+        box(centre, size, b.material("bricks", 5), 1.5, turn, rng.random(2))
     if kind == "plaza":
         b.ground("paving")
         b.walls((16, 15), (6, 12), "facade", 9.0)

@@ -70,7 +70,7 @@ class Stage:
                 clear.append((eye, tuple(joints[0, :2]), 0.5))
                 clear.append((tuple(joints[0, :2]), tuple(joints[0, :2]), 0.9))
             clear.append((eye, eye, 1.3))
-        places.build(self.spec["place"], np.random.default_rng([self.spec["seed"], 13]), clear)
+        places.build(self.spec["place"], np.random.default_rng([self.spec["seed"], 13]), clear, self.spec.get("steps", ()))
         self.extras = [
             (places.moving_car(np.random.default_rng([self.spec["seed"], 17])), *e) for e in self.spec.get("cars", ())
         ]

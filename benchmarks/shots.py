@@ -69,6 +69,9 @@ _CLOSE_TEST = {
 # Hands that talk, large in the picture.
 _HANDS_DEV = {"medium": ("court", ["gesture"]), "close": ("plaza", ["gesture"])}
 _HANDS_TEST = {"medium": ("street", ["gesture"]), "close": ("park", ["gesture"])}
+# Steps: up, down, and a kerb.
+_STAIRS_DEV = {"static": ("court", ["climb"]), "track": ("plaza", ["descend"]), "handheld": ("street", ["kerb"])}
+_STAIRS_TEST = {"static": ("plaza", ["descend"]), "track": ("court", ["kerb"]), "handheld": ("park", ["climb"]), "push-in": ("street", ["climb"])}
 _CLOSE_M = 0.55  # between the paths of those who pass
 _DARK = {("close-dev", "embrace"), ("close-test", "embrace")}  # all in dark clothes
 SETS = {
@@ -77,6 +80,7 @@ SETS = {
     "crowd-dev": (11000, 40, _CROWD_DEV), "crowd-dev-alone": (11000, 40, _CROWD_DEV),
     "crowd-test": (13000, 40, _CROWD_TEST), "crowd-test-alone": (13000, 40, _CROWD_TEST),
     "close-dev": (15000, 40, _CLOSE_DEV), "close-test": (17000, 40, _CLOSE_TEST),
+    "stairs-dev": (23000, 72, _STAIRS_DEV), "stairs-test": (25000, 72, _STAIRS_TEST),
     "hands-dev": (19000, 24, _HANDS_DEV), "hands-test": (21000, 24, _HANDS_TEST),
 }  # fmt: skip
 ALL_MOVES = MOVES + film.MOVES
@@ -104,6 +108,28 @@ def travel(kind, offset, heading, seconds, rng):
     ahead, left = np.array([np.sin(heading), -np.cos(heading)]), np.array([np.cos(heading), np.sin(heading)])
     path = m.Path(-0.5 * way * ahead + offset[0] * left + offset[1] * ahead, heading, bend)
     return lambda body, times, rng: m.solve(body, m.gait(body, times, rng, path, speed, kind == "jog"))
+
+
+def stepping(kind, heading, seconds, rng):
+    """A walk past the origin up or down stairs, or up a kerb. Returns a motion for render.Stage, and boxes (centre (3,), size (3,), turn) of the steps."""
+    speed, half, rise = {"climb": (0.55, 0.32, 0.16), "descend": (0.6, 0.32, -0.16), "kerb": (1.2, 0.62, 0.15)}[kind]
+    speed, rise = speed * rng.uniform(0.92, 1.08), rise * rng.uniform(0.9, 1.1)
+    way, count = speed * seconds, 1 if kind == "kerb" else 4
+    first = max(1, round((0.5 * way / half) - count / 2))
+    # A foot's heel is 0.1 m behind an edge that it has stepped over, at the most.
+    edges = half * (first + np.arange(count)) + 2 * half * 0.43 * m.DUTY - 0.1
+    heights = rise * np.arange(count + 1)
+    heights = heights - heights.min()
+    steps = m.Steps(edges, heights, 2 * half)
+    ahead = np.array([np.sin(heading), -np.cos(heading)])
+    path = m.Path(-0.5 * way * ahead, heading)
+    ends = np.r_[edges[0] - 3.0, edges, edges[-1] + 3.0]
+    boxes = []
+    for low, high, z in zip(ends[:-1], ends[1:], heights):
+        if z > 0:
+            middle = path.at(0.5 * (low + high))[0]
+            boxes.append(((*middle.tolist(), 0.0), (2.4, float(high - low), float(z)), heading))
+    return (lambda body, times, rng: m.solve(body, m.gait(body, times, rng, path, speed, steps=steps))), boxes
 
 
 def stay(kind, place, heading, seconds):
@@ -178,14 +204,17 @@ def specs(set_name, motion=None):
         seed = base + i
         rng = np.random.default_rng(seed)
         heading, seconds = rng.uniform(0, 2 * np.pi), frames / FPS
-        people, moves, files = [], [], sorted(str(p) for p in Path(motion).glob("*.bvh")) if motion else []
+        people, moves, steps, files = [], [], [], sorted(str(p) for p in Path(motion).glob("*.bvh")) if motion else []
         for n, kind in enumerate(kinds):
             people.append(random_spec(rng))
             if (set_name, move) in _DARK:
                 people[-1] |= {"shirt": (0.03, 0.03, 0.04), "accent": (0.03, 0.03, 0.04), "trousers": (0.03, 0.04, 0.09), "sleeve": 1.95}
             if place == "passage":
                 heading = np.pi * round(heading / np.pi)  # along its walls
-            if kind in _APART:
+            if kind in ("climb", "descend", "kerb"):
+                motion_on_steps, steps = stepping(kind, heading, seconds, rng)
+                moves.append(motion_on_steps)
+            elif kind in _APART:
                 ahead = np.array([np.sin(heading), -np.cos(heading)])
                 moves.append(stay(kind, _APART[kind] * (n - 0.5) * ahead, heading + np.pi * n, seconds))
             elif kind in ("talk", "gesture", "wave", "dance", "spin", "crouch", "reach"):
@@ -208,6 +237,8 @@ def specs(set_name, motion=None):
             "name": f"{set_name}_{move}", "seed": seed, "frames": frames, "fps": FPS, "width": WIDTH, "height": HEIGHT, "samples": 4,
             "place": place, "move": move, "people": people, "motions": moves, "kinds": kinds, "plate_every": 12,
         }  # fmt: skip
+        if steps:
+            spec["steps"] = steps
         if set_name.startswith("hands"):
             spec |= {"width": 960, "height": 540, "plate_every": frames}
             for person in people:
@@ -241,7 +272,7 @@ def make(spec, folder: Path, anny_data=None):
         backdrop = video.backdrop(rng, spec["width"], spec["height"])
         pictures = (video.plain(render.load_frame(p), read_mask(q), backdrop, rng) for p, q in pairs)
         video.encode(folder / "plain.mp4", pictures, FPS)
-    facts = {k: v for k, v in spec.items() if k not in ("motions", "people", "cars", "extras")}
+    facts = {k: v for k, v in spec.items() if k not in ("motions", "people", "cars", "extras", "steps")}
     facts |= {"heights_m": [p["height_m"] for p in spec["people"]], "seconds": round(seconds, 1)}
     if not (folder / "facts.json").exists():
         (folder / "facts.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
