@@ -12,6 +12,7 @@ from .source import HEEL_BEHIND_ANKLE, SOLE_UNDER_BALL, Track
 
 CONTACT_HEIGHT_M = 0.06
 CONTACT_SPEED_M_S = 0.35
+CLIMB_S = 0.3  # over which what is under a person goes from one step to the next
 # A foot that moved further than this during one contact was not standing: it follows the person instead of being pinned.
 STANDING_M = 0.12
 TOES_AHEAD_OF_BALL = 0.4  # share of ankle to ball
@@ -130,10 +131,49 @@ def _runs(flags):
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
-    """Pin the feet of a `_Pose` to the person's footprints while these touch the floor; returns the contact (F, 4) bool.
+@dataclass(frozen=True)
+class Stands:
+    """How a person stands. points (F, 4, 3): left heel, left ball, right heel, right ball, world; contact (F, 4) bool of them; level (F, 4) m: how high what they
+    stand on is over the floor, 0 where they do not."""
 
-    G (F, 24, 3, 3), joints (F, 24, 3): the person. start (1, 3), path_scale: footprints scale about it as the path did.
+    points: np.ndarray
+    contact: np.ndarray
+    level: np.ndarray
+
+    def under(self, time_s):
+        """(F,) m: height of what is under the person: of what they stand on, and on the way from one step to the next between the two."""
+        known = self.contact.any(1)
+        if not self.level.any():
+            return np.zeros(len(known))
+        mean = (self.level * self.contact).sum(1) / np.maximum(self.contact.sum(1), 1)
+        height = np.interp(time_s, time_s[known], mean[known])
+        radius = max(1, round(CLIMB_S / 2 / np.median(np.diff(time_s)))) if len(time_s) > 1 else 1
+        padded = np.pad(height, 2 * radius, mode="edge")
+        for _ in range(2):
+            padded = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1).mean(-1)
+        return padded
+
+
+def stands(track: Track, G, joints) -> Stands:
+    """G (F, 24, 3, 3), joints (F, 24, 3): the person."""
+    points = []
+    for k, sole in enumerate(person_soles(track)):
+        ankle, R = joints[:, 7 + k], G[:, 7 + k]
+        points += [ankle + R @ (sole.heel - sole.ankle), ankle + R @ (sole.ball - sole.ankle)]
+    points = np.stack(points, 1)
+    contact = estimate_contact(points, track.frames, track.fps) if track.contact is None else track.contact > 0.5
+    level = np.zeros(contact.shape)
+    for k in (0, 2):
+        for first, end in _runs(contact[:, k : k + 2].any(1)):
+            height = np.median(points[first:end, k : k + 2, 2][contact[first:end, k : k + 2]])
+            level[first:end, k : k + 2] = height if height > CONTACT_HEIGHT_M else 0.0
+    return Stands(points, contact, level * contact)
+
+
+def keep_on_floor(pose, track: Track, G, stood: Stands, start, path_scale):
+    """Pin the feet of a `_Pose` to the person's footprints while these touch the floor, or a step of the same height over it; returns the contact (F, 4) bool.
+
+    G (F, 24, 3, 3): the person. start (1, 3), path_scale: footprints scale about it as the path did.
     Between two contacts the correction goes over from one to the next, so that a swing stays a swing. The hips sink where a leg is
     too short for its footprint.
     """
@@ -141,14 +181,9 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
     theirs = person_soles(track)
     share = np.linalg.norm((theirs[0].ball_joint - theirs[0].ankle)[[0, 2]]) / track.leg_m
     ours = rig_soles(rig, mapping, share)
-    sole_points = []
-    for k, sole in enumerate(theirs):
-        ankle, R = joints[:, 7 + k], G[:, 7 + k]
-        sole_points += [ankle + R @ (sole.heel - sole.ankle), ankle + R @ (sole.ball - sole.ankle)]
-    sole_points = np.stack(sole_points, 1)
-    contact = estimate_contact(sole_points, track.frames, track.fps) if track.contact is None else track.contact > 0.5
-    prints = start[:, None] + (sole_points - start[:, None]) * path_scale
-    goals = []
+    contact = stood.contact
+    prints = start[:, None] + (stood.points - start[:, None]) * path_scale
+    goals, levels = [], path_scale * stood.level.reshape(-1, 2, 2).max(-1)
     for k, (side, sole) in enumerate(zip("LR", ours, strict=True)):
         foot = mapping.bones[f"foot.{side}"]
         heel = pose.D[:, foot] @ (sole.heel - sole.ankle)
@@ -165,7 +200,7 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
         both = slice(2 * k, 2 * k + 2)
         mine = standing(contact[:, both], pose.D[:, foot] @ (sole.ball - sole.heel))
         goal = pose.heads[:, foot] + _offsets(
-            pose.heads[:, foot], heel, ball, stands, prints[:, both], mine, track.frames / track.fps
+            pose.heads[:, foot], heel, ball, stands + levels[:, k], prints[:, both], mine, track.frames / track.fps
         )
         goal[:, 2] = np.maximum(goal[:, 2], stands)
         goals.append(goal)
@@ -173,8 +208,8 @@ def keep_on_floor(pose, track: Track, G, joints, start, path_scale):
     for k, side in enumerate("LR"):
         _two_bone_ik(pose, side, goals[k], G[:, 1 + k, :, 0])
     pose.place()
-    for side, sole in zip("LR", ours, strict=True):
-        _bend_toes(pose, side, sole)
+    for k, (side, sole) in enumerate(zip("LR", ours, strict=True)):
+        _bend_toes(pose, side, sole, levels[:, k])
     pose.place()
     return contact
 
@@ -188,7 +223,7 @@ def standing(contact, heel_to_ball):
 
 def _offsets(ankle, heel, ball, stands, prints, stands_on, time_s):
     """Correction (F, 3) of an ankle. heel, ball (F, 3): sole points from the ankle as the foot is turned; stands (F,): the ankle's height
-    where the foot touches the floor; prints (F, 2, 3): heel and ball of the person; stands_on (F, 2): see `standing`; time_s (F,)."""
+    where the foot touches what it stands on; prints (F, 2, 3): heel and ball of the person; stands_on (F, 2): see `standing`; time_s (F,)."""
     known = stands_on.any(1)
     offset = np.zeros_like(ankle)
     for first, end in _runs(known):
@@ -279,12 +314,12 @@ def _two_bone_ik(pose, side, goal, hinge):
     pose.D[:, shin] = frame(ankle - knee, turned) @ np.swapaxes(frame(a - k, normal), -1, -2) @ pose.D[:, shin]
 
 
-def _bend_toes(pose, side, sole):
-    """Lift toes that would go through the floor."""
+def _bend_toes(pose, side, sole, level):
+    """Lift toes that would go through what they stand on, level (F,) m over the floor."""
     bones = toe_bones(pose.rig, pose.mapping, side)
     if bones:
         foot = pose.D[:, pose.mapping.bones[f"foot.{side}"]]
-        pose.D[:, bones] = _lifted(pose.D[:, bones[0]], foot, sole, pose.heads[:, bones[0], 2])[:, None]
+        pose.D[:, bones] = _lifted(pose.D[:, bones[0]], foot, sole, pose.heads[:, bones[0], 2] - level)[:, None]
 
 
 def _lifted(toes, foot, sole, height):

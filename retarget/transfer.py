@@ -81,11 +81,13 @@ def transfer(track: Track, rig: Rig, mapping: Mapping, scale_path: bool | None =
         scale_path = max(ratio, 1 / ratio) > LEGS_DIFFER
     centre = joints[:, [1, 2]].mean(1)
     start = centre[:1] * [1, 1, 0]
-    goal = start + (centre - start) * ([ratio, ratio, ratio] if scale_path else [1, 1, ratio])
+    path_scale, stood = ratio if scale_path else 1.0, feet.stands(track, G, joints)
+    under = stood.under(track.frames / track.fps)[:, None] * [0, 0, 1]  # stairs stay as high as they are, however long the character's legs
+    goal = start + path_scale * under + (centre - start - under) * [path_scale, path_scale, ratio]
     pose.place(goal)
     contact = np.zeros((len(G), 4))
     if keep_feet and all(f"foot.{side}" in mapping.bones for side in "LR"):
-        contact = feet.keep_on_floor(pose, track, G, joints, start, ratio if scale_path else 1.0)
+        contact = feet.keep_on_floor(pose, track, G, stood, start, path_scale)
     motion = pose.motion(track.frames, contact)
     motion.leg_ratio, motion.path_scaled = ratio, scale_path
     return motion

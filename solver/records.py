@@ -152,6 +152,7 @@ class World:
     T_world_from_slam: np.ndarray  # (4, 4) rigid part; world = T_world_from_slam (scale x slam)
     carried: str = ""  # the verdict, where people tell how the camera moved (world.carried)
     sigma: dict = field(default_factory=dict)  # one sigma each: size, up_deg, ground_m, heights_m, lens (world.placement.Placement.uncertainty)
+    stairs: bool = False  # somebody stands on something over the ground, too: steps, a kerb
 
 
 @dataclass

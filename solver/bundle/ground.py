@@ -63,16 +63,18 @@ def _above(ground: Ground, points):
     return points @ ground.up() - ground.height, by
 
 
-def stand(evidence, posed: Posed, moves: Moves | None, centre, ground: Ground, contact, cut) -> list[Rows]:
+def stand(evidence, posed: Posed, moves: Moves | None, centre, ground: Ground, contact, cut, upstairs=None) -> list[Rows]:
     """Standing feet keep still and on the ground; no foot goes below it. Lengths count in body sizes.
 
     contact: (P, T, 4) in the order of FEET. cut: sigmas beyond which a contact counts as a mistake. centre: (T, 3) of the camera in W.
+    upstairs: (P, T, 4), feet that stand on something over the ground, at a height of their own; or None.
     """
+    still = contact if upstairs is None else torch.maximum(contact, upstairs)
     rows_of_feet = [24 + k for k in FEET]
     feet = posed.points[:, :, rows_of_feet] + centre[:, None]
     size = posed.bodies.size()[:, None, None]
     step = (feet[:, 1:] - feet[:, :-1]) * (evidence.fps / SIGMA_SLIDE / size[..., None])
-    slide = Rows("slide", step, torch.minimum(contact[:, 1:], contact[:, :-1]), lets_go(cut))
+    slide = Rows("slide", step, torch.minimum(still[:, 1:], still[:, :-1]), lets_go(cut))
     above, by_ground = _above(ground, feet)
     height = Rows("stand", (above / size / SIGMA_HEIGHT)[..., None], contact, lets_go(cut))
     sunk = torch.relu(-above)
@@ -231,9 +233,9 @@ def tilt(ground: Ground, count) -> Shared:
     return Shared("tilt", (ground.tilt / SIGMA_UP)[None], torch.full((1,), float(count)).to(ground.tilt), plain(), by_ground=by)
 
 
-def uprights(ground: Ground, seen) -> Shared:
-    """Up is where upright edges of the background say. seen: mean (3,) in W, covariance (2, 2) rad² and the axes across it (2, 3) it is of."""
+def uprights(ground: Ground, seen, sure=False) -> Shared:
+    """Up is where upright edges of the background say, or, unless they are sure, lets them go. seen: mean (3,) in W, covariance (2, 2) rad² and the axes across it (2, 3) it is of."""
     mean, covariance, axes = (torch.as_tensor(part).to(ground.tilt) for part in seen)
     unit = torch.linalg.cholesky(torch.linalg.inv(covariance)).mT @ axes
     r = unit @ (ground.up() - mean)
-    return Shared("uprights", r[None], torch.full((1,), WEIGHT_UPRIGHTS).to(r), lets_go(3.0), by_ground=(unit @ ground.up_by())[None])
+    return Shared("uprights", r[None], torch.full((1,), WEIGHT_UPRIGHTS).to(r), plain() if sure else lets_go(3.0), by_ground=(unit @ ground.up_by())[None])

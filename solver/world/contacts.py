@@ -12,6 +12,7 @@ from ..records import Slam
 SIGMA_TRACK = 1 / 640  # of the picture's width, a background track
 UNSEEN = 0.3  # weight of a contact that only its owner's standing speaks for
 STILL, ON_GROUND = 0.45, 0.1  # m/s, m: what a standing foot may seem to move, and to float
+LASTS_S, CARRIES, LOWEST = 0.2, 0.3, 0.05  # a foot on something over the ground is still for so long, and for that share of it within so many metres of its owner's lowest
 
 
 def foot_velocity(points, fps):
@@ -33,22 +34,44 @@ def contacts(joints, keypoints, up, height, evidence, centre, along=1.0, gate=ON
     """
     feet = keypoints[:, :, FEET]
     ray = torch.nn.functional.normalize(feet - centre[:, None], dim=-1)
-
-    def speed(points):
-        velocity = foot_velocity(points, evidence.fps)
-        return (velocity - (1 - along) * (velocity * ray).sum(-1, keepdim=True) * ray).norm(dim=-1)
-
     above = feet @ up - height
-    stood = torch.sigmoid((0.3 - speed(joints[:, :, :1].expand_as(feet))) / 0.08)
+    stood = torch.sigmoid((0.3 - _speed(joints[:, :, :1].expand_as(feet), ray, along, evidence.fps)) / 0.08)
     if walks is not None:
         share, stands = walks
         stood = torch.where(share[..., None] > 0.5, stands, stood)
     p = torch.where(
         seen_feet(evidence),
-        torch.sigmoid((STILL - speed(feet)) / 0.08) * torch.sigmoid((gate - above) / (0.2 * gate)),
+        _still(feet, ray, along, evidence.fps) * torch.sigmoid((gate - above) / (0.2 * gate)),
         UNSEEN * stood * torch.sigmoid((0.5 - above) / 0.1),
     )
     return p * evidence.span[..., None]
+
+
+def _speed(points, ray, along, fps):
+    velocity = foot_velocity(points, fps)
+    return (velocity - (1 - along) * (velocity * ray).sum(-1, keepdim=True) * ray).norm(dim=-1)
+
+
+def _still(feet, ray, along, fps):
+    return torch.sigmoid((STILL - _speed(feet, ray, along, fps)) / 0.08)
+
+
+def upstairs(feet, up, height, evidence, centre, along=1.0, gate=ON_GROUND):
+    """How likely each of the foot points (P, T, 4, 3) stands on something over the ground, a stair or a kerb: seen, still, and for a while the lowest of its owner's.
+
+    Other arguments as of `contacts`.
+    """
+    above = feet @ up - height
+    still = _still(feet, torch.nn.functional.normalize(feet - centre[:, None], dim=-1), along, evidence.fps)
+    may = ((still > 0.5) & (above > gate) & seen_feet(evidence) & evidence.span[..., None]).numpy()
+    lowest = (above < above.amin(-1, keepdim=True) + LOWEST).numpy()
+    stands = np.zeros(may.shape, bool)
+    for p, k in np.ndindex(may.shape[0], may.shape[2]):
+        edges = np.flatnonzero(np.diff(np.r_[0, may[p, :, k].astype(int), 0]))
+        for first, end in edges.reshape(-1, 2):
+            if end - first >= LASTS_S * evidence.fps and lowest[p, first:end, k].mean() >= CARRIES:
+                stands[p, first:end, k] = True
+    return still * torch.as_tensor(stands)
 
 
 def seen_feet(evidence):

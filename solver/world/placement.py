@@ -20,7 +20,7 @@ from ..bundle.outline import outline
 from ..bundle.solve import Equations, State, minimise
 from ..bundle.steps import steps
 from ..bundle.touch import apart
-from .contacts import ON_GROUND, contacts, seen_feet
+from .contacts import ON_GROUND, contacts, seen_feet, upstairs
 from .steps import stepping, unlike
 from .uprights import across
 
@@ -28,6 +28,9 @@ STANDS = 20.0  # what a frame is worth in which somebody stands, when scales are
 # Rounds of the fit: share of a foot's speed along the line of sight that counts, height over the ground that still may be a contact
 # while the ground is not known well, and the cut of contacts in sigmas.
 ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
+# Where people walk on stairs, the ground is not where feet are: up is first found from all else, and only who is near the ground stands on it.
+ROUNDS_ON_STAIRS = ((0.3, ON_GROUND, 6.0), (0.3, ON_GROUND, 6.0), (0.5, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
+STAIR = 60.0  # what a step that somebody stands on must save: its height, known to a twentieth of what it could be, costs 9, and errors repeat over seven frames
 STEPS = 6  # of Gauss-Newton in a round, at most
 SPREAD_OF_SCALES = 0.3  # one sigma of a log scale of which nothing tells
 SPREAD_OF_HEIGHTS = 0.055  # of grown people about their mean
@@ -48,7 +51,7 @@ class Placement:
     """People, ground and the scale of the camera's path, sought together. In W."""
 
     def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, background, outlines=None,
-        found=None, uprights=None, stands=None, walkers=(),
+        found=None, uprights=None, stands=None, walkers=(), stairs=False,
     ):  # fmt: skip
         """heights: (P,) m that the artist gave, NaN where none; or None. path: (T, 3) camera centres in SLAM's unit.
 
@@ -56,7 +59,7 @@ class Placement:
         background: Background, or None where it has no depth.
         outlines: Outlines, or None. found: the ground (up, height) of the first call, which the second goes on from; or None.
         uprights: what upright edges say of up, see uprights.upright; or None. stands: (P, T) bool, who the artist says stands; or None.
-        walkers: who steps though nobody sees their feet, see steps.steppers.
+        walkers: who steps though nobody sees their feet, see steps.steppers. stairs: feet may stand on something over the ground, too.
         """
         self.evidence, self.prior, self.heights = evidence, prior, heights
         self.path, self.background, self.outlines, self.scale = path, background, outlines, scale
@@ -68,13 +71,18 @@ class Placement:
         self.uprights = None if self.locked else uprights
         self.stands, self.walkers = stands, dict(walkers)
         tilt, height = np.zeros(2), ground.height
+        if stairs and self.uprights and self.uprights[0] @ ground.up > 0.1:
+            up = self.uprights[0] / (self.uprights[0] @ ground.up)
+            tilt, height = basis @ up, _lowest(keypoints[:, :, FEET], tensor(up / np.linalg.norm(up)), evidence, 0.05)
         if found and not self.locked and found[0] @ ground.up > 0.1:
             tilt, height = basis @ found[0] / (found[0] @ ground.up), found[1]  # begun there, and held to what bodies say as before
         plane = terms_of_ground.Ground(tensor(ground.up), tensor(basis), tensor(tilt), tensor(height), self.locked)
         self.state = State(bodies, plane)
         self.blind = float((evidence.span & ~seen_feet(evidence).any(-1)).sum())  # bodies that tell up by their trunks alone
+        self.stairs, self.rounds = stairs, ROUNDS_ON_STAIRS if stairs else ROUNDS
         self.walks = None  # how those step whose legs nobody sees: not while sizes are tried, as steps go with any speed
-        self.cost = np.inf  # of the last round, less what those are worth who stand
+        self.fitted = np.inf  # cost of the last round
+        self.cost = np.inf  # less what those are worth who stand
 
     def centre(self):
         return self.scale * self.path
@@ -96,6 +104,17 @@ class Placement:
         plane = self.state.ground
         self.state = dataclasses.replace(self.state, ground=dataclasses.replace(plane, height=_lowest(feet, plane.up(), self.evidence)))
 
+    def upstairs(self, feet, along=1.0, gate=ON_GROUND):
+        """How likely feet (P, T, 4, 3) in W stand on something over the ground (P, T, 4); None without stairs."""
+        plane = self.state.ground
+        return upstairs(feet, plane.up(), plane.height, self.evidence, self.centre(), along, gate) if self.stairs else None
+
+    def footholds(self) -> int:
+        """Times that a foot stands on something over the ground."""
+        feet, _ = self.standing()
+        raised = self.upstairs(feet).unflatten(-1, (2, 2)).amax(-1) > 0.5
+        return int((raised[:, 1:] & ~raised[:, :-1]).sum() + raised[:, 0].sum())
+
     def step(self):
         """Find how those step whose legs nobody sees, with the speed that they have now."""
         bodies, evidence = self.state.bodies, self.evidence
@@ -109,23 +128,26 @@ class Placement:
             feet, contact = self.standing(along, gate)
         pairs = self.outlines.match(self.state.bodies.posed(), self.evidence) if self.outlines else None
         floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
-        terms = partial(self.terms, contact, cut, floor, pairs)
+        raised = self.upstairs(feet, along, gate)
+        terms = partial(self.terms, contact, cut, floor, pairs, raised)
         self.state, cost = minimise(self.state, terms, steps, tick)
+        self.fitted = cost
         astray = unlike(self.walkers, self.state.bodies.posed(), self.evidence, self.centre(), self.state.ground.up())
-        self.cost = cost - STANDS * float(contact.amax(-1).sum()) + STANDS * astray
+        stands = contact if raised is None else torch.maximum(contact, raised)
+        self.cost = cost - STANDS * float(stands.amax(-1).sum()) + STANDS * astray
         if self.background:
             self.cost += self.background.cost(self.state, self.scale)
 
-    def terms(self, contact, cut, floor, pairs, state, posed, moves):
+    def terms(self, contact, cut, floor, pairs, upstairs, state, posed, moves):
         evidence, plane, on = self.evidence, state.ground, terms_of_ground
         terms = [
             *always(evidence, self.prior, self.heights, posed, moves, self.centre()),
-            *upon(evidence, posed, moves, self.centre(), plane, contact, cut),
+            *upon(evidence, posed, moves, self.centre(), plane, contact, cut, upstairs),
             apart(evidence, posed, moves),
             on.floor(floor, self.scale, plane),
             on.level(evidence, plane),
             on.tilt(plane, 1 + self.blind),
-            on.uprights(plane, self.uprights) if self.uprights else None,
+            on.uprights(plane, self.uprights, self.stairs) if self.uprights else None,
             steps(posed, moves, self.walks[0], plane.up().detach(), self.walks[1], self.walks[2] * evidence.legless) if self.walks else None,
             outline(evidence, pairs, self.outlines.skin, posed, moves) if pairs is not None else None,
         ]
@@ -153,7 +175,7 @@ class Placement:
         if not self.locked:
             posed = self.state.bodies.posed()
             floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))
-            found = self.terms(contact, ROUNDS[-1][2], floor, None, self.state, posed, Moves(posed))
+            found = self.terms(contact, ROUNDS[-1][2], floor, None, self.upstairs(feet), self.state, posed, Moves(posed))
             covariance = Equations([term for term in found if term.name != "uprights"], self.state).covariance()[-3:, -3:] * UP_BIAS**2
             information = np.linalg.inv(covariance)
             if self.uprights:
@@ -168,26 +190,28 @@ class Placement:
         }  # fmt: skip
 
     def ground(self, report):
-        """The ground as it came out, and who touches it (P, T, 4)."""
+        """The ground as it came out, and who touches it or stands on something over it (P, T, 4)."""
         feet, contact = self.standing()
         source = "locked" if self.locked else "contacts" if float((contact * seen_feet(self.evidence)).sum()) > 3 else "bodies"
         if source == "bodies":
             self.lower(feet)
             report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
         plane = self.state.ground
+        if self.stairs:
+            contact = torch.maximum(contact, self.upstairs(feet))
         return Ground(plane.up().numpy(), float(plane.height), source), contact.numpy()
 
 
-def upon(evidence, posed, moves, centre, plane, contact, cut) -> list:
-    """The terms of people on a ground, whoever says where the camera's centre (T, 3) is. contact, cut: see bundle.ground.stand."""
+def upon(evidence, posed, moves, centre, plane, contact, cut, upstairs=None) -> list:
+    """The terms of people on a ground, whoever says where the camera's centre (T, 3) is. contact, cut, upstairs: see bundle.ground.stand."""
     on = terms_of_ground
     return [
-        *on.stand(evidence, posed, moves, centre, plane, contact, cut),
+        *on.stand(evidence, posed, moves, centre, plane, contact, cut, upstairs),
         on.balls(evidence, posed, moves, centre, plane),
         on.heading(evidence, posed, moves, centre, plane),
         on.upright(evidence, posed, moves, plane),
         on.legs(evidence, posed, moves, centre, plane),
-        motion.course(evidence, posed, moves, centre, contact),
+        motion.course(evidence, posed, moves, centre, contact if upstairs is None else torch.maximum(contact, upstairs)),
         on.balance(evidence, posed, moves, plane),
     ]
 
@@ -210,6 +234,6 @@ def ground_from_bodies(keypoints, evidence) -> Ground:
         return Ground(up.numpy().astype(float), float(_lowest(keypoints[:, :, FEET], up, evidence)), "bodies")
 
 
-def _lowest(feet, up, evidence):
-    """Height along `up` that four fifths of the frames' lowest feet (P, T, 4, 3) stand above."""
-    return (feet @ up)[evidence.span].amin(-1).quantile(0.2)
+def _lowest(feet, up, evidence, share=0.2):
+    """Height along `up` that all but a share of the frames' lowest feet (P, T, 4, 3) stand above."""
+    return (feet @ up)[evidence.span].amin(-1).quantile(share)

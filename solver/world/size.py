@@ -10,10 +10,11 @@ import torch
 from ..body.fit import Evidence
 from ..bundle.bodies import Bodies
 from ..bundle.solve import threads
-from .placement import ROUNDS, SPREAD_OF_SCALES, Placement
+from .placement import SPREAD_OF_SCALES, Placement
 from .steps import steppers, unlike
 
 ROUNDS_TRIED, STEPS_TRIED, STEPS_REFINED = 3, 2, 3  # of a scale of the camera's path
+FIRST = slice(ROUNDS_TRIED)
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4)  # of the camera's path, tried about the one that the feet in S_c tell
 WIDE = tuple(np.geomspace(1 / 4, 4, 13))  # where neither feet nor steps tell
 SCALE_STEP, MOST_TRIED = 1.12, 20  # beyond these
@@ -32,12 +33,12 @@ def sized(guess: float, placed, report, scales=SCALES) -> tuple[Placement, float
     """
     asked = [len(scales) + 3]
 
-    def improved(trials, rounds, steps, done):
-        """Both cores: a trial each."""
+    def improved(trials, which, steps, done):
+        """Some of the rounds, with both cores: a trial each."""
 
         def improve(trial):
             with threads(1):  # each thread has a count of its own
-                for turn in rounds:
+                for turn in trial.rounds[which]:
                     trial.improve(*turn, steps=steps)
             return trial
 
@@ -46,21 +47,21 @@ def sized(guess: float, placed, report, scales=SCALES) -> tuple[Placement, float
                 report.progress(done + index, asked[0], "Measuring the camera's path by the people")
         return trials
 
-    tries = improved([placed(guess * factor) for factor in scales], ROUNDS[:ROUNDS_TRIED], STEPS_TRIED, 0)
+    tries = improved([placed(guess * factor) for factor in scales], FIRST, STEPS_TRIED, 0)
     while (least := int(np.argmin([trial.cost for trial in tries]))) in (0, len(tries) - 1) and len(tries) < MOST_TRIED:
         scale = tries[0].scale / SCALE_STEP if least == 0 else tries[-1].scale * SCALE_STEP
         asked[0] += 1
-        further = improved([placed(scale)], ROUNDS[:ROUNDS_TRIED], STEPS_TRIED, len(tries))
+        further = improved([placed(scale)], FIRST, STEPS_TRIED, len(tries))
         tries = further + tries if least == 0 else tries + further
     middle = min(max(least, 1), len(tries) - 2)
     if tries[middle + 1].scale > SCALE_STEP**2 * tries[middle].scale:
         between = [placed(np.sqrt(tries[middle].scale * tries[at].scale)) for at in (middle - 1, middle + 1)]
         asked[0] += 2
-        low, high = improved(between, ROUNDS[:ROUNDS_TRIED], STEPS_TRIED, len(tries))
+        low, high = improved(between, FIRST, STEPS_TRIED, len(tries))
         tries[middle:middle + 1] = [low, tries[middle], high]
         middle += int(np.argmin([trial.cost for trial in tries[middle : middle + 3]]))
         middle = min(max(middle, 1), len(tries) - 2)
-    near = improved(tries[middle - 1 : middle + 2], ROUNDS[ROUNDS_TRIED:], STEPS_REFINED, len(tries))
+    near = improved(tries[middle - 1 : middle + 2], slice(ROUNDS_TRIED, None), STEPS_REFINED, len(tries))
     costs, logs = [trial.cost for trial in near], np.log([trial.scale for trial in near])
     best = near[int(np.argmin(costs))]
     a, b, _ = np.polyfit(logs, costs, 2)

@@ -24,7 +24,7 @@ from ..records import Camera, People, Slam, Tracks, World
 from .background import Background
 from .hands import fingers_of
 from .outline import Outlines
-from .placement import ROUNDS, STEPS, Ground, Placement, ground_from_bodies
+from .placement import STAIR, STEPS, Ground, Placement, ground_from_bodies
 from .sight import in_sight
 from .size import SCALES, WIDE, scale_from_feet, scale_from_steps, sized
 from .uprights import upright
@@ -75,8 +75,10 @@ def run(
     outlines = Outlines(masks, tracks.ids, tracks.visible, model) if start is not None and masks and not quick else None
     walkers = {}
 
-    def placed(scale):
-        return Placement(evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found, uprights, stands, walkers)
+    def placed(scale, stairs=start is not None and start.stairs):
+        return Placement(
+            evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found, uprights, stands, walkers, stairs
+        )
 
     size_sigma = 0.0
     if measured:
@@ -94,12 +96,23 @@ def run(
     else:
         placement = placed(start.scale)
         size_sigma = start.sigma.get("fit", 0.0)
-    rounds = ROUNDS[-1:] if quick and start is not None else ROUNDS
-    with threads(1):
-        for index, turn in enumerate(rounds):
-            tick = partial(lambda done, i: report.progress(done + i, len(rounds) * STEPS, "Placing people"), index * STEPS)
-            placement.step()
-            placement.improve(*turn, steps=STEPS, tick=tick)
+    def settle(placement, which, done=0):
+        """Some of the rounds."""
+        most = (len(placement.rounds) + 1) * STEPS
+        with threads(1):
+            for index, turn in enumerate(placement.rounds[which]):
+                tick = partial(lambda done, i: report.progress(done + i, most, "Placing people"), (done + index) * STEPS)
+                placement.step()
+                placement.improve(*turn, steps=STEPS, tick=tick)
+        return placement
+
+    placement = settle(placement, slice(-1, None) if quick and start is not None else slice(None))
+    if start is None:
+        climbs = settle(placed(placement.scale, stairs=True), slice(1), len(placement.rounds))
+        if climbs.fitted + STAIR * climbs.footholds() < placement.fitted:
+            if moving and not measured:
+                climbs, size_sigma = sized(placement.scale, partial(placed, stairs=True), report, SCALES)
+            placement = settle(climbs, slice(None))
     bodies, centre = placement.state.bodies, placement.centre()
     ground, contact = placement.ground(report)
     people = to_people(bodies, evidence, tracks, centre)
@@ -107,6 +120,7 @@ def run(
     origin = (bodies.root[0, first] + centre[first]).numpy()
     pelvis = model.rest(bodies.betas)[0][:, 0].numpy()
     world = in_world(people, pelvis, points, camera, placement.scale, ground, origin, contact)
+    world.stairs = placement.stairs
     world.sigma = placement.uncertainty(size_sigma, slam.focal_sigma, metric or bool(measured), tracks.ids)
     world.people.fingers, world.people.fingers_known = fingers_of(tracks, fps)
     if masks and start is not None:
