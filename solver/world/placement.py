@@ -133,8 +133,7 @@ class Placement:
         self.state, cost = minimise(self.state, terms, steps, tick)
         self.fitted = cost
         astray = unlike(self.walkers, self.state.bodies.posed(), self.evidence, self.centre(), self.state.ground.up())
-        stands = contact if raised is None else torch.maximum(contact, raised)
-        self.cost = cost - STANDS * float(stands.amax(-1).sum()) + STANDS * astray
+        self.cost = cost - STANDS * float(contact.amax(-1).sum()) + STANDS * astray
         if self.background:
             self.cost += self.background.cost(self.state, self.scale)
 

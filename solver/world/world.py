@@ -110,9 +110,7 @@ def run(
     if start is None:
         climbs = settle(placed(placement.scale, stairs=True), slice(1), len(placement.rounds))
         if climbs.fitted + STAIR * climbs.footholds() < placement.fitted:
-            if moving and not measured:
-                climbs, size_sigma = sized(placement.scale, partial(placed, stairs=True), report, SCALES)
-            placement = settle(climbs, slice(None))
+            placement = settle(climbs, slice(1, None))  # at the size that a level ground had: with heights of their own feet hardly tell it
     bodies, centre = placement.state.bodies, placement.centre()
     ground, contact = placement.ground(report)
     people = to_people(bodies, evidence, tracks, centre)
