@@ -109,6 +109,13 @@ class Placement:
         plane = self.state.ground
         return upstairs(feet, plane.up(), plane.height, self.evidence, self.centre(), along, gate) if self.stairs else None
 
+    def paid(self) -> float:
+        """Cost of the last round, less what those are worth who stand, and what their stairs cost."""
+        feet, contact = self.standing()
+        if self.stairs:
+            contact = torch.maximum(contact, self.upstairs(feet))
+        return self.fitted - STANDS * float(contact.amax(-1).sum()) + (STAIR * self.footholds() if self.stairs else 0.0)
+
     def footholds(self) -> int:
         """Times that a foot stands on something over the ground."""
         feet, _ = self.standing()

@@ -24,7 +24,7 @@ from ..records import Camera, People, Slam, Tracks, World
 from .background import Background
 from .hands import fingers_of
 from .outline import Outlines
-from .placement import STAIR, STEPS, Ground, Placement, ground_from_bodies
+from .placement import STEPS, Ground, Placement, ground_from_bodies
 from .sight import in_sight
 from .size import SCALES, WIDE, scale_from_feet, scale_from_steps, sized
 from .uprights import upright
@@ -108,9 +108,11 @@ def run(
 
     placement = settle(placement, slice(-1, None) if quick and start is not None else slice(None))
     if start is None:
+        # At the size that a level ground has: feet at heights of their own hardly tell it.
         climbs = settle(placed(placement.scale, stairs=True), slice(1), len(placement.rounds))
-        if climbs.fitted + STAIR * climbs.footholds() < placement.fitted:
-            placement = settle(climbs, slice(1, None))  # at the size that a level ground had: with heights of their own feet hardly tell it
+        if climbs.footholds() and climbs.paid() < placement.paid():
+            climbs = settle(climbs, slice(1, None))
+            placement = climbs if climbs.footholds() and climbs.paid() < placement.paid() else placement
     bodies, centre = placement.state.bodies, placement.centre()
     ground, contact = placement.ground(report)
     people = to_people(bodies, evidence, tracks, centre)
