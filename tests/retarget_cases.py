@@ -19,8 +19,8 @@ REST = np.array([
 ])  # fmt: skip
 
 
-def walk(seconds=2.2, fps=25.0, heading_deg=30.0, step_m=0.5, size=1.0, arms_down_deg=65.0, rolls=True) -> Track:
-    """A straight walk in SMPL's parameters: heel strike, flat foot, toe-off about a fixed ball, arms swinging."""
+def walk(seconds=2.2, fps=25.0, heading_deg=30.0, step_m=0.5, size=1.0, arms_down_deg=65.0, rolls=True, rise_m=0.0) -> Track:
+    """A straight walk in SMPL's parameters: heel strike, flat foot, toe-off about a fixed ball, arms swinging. rise_m: of every step, up stairs; then who stands is told."""
     rest = REST * size
     count = round(seconds * fps)
     t = np.arange(count) / fps
@@ -29,7 +29,8 @@ def walk(seconds=2.2, fps=25.0, heading_deg=30.0, step_m=0.5, size=1.0, arms_dow
     poses = np.zeros((count, 24, 3))
     foot_z, foot_y = rest[10, 2], rest[7, 1]
     pelvis_z = speed * t
-    pelvis_y = 0.95 * rest[1, 1] + 0.01 * np.cos(4 * np.pi * t / period) + (rest[0, 1] - rest[1, 1])
+    contact = np.zeros((count, 4))
+    pelvis_y = rise_m * 2 * (t / period - 0.6) + 0.95 * rest[1, 1] + 0.01 * np.cos(4 * np.pi * t / period) + (rest[0, 1] - rest[1, 1])
     for k, (hip, knee, ankle) in enumerate(((1, 4, 7), (2, 5, 8))):
         phase = t / period + 0.5 * k
         stride, u = np.floor(phase), phase % 1.0
@@ -37,7 +38,8 @@ def walk(seconds=2.2, fps=25.0, heading_deg=30.0, step_m=0.5, size=1.0, arms_dow
         swing = np.clip((u - 0.6) / 0.4, 0, 1)
         ease = swing * swing * (3 - 2 * swing)
         ball_z = planted + ease * 2 * step
-        ball_y = 0.06 * size * np.sin(np.pi * swing) ** 2
+        ball_y = 0.06 * size * np.sin(np.pi * swing) ** 2 + rise_m * (2 * stride - k + 2 * ease)
+        contact[:, 2 * k : 2 * k + 2] = (u < 0.6)[:, None]
         toe_off = np.clip((u - 0.4) / 0.2, 0, 1) ** 2 * 30
         pitch = np.where(u < 0.6, toe_off, 30 * (1 - ease))
         if rolls:
@@ -67,7 +69,7 @@ def walk(seconds=2.2, fps=25.0, heading_deg=30.0, step_m=0.5, size=1.0, arms_dow
     heading = Rotation.from_euler("z", heading_deg, degrees=True).as_matrix() @ R_zup_from_yup
     poses[:, 0] = Rotation.from_matrix(heading).as_rotvec()
     along = np.stack([0 * t, pelvis_y, pelvis_z], 1) @ heading.T
-    return Track(rest, poses, along - rest[0], np.arange(count), fps)
+    return Track(rest, poses, along - rest[0], np.arange(count), fps, contact if rise_m else None)
 
 
 def random_motion(seed, count=20, amount=0.6) -> Track:

@@ -50,6 +50,16 @@ def walk(model, frames, start, heading_deg, betas, phase=0.0):
     return poses, trans
 
 
+def climb(model, frames, start, heading_deg, betas, phase=0.0, rise=0.2, tread=0.3, every=12):
+    """Somebody who stands on one step after the other, a few frames from each to the next: poses (T, 24, 3), trans (T, 3)."""
+    poses, trans = walk(model, frames, start, heading_deg, betas)
+    poses[:], trans[:] = poses[frames // 2], trans[0] * [1, 1, 0] + trans[frames // 2] * [0, 0, 1]
+    step, on = np.divmod(np.arange(frames), every)
+    done = step + np.clip((on - every + 4) / 4, 0, 1)
+    a = np.deg2rad(heading_deg)
+    return poses, trans + done[:, None] * [tread * np.sin(a), -tread * np.cos(a), rise]
+
+
 def look_at(position, target):
     """Camera-to-world poses (T, 4, 4), level, from positions to targets (T, 3)."""
     z = target - position
@@ -59,11 +69,11 @@ def look_at(position, target):
     return compose(np.stack([x, np.cross(z, x), z], -1), position)
 
 
-def shot(model, move="arc", frames=48, people=1, noise_px=1.5, seed=0, slam_noise=0.0) -> Truth:
+def shot(model, move="arc", frames=48, people=1, noise_px=1.5, seed=0, slam_noise=0.0, motion=walk) -> Truth:
     """move: arc | track | static | pan. noise_px: of every detected joint; slam_noise: drift of the start camera, share of its path."""
     rng = np.random.default_rng(seed)
     betas = rng.normal(size=(people, 10)) * 0.5
-    poses, trans = zip(*[walk(model, frames, (-1.0 + 0.9 * p, 4.5 + 0.8 * p), 90 - 30 * p, betas[p], p) for p in range(people)])
+    poses, trans = zip(*[motion(model, frames, (-1.0 + 0.9 * p, 4.5 + 0.8 * p), 90 - 30 * p, betas[p], p) for p in range(people)])
     poses, trans = np.stack(poses), np.stack(trans)
     u = np.linspace(0, 1, frames)[:, None]
     centre = trans[0] * [1, 1, 0] + [0, 0, 1.0]

@@ -128,11 +128,13 @@ def _numbers(take_dir, shot, tracks, slam, film, world, before, after, state, ma
 def _world(slam, world, cast, masks, fps) -> dict:
     """What stands behind the picture: sigmas of the solve, and what the picture lets one check of it."""
     people = cast.people
-    floats, sinks = measure.standing_height_m(cast.keypoints, people.visible)
+    on_ground = people.visible & ~measure.on_steps(cast.keypoints, cast.contact) if world.stairs else people.visible
+    floats, sinks = measure.standing_height_m(cast.keypoints, on_ground)
     depth = slam.verdict == "full"  # elsewhere background points have none
     return {
         "sigma": world.sigma,
         "hidden_in_front": share_in_front(world.points_world, cast.camera, masks, people, cast.joints) if depth else None,
+        "stairs": world.stairs,
         "float_m": floats,
         "sink_m": sinks,
         "roll_deg": measure.roll_deg(cast.camera),

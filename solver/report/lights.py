@@ -123,7 +123,7 @@ def lights(numbers: dict) -> list[Light]:
     off = None if floats is None else max(floats, sinks)
     add(
         "People on the ground", off, f"{100 * (off or 0):.0f} cm off", _grade(off, 0.05, 0.15),
-        "The lowest feet are on the ground.",
+        "The lowest feet are on the ground." if not world["stairs"] else "Feet are on the ground, or on steps over it.",
         "Somebody hovers over the ground or sinks into it for much of the shot; who jumps, sits or stands higher does so rightly.",
         "Somebody is far above or below the ground: look at the side view before you place them in a scene.",
         "There are no people.",

@@ -14,7 +14,7 @@ from solver.corrections import Corrections
 from solver.frames import apply, fit_similarity, invert, project
 from solver.protocol import Reporter
 from solver.world import world
-from tests.synthetic import FPS, shot
+from tests.synthetic import FPS, climb, shot
 
 MODEL = BodyModel.load()
 
@@ -53,6 +53,16 @@ def test_metric_world(move):
     feet = world.posed(solved.people, MODEL)[1][0][:, FEET, 2]
     assert np.abs(feet.min(1)).max() < 0.03  # the ground is at z = 0
     assert solved.ground_source == "contacts" and report.warnings == []
+
+
+def test_who_climbs_stairs_stands_on_each_of_them():
+    """Each foot on a height of its own, the ground under the lowest; a level ground would have to lie as the stairs do. Who walks on a level ground climbs none."""
+    truth, _, solved, report = solve("static", people=1, frames=48, seed=3, motion=climb)
+    assert solved.stairs and report.warnings == []
+    feet, true = (world.posed(people, MODEL)[1][0][:, FEET, 2].min(1) for people in (solved.people, truth.people))
+    assert np.abs(feet - true).max() < 0.06 and true.max() > 0.55
+    assert (solved.contact[0, 26:30].max(1) > 0.5).all()  # on the third, 0.4 m up
+    assert not solve("static", people=1, frames=24, seed=3)[2].stairs
 
 
 def test_two_people_share_a_world():

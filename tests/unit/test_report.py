@@ -148,7 +148,7 @@ def numbers(**changes):
             "set_by": "tracks",
         },
         "plate": {"unseen_share_of_hidden": 0.0, "light": {"sure": 0.9, "elevation_deg": 40.0}, "looked_at": 4, "somebody_left": []},
-        "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0,
+        "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "stairs": False, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0,
                   "falls": [{"person": 2, "g": 0.95, "height_m": 1.74, "height_by_gravity_m": 1.74}]},
     }
     out.update(changes)
@@ -205,6 +205,15 @@ def test_who_floats_and_who_sinks_is_measured():
     seen = np.ones((2, 10), bool)
     assert measure.standing_height_m(keypoints, seen) == pytest.approx((0.16, 0.08))
     assert measure.standing_height_m(keypoints, ~seen) == (None, None)
+
+
+def test_who_stands_on_a_step_does_not_float():
+    keypoints, contact = np.zeros((1, 10, 25, 3)), np.zeros((1, 10, 4))
+    keypoints[:, 4:, 17:21, 2] = 0.3
+    contact[:, :8] = 1
+    steps = measure.on_steps(keypoints, contact)
+    assert steps[0].tolist() == [False] * 4 + [True] * 4 + [False] * 2
+    assert measure.standing_height_m(keypoints, ~steps)[0] == 0
 
 
 def test_roll_is_the_angle_of_the_pictures_horizontal():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reshoot.retarget import Rig, load_track, match, transfer
-from reshoot.retarget.evaluate import direction_errors_deg, foot_report
+from reshoot.retarget import Rig, feet, load_track, match, transfer
+from reshoot.retarget.evaluate import direction_errors_deg, foot_report, sole_points
 from reshoot.retarget.rotations import (
     matrix_from_quat_wxyz,
     matrix_from_rotvec,
@@ -112,6 +112,27 @@ def test_feet_that_need_no_help_are_left_alone(size):
     assert motion.contact.any(0).all()
     for part, error in direction_errors_deg(motion, track, match(character)).items():
         assert error.max() < 2, part  # this walk rolls over its soles, a character over the joints of its toes
+
+
+@pytest.mark.parametrize("scale_path", [False, True])
+@pytest.mark.parametrize("size", [0.85, 1.0, 1.2])
+def test_stairs_stay_as_high_as_they_are(size, scale_path):
+    """Feet stand on the steps that the person stood on, or on steps as much larger as the path, and the hips climb with them."""
+    track, character = walk(rise_m=0.1, step_m=0.35), rig(size=size, seed=2)
+    track.trans[:, 2] += 0.1  # the lowest step is the floor
+    mapping = match(character)
+    motion = transfer(track, character, mapping, scale_path=scale_path)
+    G, joints = track.forward()
+    stood = feet.stands(track, G, joints)
+    steps = (motion.leg_ratio if scale_path else 1.0) * stood.level
+    soles = sole_points(motion, track, character, mapping)
+    lowest = np.minimum(soles[:, [0, 2], 2] - steps[:, [0, 2]], soles[:, [1, 3], 2] - steps[:, [1, 3]])
+    assert stood.level.max() > 0.25
+    assert np.abs(lowest[stood.contact[:, [0, 2]]]).max() < 0.004
+    assert foot_report(motion, track, character, mapping)["worst_slide_mm"] < 2
+    hips = motion.heads_world[:, mapping.bones["hips"], 2]
+    climbed = (hips[-1] - hips[0]) / (joints[-1, 0, 2] - joints[0, 0, 2])
+    assert climbed == pytest.approx(motion.leg_ratio if scale_path else 1.0, abs=0.12)
 
 
 def test_trembling_feet_stand_still():

@@ -14,7 +14,7 @@ from solver.bundle.bodies import Bodies, Moves, Posed
 from solver.bundle.solve import Equations, State
 from solver.protocol import Reporter
 from solver.records import Camera
-from solver.world import contacts, size, world
+from solver.world import contacts, placement, size, world
 from tests import synthetic
 
 T, FPS = 25, 24.0
@@ -53,6 +53,22 @@ def test_speed_along_the_line_of_sight_counts_as_it_is_told():
     assert standing((0.0, 1.0, 0.0)) < 0.01
     assert standing((0.0, 1.0, 0.0), along=0.3) > 0.8
     assert standing((1.0, 0.0, 0.0), along=0.3) < 0.01
+
+
+def test_a_foot_on_a_stair_is_still_for_a_while_and_the_lowest():
+    def upstairs(velocity=(0.0, 0.0, 0.0), height=0.3, seen=1.0, frames=slice(None), other=0.6):
+        _, keypoints = moving(velocity)
+        keypoints = keypoints.clone()
+        keypoints[:, :, contacts.FEET[:2], 2] = 1.0
+        keypoints[:, frames, contacts.FEET[:2], 2] = height
+        keypoints[:, :, contacts.FEET[2:], 2] = other
+        return contacts.upstairs(keypoints[:, :, contacts.FEET], UP, GROUND, evidence(seen), CAMERA)[0, :, 0]
+
+    assert upstairs().min() > 0.95
+    assert upstairs(height=0.05).max() == 0  # on the ground
+    assert upstairs((1.0, 0.0, 0.0)).max() == 0 and upstairs(seen=0.0).max() == 0
+    assert upstairs(other=0.0).max() == 0  # the other foot carries
+    assert upstairs(frames=slice(10, 14)).max() == 0 and (upstairs(frames=slice(8, 18))[9:17] > 0.9).all()
 
 
 def test_unseen_feet_stand_while_their_owner_does():
@@ -162,17 +178,17 @@ def test_who_drifts_in_depth_is_kept_on_course_but_not_who_stands_or_bobs():
 def test_the_scale_that_costs_least_is_found_between_those_tried(truth):
     class Tried:
         def __init__(self, scale):
-            self.scale, self.rounds = scale, 0
+            self.scale, self.done, self.rounds = scale, 0, placement.ROUNDS
 
         def improve(self, *turn, steps):
-            self.rounds += 1
+            self.done += 1
             self.cost = 100 * (np.log(self.scale) - np.log(2 * truth)) ** 2
-            if self.rounds <= size.ROUNDS_TRIED:  # in short, it seems smaller than it is
+            if self.done <= size.ROUNDS_TRIED:  # in short, it seems smaller than it is
                 self.cost = 100 * (np.log(self.scale) - np.log(2 * 0.93 * truth)) ** 2
 
     best, sigma = size.sized(2.0, Tried, Reporter())
     most = size.SCALES[-1] * size.SCALE_STEP ** (size.MOST_TRIED - len(size.SCALES))  # what is beyond that is not looked for
-    assert best.scale == pytest.approx(2 * min(truth, most), rel=1e-4) and best.rounds == len(world.ROUNDS)
+    assert best.scale == pytest.approx(2 * min(truth, most), rel=1e-4) and best.done == len(placement.ROUNDS)
     if truth <= most:
         assert sigma == pytest.approx(0.1, rel=1e-3)  # 100 squared logs
 
