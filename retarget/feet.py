@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..solver.stairs import footholds
 from .rig import Mapping, Rig, body_axes, toe_bones
 from .rotations import frame, matrix_from_rotvec, swing, unit
 from .source import HEEL_BEHIND_ANKLE, SOLE_UNDER_BALL, Track
@@ -163,10 +164,8 @@ def stands(track: Track, G, joints) -> Stands:
     points = np.stack(points, 1)
     contact = estimate_contact(points, track.frames, track.fps) if track.contact is None else track.contact > 0.5
     level = np.zeros(contact.shape)
-    for k in (0, 2):
-        for first, end in _runs(contact[:, k : k + 2].any(1)):
-            height = np.median(points[first:end, k : k + 2, 2][contact[first:end, k : k + 2]])
-            level[first:end, k : k + 2] = height if height > CONTACT_HEIGHT_M else 0.0
+    for step in footholds(points, contact):
+        level[step.first : step.end, 2 * step.foot : 2 * step.foot + 2] = step.place[2]
     return Stands(points, contact, level * contact)
 
 

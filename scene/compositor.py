@@ -9,7 +9,7 @@ import bpy
 from .. import compat
 from ..solver.protocol import ShotError
 from . import characters as scene_characters
-from . import light, plate, render
+from . import light, plate, render, stairs
 from . import take as scene_take
 
 KEPT_LAYER = "Kept People"
@@ -132,6 +132,8 @@ def _surfaces(scene, take, take_collection, engine, lit, keep):
         found.append(bpy.data.objects.new(f"{scene.name} Shadows", ground.data.copy()))  # the take's own ground keeps its looks
         found[0].parent = ground.parent
         found += light.add_walls(scene, take, ground.parent)
+        if (steps := stairs.add_steps(take, f"{scene.name} Steps", ground.parent, down=False)) is not None:
+            found.append(steps)
         if engine == "EEVEE":
             light.add_bounce(scene, lit)
     material = light.catcher_material(scene, lit) if engine == "CYCLES" else light.shade_material(scene, lit)

@@ -157,6 +157,11 @@ def landscape(collection, x, y, clear, night):
 SETS = {"HALL": hall, "STREET": street, "STAGE": stage, "LANDSCAPE": landscape}
 
 
+def stone():
+    """What steps are made of that belong to no set."""
+    return _matt("Slate", (0.2, 0.26, 0.33))
+
+
 def boxes(collection, name, places, material):
     """Boxes in one mesh; places: (centre, size) in metres, or (centre, size, turn) with a turn about z, rad."""
     vertices, faces = [], []

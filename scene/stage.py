@@ -12,7 +12,7 @@ from .. import compat
 from ..solver.protocol import ShotError
 from . import camera as scene_camera
 from . import characters as scene_characters
-from . import render, retime, sets
+from . import render, retime, sets, stairs
 from . import take as scene_take
 from .read import rest_joints
 
@@ -86,6 +86,9 @@ def build(
         collection = bpy.data.collections.new(f"{scene.name} Set")
         scene.collection.children.link(collection)
         sets.SETS[surroundings](collection, float(centre[0]), float(centre[1]), radius + 3.0, light == "NIGHT")
+        if content != "CAMERA" and (steps := stairs.add_steps(take, f"{scene.name} Steps", place)) is not None:
+            steps.data.materials.append(sets.stone())
+            collection.objects.link(steps)
     if snap and not _snap(scene, place, centre):
         warnings.append("There is no floor under the action, so it stays at the height of its empty.")
     if content != "CAMERA":

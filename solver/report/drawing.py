@@ -13,7 +13,9 @@ from ..frames import compose, intrinsics, invert, project
 from ..raster import shade
 from ..records import World
 from ..skeleton import colour_of
+from ..stairs import footholds
 from ..world.world import posed
+from .measure import FEET
 
 PAPER = np.array([24.0, 27.0, 33.0])  # the world view's background, bottom
 SKY = np.array([46.0, 52.0, 62.0])  # and top
@@ -105,6 +107,7 @@ class WorldView:
         toward = np.median(target, 0) - np.median(self.centres, 0)
         self.azimuth = np.arctan2(toward[1], toward[0]) - np.pi / 2  # from the side of the line camera - people
         self.points = self._context(points)
+        self.steps = [step.corners() for k, contact in zip(cast.keypoints, cast.contact) for step in footholds(k[:, list(FEET)], contact > 0.5)]
         self.grid = self._grid()
         self._distance = 1.0
         self._distance = max(self._fit(fraction) for fraction in (0, 0.25, 0.75))
@@ -143,6 +146,11 @@ class WorldView:
         for colour, lines in self.grid:
             pen.lines(lines, colour, 1)
         pen.dots(self.points, (120, 130, 148))
+        for top in self.steps:
+            pen.fill(top, GRID, 0.35)
+            pen.line(top[[0, 1, 2, 3, 0]], GRID, 1)
+            for corner in top:
+                pen.line(np.stack([corner, corner * [1, 1, 0]]), GRID, 1)
         vertices, ids = self.cast.bodies(index)
         for path, person in zip(self.feet, self.cast.people.ids):
             colour = np.array(colour_of(int(person)))

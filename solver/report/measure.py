@@ -7,12 +7,12 @@ import numpy as np
 from ..frames import invert, project
 from ..records import Camera, Tracks
 from ..skeleton import COCO_JOINTS, MASS
+from ..stairs import OVER_M
 
 REFERENCE_WIDTH = 1920  # joint errors are also given as if the film were this wide
 UNSEEN = 0.3  # a joint's confidence below which it is imagined
 GRAVITY = 9.81  # m/s²
 FALL_S, FALL_OFF = 0.25, 0.01  # s that a fall lasts at least, and how far a body may be off a parabola (rms), m
-ON_STEP_M = 0.1  # over the ground: who stands so high stands on something else
 FEET = (17, 19, 18, 20)  # keypoints of World.contact's columns: left heel, left toe, right heel, right toe
 
 
@@ -107,7 +107,7 @@ def turn_deg(camera: Camera) -> float:
 
 def on_steps(keypoints_world, contact):
     """(P, T) bool: whether somebody stands on something over the ground."""
-    return ((contact > 0.5) & (keypoints_world[:, :, list(FEET), 2] > ON_STEP_M)).any(-1)
+    return ((contact > 0.5) & (keypoints_world[:, :, list(FEET), 2] > OVER_M)).any(-1)
 
 
 def standing_height_m(keypoints_world, visible) -> tuple[float | None, float | None]:
