@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-OVER_M = 0.08  # over the ground: a foot that stands so high stands on something
+OVER_M = 0.1  # over the ground: a foot that stands so high stands on something
 WIDE_M, DEEP_M = 0.8, 0.34  # of a step that is drawn under a foot: nobody knows how far it goes on
 
 

@@ -8,10 +8,11 @@ import torch
 from ..body.fit import pixels, to_camera
 from ..bundle.ground import FEET
 from ..records import Slam
+from ..stairs import OVER_M
 
 SIGMA_TRACK = 1 / 640  # of the picture's width, a background track
 UNSEEN = 0.3  # weight of a contact that only its owner's standing speaks for
-STILL, ON_GROUND = 0.45, 0.1  # m/s, m: what a standing foot may seem to move, and to float
+STILL, ON_GROUND = 0.45, OVER_M  # m/s, m: what a standing foot may seem to move, and to float
 LASTS_S, CARRIES, LOWEST = 0.2, 0.3, 0.05  # a foot on something over the ground is still for so long, and for that share of it within so many metres of its owner's lowest
 
 

@@ -95,9 +95,11 @@ class Placement:
         if self.walks is None:
             for person in self.walkers:  # walking towards the camera looks like standing
                 likely[person] *= seen_feet(self.evidence)[person]
+        feet = keypoints[:, :, FEET]
         if self.stands is not None:
-            likely = torch.where(self.stands[..., None], 1.0, likely)
-        return keypoints[:, :, FEET], likely
+            low = feet @ plane.up() - plane.height < gate
+            likely = torch.where(self.stands[..., None] & (low if self.stairs else True), 1.0, likely)
+        return feet, likely
 
     def lower(self, feet):
         """Put the ground under the lowest feet (P, T, 4, 3), however it is tilted."""
@@ -106,8 +108,11 @@ class Placement:
 
     def upstairs(self, feet, along=1.0, gate=ON_GROUND):
         """How likely feet (P, T, 4, 3) in W stand on something over the ground (P, T, 4); None without stairs."""
+        if not self.stairs:
+            return None
         plane = self.state.ground
-        return upstairs(feet, plane.up(), plane.height, self.evidence, self.centre(), along, gate) if self.stairs else None
+        likely = upstairs(feet, plane.up(), plane.height, self.evidence, self.centre(), along, gate)
+        return likely if self.stands is None else torch.where(self.stands[..., None] & (feet @ plane.up() - plane.height >= gate), 1.0, likely)
 
     def paid(self) -> float:
         """Cost of the last round, less what those are worth who stand, and what their stairs cost."""
