@@ -182,7 +182,7 @@ class Placement:
         feet, contact = self.standing()
         if self.background:
             stood = float((contact * seen_feet(self.evidence)).amax(-1).sum())
-            path = np.hypot(fit, SPREAD_OF_SCALES / np.sqrt(1 + stood))
+            path = np.hypot(fit, SPREAD_OF_SCALES / np.sqrt(1 + stood)) if not self.stairs else SPREAD_OF_SCALES  # found as if the ground were level
         if not self.locked:
             posed = self.state.bodies.posed()
             floor = torch.as_tensor(self.background.underfoot(feet, contact, self.centre()) if self.background else np.zeros((0, 2, 3)))

@@ -113,6 +113,8 @@ def run(
         if climbs.footholds() and climbs.paid() < placement.paid():
             climbs = settle(climbs, slice(1, None))
             placement = climbs if climbs.footholds() and climbs.paid() < placement.paid() else placement
+    if placement.stairs and start is None and moving and not measured:
+        report.warn("Somebody stands on steps over the ground: the size of the camera's path is rough. Say how far the camera goes, or check a distance that you know.")
     bodies, centre = placement.state.bodies, placement.centre()
     ground, contact = placement.ground(report)
     people = to_people(bodies, evidence, tracks, centre)
