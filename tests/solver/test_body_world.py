@@ -14,6 +14,7 @@ from solver.corrections import Corrections
 from solver.frames import apply, fit_similarity, invert, project
 from solver.protocol import Reporter
 from solver.world import world
+from solver.world.placement import SPREAD_OF_SCALES
 from tests.synthetic import FPS, climb, shot
 
 MODEL = BodyModel.load()
@@ -63,6 +64,14 @@ def test_who_climbs_stairs_stands_on_each_of_them():
     assert np.abs(feet - true).max() < 0.06 and true.max() > 0.55
     assert (solved.contact[0, 26:30].max(1) > 0.5).all()  # on the third, 0.4 m up
     assert not solve("static", people=1, frames=24, seed=3)[2].stairs
+
+
+def test_a_path_beside_stairs_is_rough_and_the_take_says_so(monkeypatch):
+    monkeypatch.setattr(world.Placement, "footholds", lambda self: 1)
+    monkeypatch.setattr(world.Placement, "paid", lambda self: -1.0 if self.stairs else 0.0)
+    _, _, solved, report = solve("track", people=1, frames=12, seed=3)
+    assert solved.stairs and solved.sigma["path"] == SPREAD_OF_SCALES
+    assert any("size of the camera's path is rough" in line for line in report.warnings)
 
 
 def test_two_people_share_a_world():
