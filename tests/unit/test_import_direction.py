@@ -14,7 +14,7 @@ ABOVE = {  # what each room may not import
     "panels": {"torch", "numpy"},
 }
 # The only modules of the solver that Blender may import: numpy is all they need.
-NUMPY_ONLY = {"frames", "take", "protocol", "install", "skeleton", "records", "body.smpl_file", "corrections", "corrections.on_tracks", "chan", "fingers"}
+NUMPY_ONLY = {"frames", "take", "protocol", "install", "skeleton", "records", "body.smpl_file", "corrections", "corrections.on_tracks", "chan", "fingers", "stairs"}
 
 
 def imports(path: Path, top_only=False):
