@@ -63,13 +63,13 @@ def _above(ground: Ground, points):
     return points @ ground.up() - ground.height, by
 
 
-def stand(evidence, posed: Posed, moves: Moves | None, centre, ground: Ground, contact, cut, upstairs=None) -> list[Rows]:
+def stand(evidence, posed: Posed, moves: Moves | None, centre, ground: Ground, contact, cut, still=None) -> list[Rows]:
     """Standing feet keep still and on the ground; no foot goes below it. Lengths count in body sizes.
 
     contact: (P, T, 4) in the order of FEET. cut: sigmas beyond which a contact counts as a mistake. centre: (T, 3) of the camera in W.
-    upstairs: (P, T, 4), feet that stand on something over the ground, at a height of their own; or None.
+    still: (P, T, 4), feet that keep still, those on something over the ground too; None: those of contact.
     """
-    still = contact if upstairs is None else torch.maximum(contact, upstairs)
+    still = contact if still is None else still
     rows_of_feet = [24 + k for k in FEET]
     feet = posed.points[:, :, rows_of_feet] + centre[:, None]
     size = posed.bodies.size()[:, None, None]

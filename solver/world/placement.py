@@ -30,7 +30,7 @@ STANDS = 20.0  # what a frame is worth in which somebody stands, when scales are
 ROUNDS = ((0.3, 0.4, 24.0), (0.3, 0.3, 12.0), (0.5, 0.2, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
 # Where people walk on stairs, the ground is not where feet are: up is first found from all else, and only who is near the ground stands on it.
 ROUNDS_ON_STAIRS = ((0.3, ON_GROUND, 6.0), (0.3, ON_GROUND, 6.0), (0.5, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0), (1.0, ON_GROUND, 6.0))
-STAIR = 60.0  # what a step that somebody stands on must save: its height, known to a twentieth of what it could be, costs 9, and errors repeat over seven frames
+STAIR = 60.0  # what a foothold must save: its height, known to an eightieth of what it could be, costs 2 log 80 = 9, and errors repeat over seven frames
 STEPS = 6  # of Gauss-Newton in a round, at most
 SPREAD_OF_SCALES = 0.3  # one sigma of a log scale of which nothing tells
 SPREAD_OF_HEIGHTS = 0.055  # of grown people about their mean
@@ -117,9 +117,8 @@ class Placement:
     def paid(self) -> float:
         """Cost of the last round, less what those are worth who stand, and what their stairs cost."""
         feet, contact = self.standing()
-        if self.stairs:
-            contact = torch.maximum(contact, self.upstairs(feet))
-        return self.fitted - STANDS * float(contact.amax(-1).sum()) + (STAIR * self.footholds() if self.stairs else 0.0)
+        stands = still(contact, self.upstairs(feet))
+        return self.fitted - STANDS * float(stands.amax(-1).sum()) + (STAIR * self.footholds() if self.stairs else 0.0)
 
     def footholds(self) -> int:
         """Times that a foot stands on something over the ground."""
@@ -208,21 +207,24 @@ class Placement:
             self.lower(feet)
             report.warn("No foot was seen on the ground: the ground is placed under the lowest feet that the bodies imply.")
         plane = self.state.ground
-        if self.stairs:
-            contact = torch.maximum(contact, self.upstairs(feet))
-        return Ground(plane.up().numpy(), float(plane.height), source), contact.numpy()
+        return Ground(plane.up().numpy(), float(plane.height), source), still(contact, self.upstairs(feet)).numpy()
+
+
+def still(contact, upstairs):
+    """Feet (P, T, 4) that keep still: on the ground, or on something over it (None: nobody climbs)."""
+    return contact if upstairs is None else torch.maximum(contact, upstairs)
 
 
 def upon(evidence, posed, moves, centre, plane, contact, cut, upstairs=None) -> list:
-    """The terms of people on a ground, whoever says where the camera's centre (T, 3) is. contact, cut, upstairs: see bundle.ground.stand."""
-    on = terms_of_ground
+    """The terms of people on a ground, whoever says where the camera's centre (T, 3) is. contact, cut: see bundle.ground.stand. upstairs: as `still` has it."""
+    on, stands = terms_of_ground, still(contact, upstairs)
     return [
-        *on.stand(evidence, posed, moves, centre, plane, contact, cut, upstairs),
+        *on.stand(evidence, posed, moves, centre, plane, contact, cut, stands),
         on.balls(evidence, posed, moves, centre, plane),
         on.heading(evidence, posed, moves, centre, plane),
         on.upright(evidence, posed, moves, plane),
         on.legs(evidence, posed, moves, centre, plane),
-        motion.course(evidence, posed, moves, centre, contact if upstairs is None else torch.maximum(contact, upstairs)),
+        motion.course(evidence, posed, moves, centre, stands),
         on.balance(evidence, posed, moves, plane),
     ]
 
