@@ -6,26 +6,24 @@ distance w >= 0; a camera is a rotation R (cam from world) and a centre c:
     y = R (d - w c),   pixel = f y_xy / y_z + picture centre.
 
 A far point is w -> 0, without trouble; w = 0 everywhere is the rotation-only model, in which c has no effect. Points are
-eliminated first (Schur complement), in dense blocks over the frames that a group of points spans. The principal point is the
-picture's centre and there is no lens distortion. What is left couples frames that see a point together: a band in time, with a
-border for what all frames share.
+eliminated first, and what is left couples frames that see a point together (band.py). The principal point is the picture's
+centre and there is no lens distortion.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy import linalg, sparse
+from scipy import sparse
 from scipy.spatial.transform import Rotation
 
 from .. import frames as fr
-from .rows import Kernel, banded
+from .band import Equations, lens_sigma, lasting_points, solve, spans, sum_by
+from .rows import Kernel
 
 CAUCHY = 2.5  # width of the robust loss, in noise sigmas
-GROUP = 192  # points eliminated together
 FOCAL_SPREAD = 0.28  # prior of log focal length about a 35 mm lens: 26-46 mm is one sigma
 
 
@@ -77,6 +75,16 @@ class Free:
     points: bool = True
     depth: bool = True  # w too; without it points stay directions
     first: bool = False  # the pose of frame 0 too: where something else than the points says where the world is
+
+    @property
+    def columns(self) -> list:
+        """Which of a camera's seven parameters are unknowns of every frame; a focal length that all share is none of them."""
+        return [*range(3)] * self.rotation + [*range(3, 6)] * self.centre + [6] * self.zoom
+
+    @property
+    def shared(self) -> bool:
+        """Whether all frames share one unknown focal length."""
+        return self.focal and not self.zoom
 
 
 @dataclass
@@ -213,7 +221,7 @@ def adjust(
     more:   (Model, whether with derivatives) -> list of CameraRows: what else tells where the cameras are; or None.
     """
     T, N = len(model.R), len(model.d)
-    rows, lasting = _prior_rows(T, priors, free), _lasting(obs, T, N, free)
+    rows, lasting = _prior_rows(T, priors, free), lasting_points(obs, T, N, free)
     by_frame = np.argsort(obs.frame, kind="stable")
     fixed_sigma = sigma is not None
     r, y = residuals(model, obs, size)
@@ -229,7 +237,7 @@ def adjust(
             tick()
         if system is None:
             system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, lasting, others(model, True))
-        move = _solve(system, damping, obs, free, lasting)
+        move = solve(system, damping, obs, free, lasting)
         trial = step(model, *move) if move is not None else None
         if trial is not None:
             r_new, y_new = residuals(trial, obs, size)
@@ -254,22 +262,14 @@ def adjust(
     focal_sigma = 0.0
     if free.focal or free.zoom:
         system = _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, lasting, others(model, True))
-        focal_sigma = _focal_sigma(system, obs, free, lasting)
+        told = lens_sigma(system, obs, free, lasting)
+        focal_sigma = FOCAL_SPREAD if told is None else told
     return Fit(model, sigma, error, focal_sigma, history)
-
-
-def _columns(free: Free) -> list:
-    """Which of a camera's seven parameters are unknowns of every frame; a focal length that all share is none of them."""
-    return [*range(3)] * free.rotation + [*range(3, 6)] * free.centre + [6] * free.zoom
-
-
-def _shared(free: Free) -> bool:
-    return free.focal and not free.zoom
 
 
 def _prior_rows(T, priors: Priors, free: Free):
     """(K, T n) sparse: what `_prior_residuals` changes by with the unknowns of the frames."""
-    columns = _columns(free)
+    columns = free.columns
     blocks = [sparse.csr_matrix((0, T * len(columns)))]
     if T > priors.order and priors.smooth:
         for sigma, of, order in ((priors.turn, range(3), priors.order), (priors.travel, range(3, 6), priors.order), (priors.zoom, [6], 2)):
@@ -306,39 +306,9 @@ def _costs(model, r, sigma, priors, free, others) -> dict:
     return own | {term.name: term.cost() for term in others}
 
 
-def _sum_by(values, keys, count):
-    """Sum rows of values (M, ...) with sorted keys into (count, ...)."""
-    out = np.zeros((count,) + values.shape[1:])
-    if len(keys):
-        starts = np.flatnonzero(np.r_[True, np.diff(keys) > 0])
-        out[keys[starts]] = np.add.reduceat(values, starts, axis=0)
-    return out
-
-
-@dataclass
-class Equations:
-    """Normal equations of cameras, banded in time with a border, and of points.
-
-    blocks (K, T, n, n): of the unknowns of frames t (rows) and t + k. border (T, n, k), corner (k, k): of them and what all frames share, and of that alone:
-    the log focal length, and once points are eliminated those that stay (`_lasting`). g (T, n), g_shared (k,): gradients. mean: weight of the mean log focal
-    length, where every frame has its own. V (N, d, d), g_point (N, d): of points. W (M, n + 1, d): of observations; the last row is the shared focal length's.
-    Without points the last three are None.
-    """
-
-    blocks: np.ndarray
-    border: np.ndarray
-    corner: np.ndarray
-    g: np.ndarray
-    g_shared: np.ndarray
-    mean: float
-    V: np.ndarray | None = None
-    g_point: np.ndarray | None = None
-    W: np.ndarray | None = None
-
-
 def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, lasting, others=()) -> Equations:
     T, N = len(model.R), len(model.d)
-    columns, shared = _columns(free), _shared(free)
+    columns, shared = free.columns, free.shared
     n = len(columns)
     jacobian, point = jacobians(model, obs)
     cam, lens = jacobian[:, :, columns], jacobian[:, :, 6] * shared
@@ -346,11 +316,11 @@ def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, las
     weight = np.where(y[:, 2] > 1e-3, 1 / (1 + (r**2).sum(1) / (CAUCHY * sigma) ** 2), 0) / sigma**2
 
     def by_frames(values):
-        return _sum_by(values[by_frame], obs.frame[by_frame], T)
+        return sum_by(values[by_frame], obs.frame[by_frame], T)
 
     by_priors = (rows.T @ rows).tocoo()
     tied = by_priors.col // max(n, 1) - by_priors.row // max(n, 1)  # frames, of what the priors tie
-    span = max(tied.max(initial=0), _spans(obs, N)[~lasting].max(initial=0) if free.points else 0)
+    span = max(tied.max(initial=0), spans(obs, N)[~lasting].max(initial=0) if free.points else 0)
     cam_w = cam * weight[:, None, None]
     out = Equations(
         blocks=np.zeros((span + 1, T, n, n)),
@@ -383,150 +353,13 @@ def _normal_equations(model, obs, r, y, sigma, free, priors, by_frame, rows, las
         return out
     dims = 3 if free.depth else 2
     point = point[:, :, :dims]
-    out.V = _sum_by(np.swapaxes(point * weight[:, None, None], 1, 2) @ point, obs.point, N)
-    out.g_point = _sum_by(np.einsum("mij,mi->mj", point * weight[:, None, None], r), obs.point, N)
+    out.V = sum_by(np.swapaxes(point * weight[:, None, None], 1, 2) @ point, obs.point, N)
+    out.g_point = sum_by(np.einsum("mij,mi->mj", point * weight[:, None, None], r), obs.point, N)
     if priors.depth:
         out.V[:, 2, 2] += 1 / priors.depth**2
         out.g_point[:, 2] += (model.w - 1) / priors.depth**2
     out.W = np.swapaxes(np.concatenate([cam_w, (lens * weight[:, None])[..., None]], 2), 1, 2) @ point
     return out
-
-
-def _spans(obs, N):
-    """(N,) frames from the first to the last observation of each point."""
-    out = np.zeros(N, int)
-    starts = np.flatnonzero(np.r_[True, np.diff(obs.point) > 0][: len(obs)])
-    if len(starts):
-        out[obs.point[starts]] = np.maximum.reduceat(obs.frame, starts) - np.minimum.reduceat(obs.frame, starts)
-    return out
-
-
-def _lasting(obs, T, N, free: Free):
-    """(N,) bool: points that are seen for so long that it takes less to keep them as unknowns beside the lens than to have a band as wide as they last."""
-    n, spans = len(_columns(free)), _spans(obs, N)
-    if not n or not free.points:
-        return np.zeros(N, bool)
-    reach = np.unique(np.maximum(spans, 3))
-    width, kept = n * (reach + 1.0), 3.0 * (spans[:, None] > reach).sum(0)
-    work = T * n * (width**2 + 4 * width * kept + 2 * kept**2) + kept**3 / 3
-    return spans > reach[work.argmin()]
-
-
-def _eliminate(equations: Equations, damping, obs, lasting):
-    """Schur complement: the cameras' equations without points but those that last, and what is needed to get the others back."""
-    V = equations.V.copy()
-    eye = np.eye(V.shape[-1], dtype=bool)
-    diagonal = V[:, eye]
-    V[:, eye] = diagonal * (1 + damping) + 1e-12 * diagonal.max(1, keepdims=True) + 1e-12
-    L_inv = np.linalg.inv(np.linalg.cholesky(V))
-    L_inv[lasting] = 0.0
-    E = equations.W @ np.swapaxes(L_inv, 1, 2)[obs.point]  # (M, n + 1, dims), so that S = H - sum E E^T
-    b = np.einsum("nij,nj->ni", L_inv, equations.g_point)
-    N, dims = b.shape
-    T, n = equations.g.shape
-    lens = _sum_by(E[:, -1], obs.point, N)
-    at = 1 + dims * np.arange(lasting.sum())[:, None] + np.arange(dims)
-    size = 1 + at.size
-    border, corner = np.zeros((T, n, size)), np.zeros((size, size))
-    border[..., :1], corner[0, 0] = equations.border, equations.corner[0, 0] - (lens**2).sum()
-    rows = np.flatnonzero(lasting[obs.point])
-    mine = at[np.cumsum(lasting)[obs.point[rows]] - 1]
-    border[obs.frame[rows, None], :, mine] = np.swapaxes(equations.W[rows, :-1], 1, 2)
-    corner[0, at] = corner[at, 0] = _sum_by(equations.W[:, -1], obs.point, N)[lasting]
-    corner[at[:, :, None], at[:, None, :]] = V[lasting]
-    g_shared = np.r_[equations.g_shared[0] - (lens * b).sum(), equations.g_point[lasting].ravel()]
-    out = replace(equations, blocks=equations.blocks.copy(), border=border, corner=corner, g=equations.g.copy(), g_shared=g_shared)
-    near = np.flatnonzero(~lasting[obs.point])
-    bounds = np.searchsorted(obs.point[near], np.arange(0, N + GROUP, GROUP))
-    for k, (lo, hi) in enumerate(pairwise(bounds)):
-        if lo == hi or not n:
-            continue
-        rows, group = near[lo:hi], slice(k * GROUP, k * GROUP + GROUP)
-        frame, local = obs.frame[rows], obs.point[rows] - k * GROUP
-        first, frames = frame.min(), np.ptp(frame) + 1
-        block = np.zeros((frames, n, min(GROUP, N - k * GROUP), dims))
-        block[frame - first, :, local] = E[rows, :-1]
-        block = block.reshape(frames * n, -1)
-        out.g[first : first + frames] -= (block @ b[group].ravel()).reshape(frames, n)
-        out.border[first : first + frames, :, 0] -= (block @ lens[group].ravel()).reshape(frames, n)
-        square = (block @ block.T).reshape(frames, n, frames, n)
-        for ahead in range(min(frames, len(out.blocks))):
-            out.blocks[ahead, first : first + frames - ahead] -= np.moveaxis(np.diagonal(square, ahead, 0, 2), -1, 0)
-    return out, L_inv, E, b
-
-
-def _answer(reduced: Equations, damped, free: Free, right, right_shared):
-    """Unknowns (T, n) and (k,) for right-hand sides (T, n) and (k,). Raises LinAlgError.
-
-    damped: (T, n) and of the lens, added to the equations' own. The pose of frame 0 is the gauge, unless it is free.
-    """
-    T, n = right.shape
-    k = len(right_shared)
-    columns, blocks, border, right = _columns(free), reduced.blocks.copy(), reduced.border, right.copy()
-    corner, definite = reduced.corner.copy(), "pos"
-    corner[0, 0] += damped[1] if _shared(free) else 1.0
-    if reduced.mean:  # as an unknown of its own it leaves a band of what it ties
-        tied = np.zeros((T, n, 1))
-        tied[:, columns.index(6)] = np.sqrt(reduced.mean) / T
-        border, corner, definite = np.concatenate([border, tied], 2), linalg.block_diag(corner, -1.0), "sym"
-        right_shared = np.r_[right_shared, 0.0]
-    if not n:
-        return right, linalg.solve(corner, right_shared, assume_a=definite, check_finite=False)
-    blocks[0, :, range(n), range(n)] += damped[0].T
-    if not free.first:
-        held = [at for at, column in enumerate(columns) if column < 6]
-        border = border.copy()
-        blocks[:, 0, held] = blocks[0, 0, :, held] = border[0, held] = right[0, held] = 0.0
-        blocks[0, 0, held, held] = 1.0
-    border = border.reshape(T * n, -1)
-    factor = linalg.cholesky_banded(banded(blocks), lower=True, overwrite_ab=True, check_finite=False)
-    inner = linalg.cho_solve_banded((factor, True), np.column_stack([right.ravel(), border]), check_finite=False)
-    shared = linalg.solve(corner - border.T @ inner[:, 1:], right_shared - border.T @ inner[:, 0], assume_a=definite, check_finite=False)
-    return (inner[:, 0] - inner[:, 1:] @ shared).reshape(T, n), shared[:k]
-
-
-def _solve(equations: Equations, damping, obs, free, lasting):
-    """Increments (T, 7), (N, 3), or None where the system cannot be solved."""
-    T, N = len(equations.g), len(lasting)
-    own, lens = np.diagonal(equations.blocks[0], axis1=1, axis2=2), equations.corner[0, 0]
-    least = 1e-9 * max(own.max(initial=0), lens)
-    reduced = equations
-    try:
-        if free.points:
-            reduced, L_inv, E, b = _eliminate(equations, damping, obs, lasting)
-        # Damped by the diagonal before elimination: the reduced one can vanish along the gauge.
-        own, shared = _answer(reduced, (damping * own + least, damping * lens + least), free, -reduced.g, -reduced.g_shared)
-    except linalg.LinAlgError:
-        return None
-    lens = shared[0] * _shared(free)
-    d_cam = np.zeros((T, 7))
-    d_cam[:, _columns(free)] = own
-    d_cam[:, 6] += lens
-    d_point = np.zeros((N, 3))
-    if free.points:
-        moved = np.concatenate([own, np.full((T, 1), lens)], 1)
-        back = b + _sum_by(np.einsum("mij,mi->mj", E, moved[obs.frame]), obs.point, N)
-        d_point[:, : b.shape[1]] = -np.einsum("nji,nj->ni", L_inv, back)
-        d_point[lasting, : b.shape[1]] = shared[1:].reshape(-1, b.shape[1])
-    if not (np.isfinite(d_cam).all() and np.isfinite(d_point).all()):
-        return None
-    return d_cam, d_point
-
-
-def _focal_sigma(equations: Equations, obs, free, lasting):
-    """1 sigma of the mean log focal, everything else marginalised."""
-    reduced = _eliminate(equations, 0, obs, lasting)[0] if free.points else equations
-    mean, mean_shared = np.zeros_like(reduced.g), np.zeros_like(reduced.g_shared)
-    if free.zoom:
-        mean[:, _columns(free).index(6)] = 1 / len(mean)
-    else:
-        mean_shared[0] = 1.0
-    ridge = 1e-9 * np.diagonal(equations.blocks[0], axis1=1, axis2=2)  # the scale of the scene is free
-    try:
-        own, shared = _answer(reduced, (ridge, 0.0), free, mean, mean_shared)
-    except linalg.LinAlgError:
-        return FOCAL_SPREAD
-    return float(np.sqrt(max((own * mean).sum() + shared @ mean_shared, 0)))
 
 
 def change_origin(model: Model, index) -> Model:

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
+from ..bundle.band import sum_by
 from ..bundle.cameras import (
     Fit,
     Free,
     Model,
     Observations,
     Priors,
-    _sum_by,
     adjust,
     change_origin,
     rescale,
@@ -61,9 +61,9 @@ def triangulate(model: Model, obs: Observations, size, points):
     world = np.einsum("mji,mj->mi", R, v)
     across = np.eye(3) - world[:, :, None] * world[:, None, :]  # what is left of P - h c across the ray is zero
     A = np.concatenate([across, -across @ c[:, :, None]], 2)
-    normal = _sum_by(np.swapaxes(A, 1, 2) @ A, obs.point, points)
+    normal = sum_by(np.swapaxes(A, 1, 2) @ A, obs.point, points)
     X = np.linalg.eigh(normal)[1][:, :, 0]
-    towards = _sum_by(np.einsum("mi,mi->m", world, X[obs.point, :3] - X[obs.point, 3:] * c), obs.point, points)
+    towards = sum_by(np.einsum("mi,mi->m", world, X[obs.point, :3] - X[obs.point, 3:] * c), obs.point, points)
     X *= np.where(towards < 0, -1, 1)[:, None]
     length = np.maximum(np.linalg.norm(X[:, :3], axis=1), 1e-12)
     return X[:, :3] / length[:, None], np.maximum(X[:, 3] / length, 1e-6)
@@ -72,7 +72,7 @@ def triangulate(model: Model, obs: Observations, size, points):
 def angles(model: Model, obs: Observations, size, points):
     """(N,) rad: how far apart the rays to each point are (largest angle from their mean, doubled)."""
     world = np.einsum("mji,mj->mi", model.R[obs.frame], rays(obs, model.log_f, size))
-    mean = _sum_by(world, obs.point, points)
+    mean = sum_by(world, obs.point, points)
     mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
     off = np.arccos(np.clip(np.einsum("mi,mi->m", world, mean[obs.point]), -1, 1))
     out = np.zeros(points)

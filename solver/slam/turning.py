@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..bundle.cameras import Free, Model, Observations, Priors, _sum_by, adjust, unit
+from ..bundle.band import sum_by
+from ..bundle.cameras import Free, Model, Observations, Priors, adjust, unit
 
 SETTLE = 80  # iterations at most: of a small pan by a long lens, angle and lens creep together along a flat valley
 
@@ -21,8 +22,8 @@ def static_model(obs: Observations, frames, points, size, log_f) -> Model:
     log_f = np.full(frames, log_f)
     weight, width = np.ones(len(obs)), 0.5 * size[0] / 640
     for _ in range(8):
-        total = np.maximum(_sum_by(weight, obs.point, points), 1e-9)[:, None]
-        mean = _sum_by(weight[:, None] * obs.xy, obs.point, points) / total
+        total = np.maximum(sum_by(weight, obs.point, points), 1e-9)[:, None]
+        mean = sum_by(weight[:, None] * obs.xy, obs.point, points) / total
         weight = 1 / (1 + ((obs.xy - mean[obs.point]) ** 2).sum(1) / width**2)
     d = unit(np.concatenate([(mean - np.asarray(size) / 2) / np.exp(log_f[0]), np.ones((points, 1))], 1))
     return Model(np.tile(np.eye(3), (frames, 1, 1)), np.zeros((frames, 3)), log_f, d, np.zeros(points))
@@ -56,7 +57,7 @@ def rotation_model(obs: Observations, frames, points, size, prior: Priors, focal
         log_f = np.log(focal) + relative
         v = rays(obs, log_f, size)
         R = _chain(obs, chain, v, frames, 2.0 * size[0] / 640 / focal)
-        d = _sum_by(np.einsum("mji,mj->mi", R[obs.frame], v), obs.point, points)
+        d = sum_by(np.einsum("mji,mj->mi", R[obs.frame], v), obs.point, points)
         length = np.linalg.norm(d, axis=1, keepdims=True)
         d = np.where(length > 1e-9, d / np.maximum(length, 1e-9), [0.0, 0.0, 1.0])
         model = Model(R, np.zeros((frames, 3)), log_f, d, np.zeros(points))

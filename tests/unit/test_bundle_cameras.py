@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from solver.bundle import band
 from solver.bundle import cameras as bundle
 from solver.bundle.cameras import Free, Model, Observations, Priors
 from solver.frames import compose, intrinsics, invert, project
@@ -126,7 +127,7 @@ def test_a_step_is_that_of_a_dense_solve(free, short):
     lasting[::20] = short
     equations = bundle._normal_equations(model, obs, r, y, sigma, free, priors, np.argsort(obs.frame, kind="stable"), rows, lasting)
     assert len(equations.blocks) == (4 if short else 9) or not free.points
-    d_cam, d_point = bundle._solve(equations, damping, obs, free, lasting)
+    d_cam, d_point = band.solve(equations, damping, obs, free, lasting)
 
     A, b, full = dense(model, obs, free, priors, sigma)
     H = A.T @ A
@@ -147,7 +148,7 @@ def test_the_sigma_of_the_lens_is_that_of_the_dense_covariance(free):
     mean = full[6 : 7 * 6 : 7].mean(0)
     H = A.T @ A
     expected = np.sqrt(mean @ np.linalg.solve(H + 1e-9 * np.diag(H.diagonal()), mean))
-    assert bundle._focal_sigma(equations, obs, free, lasting) == pytest.approx(expected, rel=1e-2)
+    assert band.lens_sigma(equations, obs, free, lasting) == pytest.approx(expected, rel=1e-2)
 
 
 def test_recovers_cameras_through_outliers():
@@ -191,6 +192,6 @@ def test_frame_zero_is_the_gauge_and_points_may_lie_at_infinity():
 def test_few_points_that_last_stay_beside_the_band():
     frames, point = np.tile(np.arange(10), 300), np.repeat(np.arange(300), 10)
     obs = Observations(frames + point, point, np.zeros((3000, 2)))
-    assert not bundle._lasting(obs, 310, 300, Free()).any()
+    assert not band.lasting_points(obs, 310, 300, Free()).any()
     obs.frame[9], obs.frame[19] = 305, 250
-    assert np.flatnonzero(bundle._lasting(obs, 310, 300, Free())).tolist() == [0, 1]
+    assert np.flatnonzero(band.lasting_points(obs, 310, 300, Free())).tolist() == [0, 1]
