@@ -20,7 +20,7 @@ from scipy import sparse
 from scipy.spatial.transform import Rotation
 
 from .. import frames as fr
-from .band import Equations, lens_sigma, lasting_points, solve, spans, sum_by
+from .band import Equations, lasting_points, lens_sigma, solve, spans, sum_by
 from .rows import Kernel
 
 CAUCHY = 2.5  # width of the robust loss, in noise sigmas
