@@ -26,7 +26,7 @@ from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_resul
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {
-    "shot": 1, "seen": 1, "track": 8, "edits": 5, "slam": 8, "body": 10, "world_start": 22, "film": 5, "masks": 2, "world": 22, "plate": 9, "report": 10,
+    "shot": 1, "seen": 1, "track": 8, "edits": 5, "slam": 9, "body": 10, "world_start": 22, "film": 5, "masks": 2, "world": 22, "plate": 9, "report": 10,
 }  # fmt: skip
 
 
@@ -244,9 +244,8 @@ class Run:
 
         if self.known is not None:
             found = imports.slam_from_camera(self.known, shot, frames, self.drawn, self.report)
-        else:
-            found = slam.run(shot, frames, tracks, self._no_background, self.options, self.report)
-        return replace(found, edges=edges.straight(shot, frames, self._no_background))
+            return replace(found, edges=edges.straight(shot, frames, self._no_background))
+        return slam.run(shot, frames, tracks, self._no_background, self.options, self.report)
 
     def _body(self, shot, tracks, slam, model, raw, labels) -> People:
         from . import imports

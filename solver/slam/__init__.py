@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from .. import frames as fr
 from ..bundle.cameras import FOCAL_SPREAD, Model, Observations, focal_prior, rescale
 from ..records import Camera, Shot, Slam, Tracks
-from . import models, overlay
+from . import edges, lines, models, overlay
 from .features import follow
 from .turning import static_model
 
@@ -33,6 +34,7 @@ FOLLOWED = 0.5  # of the frames, before a turn is believed: the points of a plai
 LASTING, COVERED, STRAY = 8, 0.25, 1.0  # frames; of the cells; px at 640
 LOOKED_AT, FINE, NEAR = 24, 8, 0.05  # frames whose cells are counted, in so many parts each way; of the picture's width: what is near people
 SPHERE = 10.0  # distance of directions without depth
+LENS_KNOWN, LENS_TOLD = 0.05, 0.2  # of the lens' logarithm: where edges are not asked; where what they make of it is believed
 
 
 def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.ndarray] | None, options, report) -> Slam:
@@ -46,7 +48,9 @@ def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.nda
     given = focal_given(options, size)
     followed = follow_background(shot, frames, masks, report)
     kind = VERDICT_OF_KIND.get(options.camera_kind)
-    return solve(followed.obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh, masks)
+    straight = edges.straight(shot, frames, masks)
+    found = solve(followed.obs, followed.colours, count, size, given, report, followed.noise, kind, shot.fresh, masks, straight)
+    return replace(found, edges=straight)
 
 
 def follow_background(shot: Shot, frames, masks, report):
@@ -95,7 +99,7 @@ def focal_given(options, size) -> float | None:
     return None
 
 
-def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kind=None, own=True, people=None) -> Slam:
+def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kind=None, own=True, people=None, straight=()) -> Slam:
     """The start camera from tracks.
 
     colours:  (N, 3) uint8.
@@ -104,15 +108,16 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     kind:     the verdict, where the artist gave it; or None.
     people:   index -> mask (H, W), not 0 on people, or None.
     own:      (T,) bool, False for frames without a picture of their own, of which the artist knows already.
+    straight: (E, 5) edges of the background, see edges.straight.
     """
     points, own = len(colours), np.broadcast_to(own, count)
     used, chosen = thin(obs, points, count, size)
     if count < 3 or len(chosen) < 12 or len(used) < 40:
-        plain = _plain(obs, colours, points, count, size, given, own)
+        plain = _plain(obs, colours, points, count, size, given, own, straight)
         told = {"set_by": "artist", "criterion": "the artist's word"} if kind == "static" else {}
         return replace(plain, verdict_scores=plain.verdict_scores | told, unknown=count > 2 and kind != "static")
     if kind != "static" and noise > STRAY * size[0] / 640 and covered(obs, size, people) < COVERED:
-        return replace(_plain(used, colours[chosen], len(chosen), count, size, given, own), unknown=True)
+        return replace(_plain(used, colours[chosen], len(chosen), count, size, given, own, straight), unknown=True)
     best, scores, kappa = models.choose(used, count, len(chosen), size, given, noise, report, kind)
     assumed = None
     if given is None and not BELIEVED_MM[0] < (mm := _lens_mm(best.fit, size)) < BELIEVED_MM[1]:
@@ -129,25 +134,37 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     if verdict == "static":
         measured[:] = True
     elif verdict == "rotation" and kind is None and (measured & own).sum() < FOLLOWED * own.sum():
-        plain = _plain(used, colours[chosen], len(chosen), count, size, given, own)
+        plain = _plain(used, colours[chosen], len(chosen), count, size, given, own, straight)
         return replace(plain, measured=measured & own, verdict_scores=scores | {"chosen": "static", "criterion": "too little to follow"}, unknown=True)
     if missing := int((~measured & own).sum()):
         report.warn(f"In {missing} of {count} frames the background could not be followed; the camera is bridged there.")
     measured &= own
     spread = models.focal_spread(fit, kappa)
+    if verdict == "static":
+        spread = FOCAL_SPREAD
+    by_edges = False
     if given:
-        source, spread = "given", 0.0
+        spread = 0.0
     elif assumed:
-        source, spread = "prior", FOCAL_SPREAD
-    elif verdict == "static" or spread >= FOCAL_SPREAD:
+        spread = FOCAL_SPREAD
+    elif spread > LENS_KNOWN:
+        longer, told = lines.posterior(straight, _camera(fit.model, verdict, size), size, spread)
+        if by_edges := told < min(spread, LENS_TOLD):
+            best, spread = models.with_lens(best, used, size, longer, tick=partial(report.progress, 2, 3, "Settling the lens")), told
+            fit = best.fit
+    if given:
+        source = "given"
+    elif spread < (LENS_TOLD if by_edges else FOCAL_SPREAD):
+        source, spread = "estimated", max(spread, 0.002)
+    else:
         source = "prior"
-        if best.name.endswith("zoom"):
+        if assumed:
+            pass  # it was said
+        elif best.name.endswith("zoom"):
             growth = float(fit.model.focal[-1] / fit.model.focal[0])
             report.warn(f"The lens zooms by a factor of {growth:.2f}, but the picture does not tell from which focal length: one about 35 mm is assumed.")
         else:
             report.warn("The picture does not tell which lens was used; a 35 mm lens is assumed. Enter the focal length if you know it.")
-    else:
-        source, spread = "estimated", max(spread, 0.002)
     model = fit.model
     if verdict == "full":
         near = np.bincount(used.point[inlier], minlength=len(chosen)) >= 3
@@ -185,21 +202,30 @@ def _lens_mm(fit, size) -> float:
     return float(fr.focal_mm_from_px(np.median(fit.model.focal), *size))
 
 
-def _plain(obs, colours, points, count, size, given, own) -> Slam:
-    """A camera that does not move, whatever the tracks say."""
-    model = static_model(obs, count, points, size, np.log(given) if given else focal_prior(size))
-    source, spread = ("given", 0.0) if given else ("prior", FOCAL_SPREAD)
+def _plain(obs, colours, points, count, size, given, own, straight=()) -> Slam:
+    """A camera that does not move, whatever the tracks say. Edges of one picture may tell its lens."""
+    log_f, source, spread = (np.log(given), "given", 0.0) if given else (focal_prior(size), "prior", FOCAL_SPREAD)
+    model = static_model(obs, count, points, size, log_f)
+    if not given and len(straight):
+        middle = straight[straight[:, 0] == straight[len(straight) // 2, 0]]
+        longer, told = lines.posterior(middle, _camera(model, "static", size), size, spread)
+        if told < LENS_TOLD:
+            model, source, spread = static_model(obs, count, points, size, log_f + longer), "estimated", told
     scores = {"chosen": "static", "criterion": "too few tracks to compare models"}
     return _answer(model, model.d * SPHERE, "static", scores, source, spread, np.ones(count, bool) & own, obs, colours, size)
 
 
-def _answer(model: Model, world, verdict, scores, source, spread, measured, obs, colours, size) -> Slam:
+def _camera(model: Model, verdict, size) -> Camera:
     T = fr.compose(np.swapaxes(model.R, 1, 2), model.c if verdict == "full" else np.zeros_like(model.c))
     if verdict == "static":
         T[:] = np.eye(4)
+    return Camera(T, fr.intrinsics(model.focal, *size))
+
+
+def _answer(model: Model, world, verdict, scores, source, spread, measured, obs, colours, size) -> Slam:
     obs, chosen = _output(obs, len(world))
     return Slam(
-        camera=Camera(T, fr.intrinsics(model.focal, *size)),
+        camera=_camera(model, verdict, size),
         verdict=verdict,
         verdict_scores=scores,
         focal_source=source,

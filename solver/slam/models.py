@@ -169,6 +169,21 @@ def _settle(best: Candidate, obs, size, kappa, tick):
     return adjust(best.fit.model, obs, size, free, Priors(focal_prior(size), FOCAL_SPREAD / np.sqrt(kappa)), tick, iterations=SETTLE)
 
 
+def with_lens(best: Candidate, obs, size, longer, tick) -> Candidate:
+    """A candidate whose lens is e^longer times as long, all else fitted to it."""
+    log_f = float(best.fit.model.log_f.mean()) + longer
+    priors = Priors(log_f, 1e-3)
+    if best.verdict == "static":
+        model = static_model(obs, len(best.fit.model.R), len(best.fit.model.d), size, log_f)
+        return replace(best, fit=replace(best.fit, model=model, error=errors(model, obs, size)))
+    zoom = best.name.endswith("zoom")
+    start = replace(best.fit.model, log_f=best.fit.model.log_f + longer)
+    if best.verdict == "rotation":
+        return replace(best, fit=adjust(start, obs, size, Free(centre=False, depth=False, zoom=zoom), priors, tick, iterations=SETTLE))
+    fit = refine(start, obs, size, Free(zoom=zoom), replace(priors, travel=_travel(best.fit)), tick, rounds=2, triangulated=True)
+    return best if fit is None else replace(best, fit=fit)
+
+
 def foretold(full: Candidate, still: Candidate, obs, size, depth_sigma, sigma):
     """Of the pixels by which two cameras foretell tracks differently, the share that speaks for the one that travels; a half where
     it knows nothing. None where too few tracks are long enough.
