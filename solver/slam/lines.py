@@ -1,4 +1,4 @@
-"""The lens by straight edges of the background: upright ones meet in one vanishing point, level ones mostly in pairs at right angles, and right angles tell the focal length.
+"""Up and the lens by straight edges of the background: upright ones meet in one vanishing point, level ones mostly in pairs at right angles, and right angles tell the focal length.
 
 A mixture in each picture (Coughlan and Yuille's, with several level frames as in an Atlanta world): an edge is upright, or one of up to PAIRS
 pairs of level directions, or level in any direction, or goes anywhere. Up and the turns of the pairs are found anew for each lens, and how
@@ -17,13 +17,16 @@ SIGMA_TURN = np.deg2rad(0.5)  # of a segment, rad: lenses bend, walls lean
 SAME = np.deg2rad(0.6)  # segments of a picture in planes so near to each other count as one edge
 WITNESS = 0.5  # edges of one house are not independent: errors over sigmas 1.15 with it, 1.22 with 0.2 (RMS, 96 stills of benchmarks.lens_stills dev)
 PAIRS, PRICE = 3, 3.0  # pairs of level directions, and what one more has to be worth
-FRAMES = 3  # pictures that are used
+FRAMES = 6  # pictures that are used
 PITCH, ROLL = np.deg2rad(15), np.deg2rad(5)  # of cameras, with long tails
 GUESSES, BEST, SEARCHED = 150, 2, 2  # up and turn, drawn from edges; how many are fitted; in every so manieth lens
 STEPS = 6
 TILTED = np.cos(np.deg2rad(45))
 SHORTEST, LONGEST, SPACING = 12.0, 150.0, 0.09  # mm, lenses that are tried, and how far apart in their logarithm
 REACH = 3.5  # sigmas
+# Log likelihood over edges that go anywhere from which up is believed. Errors over sigmas of up beyond it: 0.85-1.24, below 5 (RMS, 96 stills of benchmarks.lens_stills dev).
+CLEAR = 60.0
+SIGMA_UP = np.deg2rad(0.4)  # rad, no better than this
 
 
 def posterior(edges, camera, size, sigma):
@@ -51,10 +54,7 @@ def likelihood(edges, camera, size, factors, seed=0) -> np.ndarray:
 
     edges: (E, 5), see slam.edges. camera: records.Camera; its turns between frames are taken for as much smaller as the lens is longer. size: (width, height) px.
     """
-    frames = np.unique(edges[:, 0])
-    edges = edges[np.isin(edges[:, 0], frames[np.unique(np.linspace(0, len(frames) - 1, FRAMES).astype(int))])] if len(frames) else edges
-    if not len(edges):
-        return np.zeros(len(factors))
+    edges = _thin(edges)
     rng = np.random.default_rng(seed)
     lenses = [_Edges(edges, camera, size, factor) for factor in factors]
     found = []
@@ -68,11 +68,39 @@ def likelihood(edges, camera, size, factors, seed=0) -> np.ndarray:
     return np.array([world.score for world in found])
 
 
+def up(edges, camera, size, lens_sigma=0.0):
+    """Mean (3,) and covariance (2, 2) rad² of up in the camera's frame of reference, and the axes (2, 3) across it that it is of; None where edges do not show it clearly.
+
+    lens_sigma: of the logarithm of the focal length, which moves vanishing points. Other arguments as of `likelihood`.
+    """
+    if not len(edges):
+        return None
+    edges, rng = _thin(edges), np.random.default_rng(0)
+    at = _Edges(edges, camera, size, 1.0)
+    best = max((_grow(at, _fit(at, guess)) for _ in range(3) for guess in at.guesses(rng)), key=lambda world: world.score)
+    if best.score < CLEAR:
+        return None
+    mean = -best.axes[:, 1]
+    axes = np.linalg.svd(mean[None])[2][1:]
+    turns = np.cross(mean, axes)  # what a turn of the world moves up by, along each axis
+    covariance = turns @ np.linalg.inv(best.information)[:3, :3] @ turns.T + np.eye(2) * SIGMA_UP**2
+    if lens_sigma:
+        moved = axes @ (mean + _fit(_Edges(edges, camera, size, float(np.exp(lens_sigma))), best).axes[:, 1])
+        covariance += np.outer(moved, moved)
+    return mean, covariance, axes
+
+
+def _thin(edges):
+    """Those of a few pictures, evenly over the shot."""
+    frames = np.unique(edges[:, 0])
+    return edges[np.isin(edges[:, 0], frames[np.unique(np.linspace(0, len(frames) - 1, FRAMES).astype(int))])]
+
+
 class _World:
     """Axes (3, 3) by columns, the second one down; turns (n,) of level pairs about it, the first 0; shares (2n + 3,) of the mixture: down, each direction, level ones, any."""
 
-    def __init__(self, axes, turns=(0.0,), shares=None, score=-np.inf, stray=None):
-        self.axes, self.turns, self.score, self.stray = axes, np.asarray(turns, float), score, stray
+    def __init__(self, axes, turns=(0.0,), shares=None, score=-np.inf, stray=None, information=None):
+        self.axes, self.turns, self.score, self.stray, self.information = axes, np.asarray(turns, float), score, stray, information
         n = 1 + 2 * len(self.turns)
         self.shares = np.r_[np.full(n, 0.5 / n), 0.2, 0.3] if shares is None else shares
 
@@ -191,7 +219,7 @@ def _fit(at: _Edges, start: _World) -> _World:
         turns += step[3:]
     part = parts(_World(axes, turns).directions())[2]
     score = at.weight @ np.log(part.sum(1)) - PRICE * (len(turns) - 1) + at.prior(axes)
-    return _World(axes, turns, shares, score, at.weight * part[:, -2:].sum(1) / part.sum(1))
+    return _World(axes, turns, shares, score, at.weight * part[:, -2:].sum(1) / part.sum(1), H)
 
 
 def _grow(at: _Edges, world: _World) -> _World:

@@ -51,24 +51,24 @@ class Placement:
     """People, ground and the scale of the camera's path, sought together. In W."""
 
     def __init__(self, evidence: Evidence, prior: PosePrior, heights, bodies: Bodies, path, scale: float, locked, background, outlines=None,
-        found=None, uprights=None, stands=None, walkers=(), stairs=False,
+        found=None, uprights=None, clear=False, stands=None, walkers=(), stairs=False,
     ):  # fmt: skip
         """heights: (P,) m that the artist gave, NaN where none; or None. path: (T, 3) camera centres in SLAM's unit.
 
         locked: the artist's ground (up, height), or None.
         background: Background, or None where it has no depth.
         outlines: Outlines, or None. found: the ground (up, height) of the first call, which the second goes on from; or None.
-        uprights: what upright edges say of up, see uprights.upright; or None. stands: (P, T) bool, who the artist says stands; or None.
+        uprights: what edges say of up, see uprights.upright and lines.up; or None. clear: it is the latter, and needs no guess by bodies. stands: (P, T) bool, who the artist says stands; or None.
         walkers: who steps though nobody sees their feet, see steps.steppers. stairs: feet may stand on something over the ground, too.
         """
         self.evidence, self.prior, self.heights = evidence, prior, heights
         self.path, self.background, self.outlines, self.scale = path, background, outlines, scale
         self.locked = locked is not None
         keypoints = bodies.posed().keypoints + self.centre()[:, None]
-        ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence)
+        ground = Ground(*locked, "locked") if locked else ground_from_bodies(keypoints, evidence, uprights[0] if clear else None)
         tensor = partial(torch.as_tensor, dtype=torch.float64)
         basis = across(ground.up)
-        self.uprights = None if self.locked else uprights
+        self.uprights, self.clear = None if self.locked else uprights, clear
         self.stands, self.walkers = stands, dict(walkers)
         tilt, height = np.zeros(2), ground.height
         if stairs and self.uprights and self.uprights[0] @ ground.up > 0.1:
@@ -157,7 +157,7 @@ class Placement:
             on.floor(floor, self.scale, plane),
             on.level(evidence, plane),
             on.tilt(plane, 1 + self.blind),
-            on.uprights(plane, self.uprights, self.stairs) if self.uprights else None,
+            on.uprights(plane, self.uprights, self.stairs or self.clear) if self.uprights else None,
             steps(posed, moves, self.walks[0], plane.up().detach(), self.walks[1], self.walks[2] * evidence.legless) if self.walks else None,
             outline(evidence, pairs, self.outlines.skin, posed, moves) if pairs is not None else None,
         ]
@@ -229,9 +229,11 @@ def upon(evidence, posed, moves, centre, plane, contact, cut, upstairs=None) -> 
     ]
 
 
-def ground_from_bodies(keypoints, evidence) -> Ground:
-    """First guess of the ground: up as straight bodies say, height under the lowest feet."""
+def ground_from_bodies(keypoints, evidence, up=None) -> Ground:
+    """First guess of the ground: up as straight bodies say, or as it is known, height under the lowest feet."""
     with torch.no_grad():
+        if up is not None:
+            return Ground(np.asarray(up), float(_lowest(keypoints[:, :, FEET], torch.as_tensor(up).to(keypoints), evidence)), "bodies")
         span = evidence.span
         ankles = (evidence.confidence[..., 15:17] > 0).any(-1)[..., None]
         low = torch.where(ankles, keypoints[..., 15:17, :].mean(-2), keypoints[..., 11:13, :].mean(-2))

@@ -21,6 +21,7 @@ from ..bundle.solve import threads
 from ..frames import compose, invert
 from ..protocol import Reporter
 from ..records import Camera, People, Slam, Tracks, World
+from ..slam import lines
 from .background import Background
 from .hands import fingers_of
 from .outline import Outlines
@@ -66,7 +67,9 @@ def run(
     found = (start.T_world_from_slam[2, :3], -start.T_world_from_slam[2, 3]) if start is not None else None
 
     told = corrected.uprights(*size) if corrected and size else None
-    uprights = upright(slam.edges, camera, ground_from_bodies(bodies.posed().keypoints, evidence).up, told)
+    shown = lines.up(slam.edges, camera, tuple(2 * camera.K[0, :2, 2]), slam.focal_sigma)
+    guess = ground_from_bodies(bodies.posed().keypoints, evidence).up if shown is None else shown[0]
+    uprights = upright(slam.edges, camera, guess, told) if shown is None or told is not None else shown
     stands = torch.as_tensor(corrected.standing(tracks.ids, evidence.span.shape[1])) if corrected else None
     measured = corrected.path_scale(T_w_from_cam[:, :3, 3]) if corrected and moving else None
     if corrected and not moving and any(item["do"] == "moved" for item in corrected.items):
@@ -77,7 +80,7 @@ def run(
 
     def placed(scale, stairs=start is not None and start.stairs):
         return Placement(
-            evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found, uprights, stands, walkers, stairs
+            evidence, PosePrior(torch.float64), heights, bodies, path, scale, locked, background, outlines, found, uprights, shown is not None, stands, walkers, stairs
         )
 
     size_sigma = 0.0
