@@ -103,11 +103,11 @@ def measure(picture, mask, T, K):
     usual = fr.intrinsics(np.array([fr.focal_px_from_mm(35.0, *size)]), *size)
     prior = float(np.log(usual[0, 0, 0] / K[0, 0]))
     longer, sigma = lines.posterior(found, Camera(np.eye(4)[None], usual), size, FOCAL_SPREAD)
-    seen = lines.up(found, Camera(np.eye(4)[None], K[None]), size)
+    true = T[2, :3]  # up, in the camera's axes
+    seen = lines.up(found, Camera(np.eye(4)[None], K[None]), size, np.array([0.0, -1.0, 0.0]))
     if seen is None:
         return prior + longer, sigma, prior, np.nan, np.nan
     mean, covariance, axes = seen
-    true = T[2, :3]  # up, in the camera's axes
     off = axes @ true
     return prior + longer, sigma, prior, np.rad2deg(np.arccos(np.clip(mean @ true, -1, 1))), np.sqrt(off @ np.linalg.solve(covariance, off) / 2)
 

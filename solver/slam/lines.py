@@ -18,7 +18,7 @@ SAME = np.deg2rad(0.6)  # segments of a picture in planes so near to each other 
 WITNESS = 0.5  # edges of one house are not independent: errors over sigmas 1.15 with it, 1.22 with 0.2 (RMS, 96 stills of benchmarks.lens_stills dev)
 PAIRS, PRICE = 3, 3.0  # pairs of level directions, and what one more has to be worth
 FRAMES = 6  # pictures that are used
-PITCH, ROLL = np.deg2rad(15), np.deg2rad(5)  # of cameras, with long tails
+PITCH, ROLL, PEOPLE = np.deg2rad(15), np.deg2rad(5), np.deg2rad(10)  # of cameras, and of people's up, with long tails
 GUESSES, BEST, SEARCHED = 150, 2, 2  # up and turn, drawn from edges; how many are fitted; in every so manieth lens
 STEPS = 6
 TILTED = np.cos(np.deg2rad(45))
@@ -59,7 +59,7 @@ def likelihood(edges, camera, size, factors, seed=0) -> np.ndarray:
     lenses = [_Edges(edges, camera, size, factor) for factor in factors]
     found = []
     for i, at in enumerate(lenses):
-        starts = [_fit(at, guess) for guess in at.guesses(rng)] if i % SEARCHED == 0 else []
+        starts = [_fit(at, guess) for guess in at.guesses(rng, at.view[:, 1])] if i % SEARCHED == 0 else []
         if found:
             starts.append(_fit(at, found[-1]))
         found.append(max((_grow(at, start) for start in starts), key=lambda world: world.score))
@@ -68,16 +68,18 @@ def likelihood(edges, camera, size, factors, seed=0) -> np.ndarray:
     return np.array([world.score for world in found])
 
 
-def up(edges, camera, size, lens_sigma=0.0):
+def up(edges, camera, size, guess, lens_sigma=0.0):
     """Mean (3,) and covariance (2, 2) rad² of up in the camera's frame of reference, and the axes (2, 3) across it that it is of; None where edges do not show it clearly.
 
+    guess:      (3,) unit, up as people say. It says which of three directions at right angles is up, where a camera looks down on a floor.
     lens_sigma: of the logarithm of the focal length, which moves vanishing points. Other arguments as of `likelihood`.
     """
     if not len(edges):
         return None
     edges, rng = _thin(edges), np.random.default_rng(0)
-    at = _Edges(edges, camera, size, 1.0)
-    best = max((_grow(at, _fit(at, guess)) for _ in range(3) for guess in at.guesses(rng)), key=lambda world: world.score)
+    at = _Edges(edges, camera, size, 1.0, guess)
+    starts = [start for down in (at.view[:, 1], -guess) for _ in range(2) for start in at.guesses(rng, down)]
+    best = max((_grow(at, _fit(at, start)) for start in starts), key=lambda world: world.score)
     if best.score < CLEAR:
         return None
     mean = -best.axes[:, 1]
@@ -85,7 +87,7 @@ def up(edges, camera, size, lens_sigma=0.0):
     turns = np.cross(mean, axes)  # what a turn of the world moves up by, along each axis
     covariance = turns @ np.linalg.inv(best.information)[:3, :3] @ turns.T + np.eye(2) * SIGMA_UP**2
     if lens_sigma:
-        moved = axes @ (mean + _fit(_Edges(edges, camera, size, float(np.exp(lens_sigma))), best).axes[:, 1])
+        moved = axes @ (mean + _fit(_Edges(edges, camera, size, float(np.exp(lens_sigma)), guess), best).axes[:, 1])
         covariance += np.outer(moved, moved)
     return mean, covariance, axes
 
@@ -118,7 +120,8 @@ def _pair(axes, turn):
 class _Edges:
     """Segments seen through one lens."""
 
-    def __init__(self, edges, camera, size, factor):
+    def __init__(self, edges, camera, size, factor, guess=None):
+        self.guess = guess
         frame = edges[:, 0].astype(int)
         shown = np.unique(frame)
         self.view = camera.T_world_from_cam[shown[len(shown) // 2], :3, :3]
@@ -161,24 +164,25 @@ class _Edges:
 
     def prior(self, axes):
         up = -axes[:, 1]
-        return -np.log1p((up @ self.view[:, 0] / ROLL) ** 2) - np.log1p((up @ self.view[:, 2] / PITCH) ** 2)
+        people = 0.0 if self.guess is None else 1.5 * np.log1p((np.arccos(np.clip(up @ self.guess, -1, 1)) / PEOPLE) ** 2)
+        return -np.log1p((up @ self.view[:, 0] / ROLL) ** 2) - np.log1p((up @ self.view[:, 2] / PITCH) ** 2) - people
 
-    def guesses(self, rng):
-        """The likeliest worlds among those that three edges give."""
+    def guesses(self, rng, about):
+        """The likeliest worlds among those that three edges give, down within 45° of `about` (3,)."""
         p = self.weight / self.sigma
         p /= p.sum()
-        upright = np.where(np.abs(self.normal @ self.view[:, 0]) > 0.85, p, 0)
+        upright = np.where(np.abs(self.normal @ about) < 0.5, p, 0)
         draw = lambda p: rng.choice(len(p), GUESSES, p=p / p.sum())
         pick = lambda p: np.cross(self.normal[draw(p)], self.normal[draw(p)])
         level = _unit(pick(p))
-        down = self.view[:, 1] - level * (level @ self.view[:, 1])[:, None]  # where two level edges meet
+        down = about - level * (level @ about)[:, None]  # of two level edges
         if (upright > 0).sum() > 1:
             half = GUESSES // 2
             down[half:] = pick(upright)[half:]
         down = _unit(down)
-        down = down * np.sign(down @ self.view[:, 1])[:, None]
+        down = down * np.sign(down @ about)[:, None]
         across = _unit(np.cross(self.normal[draw(p)], down))
-        axes = np.stack([across, down, np.cross(across, down)], 2)[down @ self.view[:, 1] > TILTED]
+        axes = np.stack([across, down, np.cross(across, down)], 2)[down @ about > TILTED]
         off, _ = self.off(axes.transpose(1, 0, 2).reshape(3, -1))
         like = np.log(0.2 * self.density(off / 2).reshape(len(off), -1, 3).sum(2) / 2 + 0.4)
         scores = self.weight @ like + [self.prior(one) for one in axes]

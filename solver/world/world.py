@@ -67,9 +67,9 @@ def run(
     found = (start.T_world_from_slam[2, :3], -start.T_world_from_slam[2, 3]) if start is not None else None
 
     told = corrected.uprights(*size) if corrected and size else None
-    shown = lines.up(slam.edges, camera, tuple(2 * camera.K[0, :2, 2]), slam.focal_sigma)
-    guess = ground_from_bodies(bodies.posed().keypoints, evidence).up if shown is None else shown[0]
-    uprights = upright(slam.edges, camera, guess, told) if shown is None or (told is not None and len(told)) else shown
+    guess = ground_from_bodies(bodies.posed().keypoints, evidence).up
+    shown = lines.up(slam.edges, camera, tuple(2 * camera.K[0, :2, 2]), guess, slam.focal_sigma)
+    uprights = upright(slam.edges, camera, guess if shown is None else shown[0], told) if shown is None or (told is not None and len(told)) else shown
     stands = torch.as_tensor(corrected.standing(tracks.ids, evidence.span.shape[1])) if corrected else None
     measured = corrected.path_scale(T_w_from_cam[:, :3, 3]) if corrected and moving else None
     if corrected and not moving and any(item["do"] == "moved" for item in corrected.items):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from solver import slam
 from solver.bundle.cameras import FOCAL_SPREAD, Observations
@@ -33,9 +34,9 @@ def clutter(rng, count):
 
 def looking(mm, pitch, yaw=0.0, frames=1):
     """A camera that looks down by `pitch` into the middle of the room and turns by `yaw` degrees from frame to frame."""
-    angle = np.deg2rad(20 + yaw * np.arange(frames))
-    way = np.stack([np.sin(angle), np.cos(angle), 0 * angle - np.tan(np.deg2rad(pitch))], 1)
-    eye = np.tile([0.0, -2.0, 1.5 + 7 * np.tan(np.deg2rad(pitch))], (frames, 1))
+    angle, down = np.deg2rad(20 + yaw * np.arange(frames)), np.deg2rad(pitch)
+    way = np.stack([np.cos(down) * np.sin(angle), np.cos(down) * np.cos(angle), 0 * angle - np.sin(down)], 1)
+    eye = np.array([0, 5, 1.5]) - 7 * way[:1] + 0 * way
     return Camera(look_at(eye, eye + way), np.repeat(intrinsics(focal_px_from_mm(mm, *SIZE), *SIZE)[None], frames, 0))
 
 
@@ -73,8 +74,8 @@ def test_clutter_tells_neither_lens_nor_up():
     found = shown(camera, [clutter(rng, 160)], rng)
     _, sigma = lines.posterior(found, with_lens(camera, 35.0), SIZE, FOCAL_SPREAD)
     assert sigma > 0.2
-    assert lines.up(found, camera, SIZE) is None
-    assert lines.posterior(np.zeros((0, 5)), camera, SIZE, 0.1) == (0.0, 0.1) and lines.up(np.zeros((0, 5)), camera, SIZE) is None
+    assert lines.up(found, camera, SIZE, UP) is None
+    assert lines.posterior(np.zeros((0, 5)), camera, SIZE, 0.1) == (0.0, 0.1) and lines.up(np.zeros((0, 5)), camera, SIZE, UP) is None
 
 
 def test_edges_along_the_picture_tell_no_lens():
@@ -90,11 +91,21 @@ def test_edges_along_the_picture_tell_no_lens():
 def test_a_room_tells_up_also_through_a_camera_that_turns(pitch):
     rng = np.random.default_rng(6)
     camera = looking(28.0, pitch, yaw=2.0, frames=12)
-    mean, covariance, axes = lines.up(shown(camera, [room(rng, 500), clutter(rng, 60)], rng), camera, SIZE)
+    mean, covariance, axes = lines.up(shown(camera, [room(rng, 500), clutter(rng, 60)], rng), camera, SIZE, UP)
     off = axes @ UP
     assert np.rad2deg(np.arccos(mean @ UP)) < 1.0 and off @ np.linalg.solve(covariance, off) < 9
-    sure = np.linalg.norm(lines.up(shown(camera, [room(rng, 500)], rng), camera, SIZE, 0.2)[1])
+    sure = np.linalg.norm(lines.up(shown(camera, [room(rng, 500)], rng), camera, SIZE, UP, 0.2)[1])
     assert sure > np.linalg.norm(covariance), "a lens that is not known moves what is up"
+
+
+@pytest.mark.parametrize("pitch, wrong", [(75.0, 15.0), (4.0, 40.0)])
+def test_people_say_which_of_a_rooms_directions_is_up(pitch, wrong):
+    """From above a floor's boards look like posts and sills; and people whose legs nobody sees are far off."""
+    rng = np.random.default_rng(8)
+    camera = looking(28.0, pitch)
+    guess = Rotation.from_euler("x", wrong, degrees=True).apply(UP)
+    mean, _, _ = lines.up(shown(camera, [room(rng, 900)], rng), camera, SIZE, guess)
+    assert np.rad2deg(np.arccos(mean @ UP)) < 1.5
 
 
 def test_a_camera_that_stands_takes_its_lens_from_edges():
