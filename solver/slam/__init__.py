@@ -139,31 +139,22 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
     if missing := int((~measured & own).sum()):
         report.warn(f"In {missing} of {count} frames the background could not be followed; the camera is bridged there.")
     measured &= own
-    spread = models.focal_spread(fit, kappa)
-    if verdict == "static":
-        spread = FOCAL_SPREAD
-    by_edges = False
+    spread = FOCAL_SPREAD if verdict == "static" else models.focal_spread(fit, kappa)
     if given:
-        spread = 0.0
+        source, spread = "given", 0.0
     elif assumed:
-        spread = FOCAL_SPREAD
-    elif spread > LENS_KNOWN:
-        longer, told = lines.posterior(straight, _camera(fit.model, verdict, size), size, spread)
-        if by_edges := told < min(spread, LENS_TOLD):
-            best, spread = models.with_lens(best, used, size, longer, tick=partial(report.progress, 2, 3, "Settling the lens")), told
-            fit = best.fit
-    if given:
-        source = "given"
-    elif spread < (LENS_TOLD if by_edges else FOCAL_SPREAD):
-        source, spread = "estimated", max(spread, 0.002)
+        source, spread = "prior", FOCAL_SPREAD
     else:
-        source = "prior"
-        if assumed:
-            pass  # it was said
-        elif best.name.endswith("zoom"):
+        source, spread = "prior" if spread >= FOCAL_SPREAD else "estimated", max(spread, 0.002)
+        if spread > LENS_KNOWN:
+            longer, told = lines.posterior(straight, _camera(fit.model, verdict, size), size, spread)
+            if told < min(spread, LENS_TOLD):
+                best = models.with_lens(best, used, size, longer, partial(report.progress, 2, 3, "Settling the lens"))
+                fit, source, spread = best.fit, "estimated", told
+        if source == "prior" and best.name.endswith("zoom"):
             growth = float(fit.model.focal[-1] / fit.model.focal[0])
             report.warn(f"The lens zooms by a factor of {growth:.2f}, but the picture does not tell from which focal length: one about 35 mm is assumed.")
-        else:
+        elif source == "prior":
             report.warn("The picture does not tell which lens was used; a 35 mm lens is assumed. Enter the focal length if you know it.")
     model = fit.model
     if verdict == "full":

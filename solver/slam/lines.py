@@ -181,8 +181,10 @@ class _Edges:
             down[half:] = pick(upright)[half:]
         down = _unit(down)
         down = down * np.sign(down @ about)[:, None]
+        down[0] = about
         across = _unit(np.cross(self.normal[draw(p)], down))
-        axes = np.stack([across, down, np.cross(across, down)], 2)[down @ about > TILTED]
+        across[0] = _unit(np.cross(np.eye(3)[np.abs(about).argmin()], about))
+        axes = np.stack([across, down, np.cross(across, down)], 2)[(down @ about > TILTED) & (np.abs(across).max(1) > 0)]
         off, _ = self.off(axes.transpose(1, 0, 2).reshape(3, -1))
         like = np.log(0.2 * self.density(off / 2).reshape(len(off), -1, 3).sum(2) / 2 + 0.4)
         scores = self.weight @ like + [self.prior(one) for one in axes]

@@ -87,6 +87,13 @@ def test_edges_along_the_picture_tell_no_lens():
     assert sigma > 0.2
 
 
+def test_one_edge_tells_nothing_and_breaks_nothing():
+    camera = looking(35.0, 5.0)
+    one = np.array([[0, 100.0, 100, 200, 100]])
+    assert lines.up(one, camera, SIZE, UP) is None and lines.posterior(one, camera, SIZE, FOCAL_SPREAD)[1] > 0.2
+    assert lines.up(np.repeat(one, 5, 0), camera, SIZE, UP) is None
+
+
 @pytest.mark.parametrize("pitch", [3.0, 35.0])
 def test_a_room_tells_up_also_through_a_camera_that_turns(pitch):
     rng = np.random.default_rng(6)
