@@ -60,14 +60,7 @@ def render(spec, folder: Path, anny_data) -> None:
     eye = middle + DISTANCE_M * np.stack([np.cos(around) * np.cos(rise), np.sin(around) * np.cos(rise), np.sin(rise)], 1)
     stage.T, stage.focal_mm = look_at(eye, middle), np.full(stage.frames, 36 * DISTANCE_M / EXTENT_M)
     stage.K = fr.intrinsics(fr.focal_px_from_mm(stage.focal_mm, *stage.size), *stage.size)
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = [f for f in range(stage.frames) if not (folder / f"{f:03d}.png").exists()]
-    if wanted:
-        stage.open()
-        for f in wanted:
-            stage.put(f)
-            stage.picture(folder / "beside.png")
-            (folder / "beside.png").replace(folder / f"{f:03d}.png")
+    stage.stills(folder)
     T = fr.invert(stage.T)
     points = np.einsum("fij,fpj->fpi", T[:, :3, :3], points) + T[:, None, :3, 3]
     save_npz(folder / "truth.npz", points=points, right=right, K=stage.K[0])

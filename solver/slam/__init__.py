@@ -34,7 +34,9 @@ FOLLOWED = 0.5  # of the frames, before a turn is believed: the points of a plai
 LASTING, COVERED, STRAY = 8, 0.25, 1.0  # frames; of the cells; px at 640
 LOOKED_AT, FINE, NEAR = 24, 8, 0.05  # frames whose cells are counted, in so many parts each way; of the picture's width: what is near people
 SPHERE = 10.0  # distance of directions without depth
-LENS_KNOWN, LENS_TOLD = 0.05, 0.25  # of the lens' logarithm: where edges are not asked; where what they make of it is nearer than 35 mm (dev stills of benchmarks.lens_stills)
+# Sigma of the lens' logarithm below which edges are not asked; below which what they make of it is believed (nearer than 35 mm on dev stills of
+# benchmarks.lens_stills); and from which that is said to be rough.
+LENS_KNOWN, LENS_TOLD, LENS_ROUGH = 0.05, 0.25, 0.2
 
 
 def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.ndarray] | None, options, report) -> Slam:
@@ -151,6 +153,8 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
             if told < min(spread, LENS_TOLD):
                 best = models.with_lens(best, used, size, longer, partial(report.progress, 2, 3, "Settling the lens"))
                 fit, source, spread = best.fit, "estimated", told
+                if told >= LENS_ROUGH:
+                    report.warn(f"Straight edges tell the lens only roughly: {_lens_mm(fit, size):.0f} mm ± {100 * told:.0f}%. Enter the focal length if you know it.")
         if source == "prior" and best.name.endswith("zoom"):
             growth = float(fit.model.focal[-1] / fit.model.focal[0])
             report.warn(f"The lens zooms by a factor of {growth:.2f}, but the picture does not tell from which focal length: one about 35 mm is assumed.")

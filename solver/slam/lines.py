@@ -15,7 +15,7 @@ from .. import frames as fr
 SIGMA_END = 0.7 / 640  # of the picture's width, an end of a segment
 SIGMA_TURN = np.deg2rad(0.5)  # of a segment, rad: lenses bend, walls lean
 SAME = np.deg2rad(0.6)  # segments of a picture in planes so near to each other count as one edge
-WITNESS = 0.5  # edges of one house are not independent: errors over sigmas 1.15 with it, 1.22 with 0.2 (RMS, 96 stills of benchmarks.lens_stills dev)
+WITNESS = 0.5  # edges of one house are not independent: errors over sigmas 1.15 with it, 1.22 with 0.18 (RMS, 96 stills of benchmarks.lens_stills dev)
 PAIRS, PRICE = 3, 3.0  # pairs of level directions, and what one more has to be worth
 FRAMES = 6  # pictures that are used
 PITCH, ROLL, PEOPLE = np.deg2rad(15), np.deg2rad(5), np.deg2rad(10)  # of cameras, and of people's up, with long tails
@@ -49,13 +49,12 @@ def posterior(edges, camera, size, sigma):
     return mean, float(np.sqrt(p @ (fine - mean) ** 2))
 
 
-def likelihood(edges, camera, size, factors, seed=0) -> np.ndarray:
+def likelihood(edges, camera, size, factors) -> np.ndarray:
     """Log likelihood (F,) of lenses `factors` (F,) times the camera's, ascending; what is the same for all is left out.
 
     edges: (E, 5), see slam.edges. camera: records.Camera; its turns between frames are taken for as much smaller as the lens is longer. size: (width, height) px.
     """
-    edges = _thin(edges)
-    rng = np.random.default_rng(seed)
+    edges, rng = _thin(edges), np.random.default_rng(0)
     lenses = [_Edges(edges, camera, size, factor) for factor in factors]
     found = []
     for i, at in enumerate(lenses):
@@ -147,7 +146,7 @@ class _Edges:
             self.weight[frame == one] = WITNESS / len(shown) / like
 
     def off(self, directions):
-        """Sines (n, k) of the angles in the picture between segments and the way to directions (3, k), and what turns numerators into them."""
+        """Sines (n, k) of the angles in the picture between segments and the way to directions (3, k), and by what `plane @ directions` becomes them (n, k)."""
         px, py = (self.towards[:, i] @ directions for i in (0, 1))
         scale = 1 / np.sqrt(px**2 + py**2 + 1e-9)
         return self.plane @ directions * scale, scale

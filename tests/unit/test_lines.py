@@ -115,7 +115,7 @@ def test_people_say_which_of_a_rooms_directions_is_up(pitch, wrong):
     assert np.rad2deg(np.arccos(mean @ UP)) < 1.5
 
 
-def test_a_camera_that_stands_takes_its_lens_from_edges():
+def test_a_camera_that_stands_takes_its_lens_from_edges(monkeypatch):
     rng = np.random.default_rng(7)
     camera = looking(24.0, 10.0)
     straight = shown(camera, [room(rng, 240)], rng)
@@ -127,5 +127,10 @@ def test_a_camera_that_stands_takes_its_lens_from_edges():
     found = tell(straight, report)
     assert found.verdict == "static" and found.focal_source == "estimated" and not report.warnings
     assert found.camera.K[0, 0, 0] == pytest.approx(camera.K[0, 0, 0], rel=0.12) and found.focal_sigma < 0.15
+    with monkeypatch.context() as patch:
+        patch.setattr(lines, "posterior", lambda *_: (0.1, 0.22))
+        report = Reporter()
+        found = tell(straight, report)
+        assert found.focal_source == "estimated" and found.focal_sigma == 0.22 and any("only roughly: 39 mm ± 22%" in text for text in report.warnings)
     report = Reporter()
     assert tell(np.zeros((0, 5)), report).focal_source == "prior" and any("35 mm" in text for text in report.warnings)
