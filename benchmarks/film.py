@@ -53,6 +53,8 @@ FRAMINGS = {
     "high": Framing((35, 50), (1.9, 2.2), 0.9, (0.5, 1.1), (0.4, 0.6), (3.0, 3.5), True, rise=0.5, goes_along=0.5),
     # head to waist, by a camera on the shoulder: hands that talk
     "close": Framing((40, 50), (0.78, 0.9), angle=(0.0, 0.45), eye=(-0.25, -0.05), slide=(0.1, 0.2), hand=0.6),
+    # head and shoulders
+    "close-up": Framing((50, 65, 85), (0.5, 0.6), angle=(0.0, 0.6), eye=(-0.12, 0.02), slide=(0.1, 0.2), hand=0.5),
 }  # fmt: skip
 MOVES = tuple(FRAMINGS)
 

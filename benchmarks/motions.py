@@ -266,6 +266,15 @@ def stand(body: Character, times, rng, place, heading, arms=None, drop=None, lea
     return Motion(where, np.full(F, float(heading)), -0.012 * k - drop, pelvis, spine, head, arm, feet)
 
 
+def look_about(times, rng):
+    """A head that turns to one side, to the other and down, staying a moment each time: (F, 3)."""
+    far = np.array([0.4, 0.25, 1.15])  # rad: down or up, to a shoulder, to a side
+    t = np.arange(-0.4, times[-1] + 1.8, 0.7) + rng.uniform(-0.1, 0.1)
+    ways = rng.uniform(-1, 1, (len(t), 3)) * far
+    ways[:, 2] = np.abs(ways[:, 2]) * np.where(np.arange(len(t)) % 2, 1, -1) * rng.choice([-1, 1])
+    return keyed(times, list(zip(t, ways)))
+
+
 def embrace(body: Character, times, rng, place, heading, apart):
     """Stand before somebody who stands `apart` m ahead, put the arms around them and sway a little, heads beside each other."""
     shift = 0.075  # each stands that far to their left of the common line

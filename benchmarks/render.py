@@ -117,6 +117,10 @@ class Stage:
         """Points (F, 2, 21, 3) m of person i's hands."""
         return np.array([self.bodies[i].hands(R, p) for R, p in zip(*self.solved[i])])
 
+    def heads(self, i):
+        """How person i's head is turned from its rest pose, (F, 3, 3), in the world."""
+        return self.solved[i][0][:, self.bodies[i].names.index("Head")]
+
     def put(self, frame):
         """Bodies and camera of one frame."""
         for body, ob, (R, positions) in zip(self.bodies, self.objects, self.solved):
@@ -234,6 +238,7 @@ def write_truth(stage, truth: Path):
             visible=(masks == i + 1).sum((1, 2)) > 150,
             joints_2d=np.concatenate([xy, shown(xy, masks, i + 1)[..., None]], -1),
             height_m=stage.bodies[i].height,
+            heads_world=stage.heads(i),
             **({"hands_world": stage.hands(i)} if stage.bodies[i].hand_bone is not None else {}),
         )
 

@@ -69,6 +69,9 @@ _CLOSE_TEST = {
 # Hands that talk, large in the picture.
 _HANDS_DEV = {"medium": ("court", ["gesture"]), "close": ("plaza", ["gesture"])}
 _HANDS_TEST = {"medium": ("street", ["gesture"]), "close": ("park", ["gesture"])}
+# Faces, large in the picture, that look about.
+_FACES_DEV = {"close-up": ("plaza", ["look"]), "medium": ("court", ["look"])}
+_FACES_TEST = {"close-up": ("street", ["look"]), "medium": ("park", ["look"])}
 # Steps: up, down, and a kerb.
 _STAIRS_DEV = {"static": ("court", ["climb"]), "track": ("plaza", ["descend"]), "handheld": ("street", ["kerb"])}
 _STAIRS_TEST = {"static": ("plaza", ["descend"]), "track": ("court", ["kerb"]), "handheld": ("park", ["climb"]), "push-in": ("street", ["climb"])}
@@ -82,6 +85,7 @@ SETS = {
     "close-dev": (15000, 40, _CLOSE_DEV), "close-test": (17000, 40, _CLOSE_TEST),
     "stairs-dev": (23000, 72, _STAIRS_DEV), "stairs-test": (25000, 72, _STAIRS_TEST),
     "hands-dev": (19000, 24, _HANDS_DEV), "hands-test": (21000, 24, _HANDS_TEST),
+    "faces-dev": (27000, 48, _FACES_DEV), "faces-test": (29000, 48, _FACES_TEST),
 }  # fmt: skip
 ALL_MOVES = MOVES + film.MOVES
 # What the clip of a shot looks like, and its file.
@@ -145,6 +149,8 @@ def stay(kind, place, heading, seconds):
             curves = m.stand(body, times, rng, place, heading, m.talk_arms(times, rng))
         elif kind == "face":
             curves = m.stand(body, times, rng, place, heading, m.talk_arms(times, rng, (int(rng.integers(2)),)))
+        elif kind == "look":
+            curves = m.stand(body, times, rng, place, heading, look=m.look_about(times, rng))
         elif kind == "hold":
             curves = m.embrace(body, times, rng, place, heading, _APART[kind])
         elif kind == "wave":
@@ -217,7 +223,7 @@ def specs(set_name, motion=None):
             elif kind in _APART:
                 ahead = np.array([np.sin(heading), -np.cos(heading)])
                 moves.append(stay(kind, _APART[kind] * (n - 0.5) * ahead, heading + np.pi * n, seconds))
-            elif kind in ("talk", "gesture", "wave", "dance", "spin", "crouch", "reach"):
+            elif kind in ("talk", "gesture", "look", "wave", "dance", "spin", "crouch", "reach"):
                 angle = heading + 2 * np.pi * n / len(kinds)
                 spot = (0.75 if len(kinds) > 1 else 0) * np.array([np.cos(angle), np.sin(angle)])
                 moves.append(stay(kind, spot, heading + rng.uniform(-0.8, 0.8), seconds))

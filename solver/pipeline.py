@@ -215,7 +215,7 @@ class Run:
 
     def _edit(self, shot, frames, edited, labels) -> Tracks:
         from .corrections.on_tracks import show_joints
-        from .track import hands, lost, outlined
+        from .track import faces, hands, lost, outlined
         from .track.backend import Embedded
 
         corrections.relabel_masks(self.take, labels)
@@ -236,7 +236,8 @@ class Run:
             beside.rename(self.take.outlined)
             edited = tracks
         edited = show_joints(edited, self.corrections, shot.width, shot.height, self.report)
-        return hands.run(shot, frames, edited, self.report)  # after all corrections, for a hand is whose wrist it hangs on
+        # after all corrections, for a hand is whose wrist it hangs on
+        return faces.run(shot, frames, hands.run(shot, frames, edited, self.report), self.report)
 
     def _slam(self, shot, frames, tracks) -> Slam:
         from . import imports, slam

@@ -83,6 +83,9 @@ class Tracks:
     # 21 points of the left and the right hand (fingers.py); None where no hand is large enough in the film
     hands_2d: np.ndarray = None  # (P, T, 2, 21, 3) px px confidence 0..1, 0: not seen
     hands_3d: np.ndarray = None  # (P, T, 2, 21, 3) m from the wrist: a hand of usual build fitted to them, in axes of a camera that looks straight at it
+    # Faces (track/faces.py); None where none is large enough in the film
+    faces_2d: np.ndarray = None  # (P, T, 3) middle of the face px px, confidence 0..1, 0: not seen
+    faces_3d: np.ndarray = None  # (P, T, 3, 3) from SMPL's rest axes (left, up, ahead) of the head to those of a camera that looks straight at it
 
     @property
     def visible(self):

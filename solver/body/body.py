@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from ..bundle import hands, motion, picture, pose
+from ..bundle import motion, parts, picture, pose
 from ..bundle.bodies import Bodies
 from ..bundle.solve import State, minimise, threads
 from ..frames import compose
@@ -18,8 +18,8 @@ from ..skeleton import KEYPOINT_OF_SMPL_JOINT, SMPL_PARENTS
 from .fit import Evidence, root_from_2d, torso_rotation
 from .prior import PosePrior
 
-# From far, the mean body first: steps, factor on the kernels' cuts, weight of the 3D joints, and whether palms count: while arms are far off, they
-# turn the whole body.
+# From far, the mean body first: steps, factor on the kernels' cuts, weight of the 3D joints, and whether palms and heads count: while limbs are far off,
+# they turn the whole body.
 STAGES = ((15, 16.0, 3.0, False), (20, 4.0, 3.0, True), (40, 1.0, 1.0, True))
 ELBOWS = [17, 18]  # left and right in body_pose
 
@@ -50,10 +50,10 @@ def fitted(evidence: Evidence, model, prior: PosePrior, heights=None, report: Re
     centre = torch.zeros(len(evidence.K), 3, dtype=torch.float64)
     done, total = 0, sum(steps for steps, *_ in STAGES)
     with threads(1):
-        for steps, widen, weight_3d, palms in STAGES:
+        for steps, widen, weight_3d, turned in STAGES:
 
-            def terms(state, posed, moves, weight_3d=weight_3d, widen=widen, palms=palms):
-                return always(evidence, prior, heights, posed, moves, centre, weight_3d, widen, palms)
+            def terms(state, posed, moves, weight_3d=weight_3d, widen=widen, turned=turned):
+                return always(evidence, prior, heights, posed, moves, centre, weight_3d, widen, turned)
 
             def tick(index, begun=done):
                 if report:
@@ -64,7 +64,7 @@ def fitted(evidence: Evidence, model, prior: PosePrior, heights=None, report: Re
     return state.bodies
 
 
-def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=1.0, palms=True) -> list:
+def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=1.0, turned=True) -> list:
     """The terms that hold in any frame W, with the camera's centres (T, 3) in it."""
     bodies = posed.bodies
     terms = [
@@ -78,7 +78,8 @@ def always(evidence, prior, heights, posed, moves, centre, weight_3d=1.0, widen=
         pose.limits(evidence, posed, moves),
         pose.shape(evidence, bodies),
         pose.height(evidence, bodies, heights) if heights is not None else None,
-        hands.palm(evidence, posed, moves, widen) if palms and evidence.palms is not None else None,
+        parts.palm(evidence, posed, moves, widen) if turned and evidence.palms is not None else None,
+        parts.head(evidence, posed, moves, widen) if turned and evidence.heads is not None else None,
     ]
     return [term for term in terms if term is not None]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import roma
 import torch
 
-from ..bundle.hands import Palms
+from ..bundle.parts import Heads, Turned
 from ..fingers import INDEX, PINKY, WRIST
 
 
@@ -29,7 +29,8 @@ class Evidence:
     K: torch.Tensor  # (T, 3, 3)
     fps: float
     metres_per_px: torch.Tensor | None = None  # (P, T) at the people's depth, fixed before the fit: a body must not gain by shrinking
-    palms: Palms | None = None  # where hands are seen
+    palms: Turned | None = None  # where hands are seen
+    heads: Heads | None = None  # where faces are seen
 
     @classmethod
     def of(cls, tracks, T_w_from_cam, K, fps, dtype=torch.float64):
@@ -42,7 +43,7 @@ class Evidence:
         return cls(
             kp2[..., :2], trust(kp2[..., 2]) * visible[..., None], kp3[..., :3], kp3[..., 3] * visible[..., None],
             (index >= first) & (index <= last), torch.as_tensor(T_w_from_cam[:, :3, :3].copy(), dtype=dtype),
-            torch.as_tensor(K, dtype=dtype), fps, palms=palms_of(tracks, K, dtype),
+            torch.as_tensor(K, dtype=dtype), fps, palms=palms_of(tracks, K, dtype), heads=heads_of(tracks, K, dtype),
         )  # fmt: skip
 
     @property
@@ -56,19 +57,31 @@ class Evidence:
         return self.span & (self.confidence[..., 11:13].amax(-1) < 0.1)
 
 
-def palms_of(tracks, K, dtype=torch.float64) -> Palms | None:
+def palms_of(tracks, K, dtype=torch.float64) -> Turned | None:
     """How the palms that are seen are turned, in camera axes: their landmarks are those of a camera that looks straight at the hand. K: (T, 3, 3)."""
     if tracks.hands_3d is None:
         return None
     two, three = (torch.as_tensor(a, dtype=dtype) for a in (tracks.hands_2d, tracks.hands_3d))
     wrist, index, pinky = (three[..., k, :] for k in (WRIST, INDEX, PINKY))
     ways = torch.stack([(index + pinky) / 2 - wrist, index - pinky], -2)  # (P, T, 2, 2, 3)
-    middle = torch.cat([two[..., :2].mean(-2), torch.ones_like(two[..., 0, :1])], -1)
-    ray = torch.einsum("tij,ptsj->ptsi", torch.linalg.inv(torch.as_tensor(K, dtype=dtype)), middle)
-    ray = ray / ray.norm(dim=-1, keepdim=True)
-    ways = ways @ _turn_to(ray).mT
+    ways = ways @ _turn_to(_rays(two[..., :2].mean(-2), K)).mT
     weight = two[..., 0, 2] * torch.as_tensor(tracks.visible)[..., None]
-    return Palms(ways / ways.norm(dim=-1, keepdim=True).clamp_min(1e-9), weight)
+    return Turned(ways / ways.norm(dim=-1, keepdim=True).clamp_min(1e-9), weight)
+
+
+def heads_of(tracks, K, dtype=torch.float64) -> Heads | None:
+    """How the heads whose faces are seen are turned, from SMPL's rest axes to the camera's. K: (T, 3, 3)."""
+    if tracks.faces_3d is None:
+        return None
+    two, three = (torch.as_tensor(a, dtype=dtype) for a in (tracks.faces_2d, tracks.faces_3d))
+    return Heads(_turn_to(_rays(two[..., :2], K)) @ three, two[..., 2] * torch.as_tensor(tracks.visible))
+
+
+def _rays(xy, K):
+    """Unit vectors (P, T, ..., 3) in camera axes through pixels (P, T, ..., 2). K: (T, 3, 3)."""
+    inverse = torch.linalg.inv(torch.as_tensor(K, dtype=xy.dtype))
+    ray = torch.einsum("tij,pt...j->pt...i", inverse, torch.cat([xy, torch.ones_like(xy[..., :1])], -1))
+    return ray / ray.norm(dim=-1, keepdim=True)
 
 
 def _turn_to(ray):

@@ -13,9 +13,10 @@ SIGMA_LIMIT = 0.1  # rad past what a knee or an elbow can do
 # A shape is seen through errors that repeat from frame to frame (detector, clothes), so its prior counts once per frame.
 WEIGHT_SHAPE = 0.5
 WEIGHT_POSE = 2.0  # and so for the pose: errors of detections repeat from one joint and frame to the next
-WRISTS = [19, 20]  # rows of body_pose
-# The recordings' wrists are nearly rigid: the prior's sigma is 17° where wrists go 70° either way. Where the hand is seen it is this many times as wide, or arms turn for it.
-WRISTS_WIDER = 3.0
+# Rows of body_pose. The recordings' wrists are nearly rigid: the prior's sigma is 17° where wrists go 70° either way. Where the hand is seen it is this many times as wide, or
+# arms turn for it; and so for neck and head where the face is seen.
+WRISTS, NECK = [19, 20], [11, 14]
+WIDER = 3.0
 # Rows of body_pose, axis, sign and limit: knees do not bend forward, elbows not backward.
 LIMITS = ((3, 0, -1.0, 0.05), (4, 0, -1.0, 0.05), (17, 1, 1.0, 0.05), (18, 1, -1.0, 0.05))
 
@@ -23,7 +24,7 @@ LIMITS = ((3, 0, -1.0, 0.05), (4, 0, -1.0, 0.05), (17, 1, 1.0, 0.05), (18, 1, -1
 def likely(evidence, prior, posed: Posed, moves: Moves | None) -> Rows:
     """How people bend: the mixture's component that suits each frame best (prior.PosePrior)."""
     pose = posed.bodies.body_pose
-    share = wrists_free(evidence, pose)
+    share = freed(evidence, pose)
     z, component = prior.residuals(pose, share)
     span = evidence.span.to(pose)
     constant = WEIGHT_POSE * (prior.offset[component] * span).sum()
@@ -38,12 +39,15 @@ def likely(evidence, prior, posed: Posed, moves: Moves | None) -> Rows:
     return rows
 
 
-def wrists_free(evidence, pose):
-    """How much of each number's way from the mean pose counts (P, T, 69): less of wrists whose hands are seen. None where no hand is."""
-    if evidence.palms is None:
+def freed(evidence, pose):
+    """How much of each number's way from the mean pose counts (P, T, 69): less of wrists and necks whose hands and faces are seen. None where there are none."""
+    if evidence.palms is None and evidence.heads is None:
         return None
     share = torch.ones_like(pose)
-    share[:, :, WRISTS] = torch.where(evidence.palms.weight > 0, 1 / WRISTS_WIDER, 1.0)[..., None].to(pose)
+    if evidence.palms is not None:
+        share[:, :, WRISTS] = torch.where(evidence.palms.weight > 0, 1 / WIDER, 1.0)[..., None].to(pose)
+    if evidence.heads is not None:
+        share[:, :, NECK] = torch.where(evidence.heads.weight > 0, 1 / WIDER, 1.0)[..., None, None].to(pose)
     return share.flatten(-2)
 
 

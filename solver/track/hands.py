@@ -75,10 +75,15 @@ def run(shot, frames, tracks: Tracks, report, net=None) -> Tracks:
 
 def palm_px(tracks: Tracks) -> np.ndarray:
     """How long a palm across the line of sight is, (P, T) px, by the person's limbs; 0 where none is seen."""
+    return PALM * px_per_m(tracks, LIMBS)
+
+
+def px_per_m(tracks: Tracks, limbs) -> np.ndarray:
+    """How large people are in the picture, (P, T) px a metre, by pairs of their keypoints and how far apart those are (m); 0 where none is seen."""
     k = tracks.keypoints_2d
     sizes = [
         np.where((k[..., a, 2] > SURE) & (k[..., b, 2] > SURE), np.linalg.norm(k[..., a, :2] - k[..., b, :2], axis=-1) / length, np.nan)
-        for a, b, length in LIMBS
+        for a, b, length in limbs
     ]
     ordered = np.sort(np.nan_to_num(sizes), 0)
     largest = np.where(ordered[-2] > 0, ordered[-2], ordered[-1])  # but one: a wrong joint makes a limb too long
@@ -89,7 +94,7 @@ def palm_px(tracks: Tracks) -> np.ndarray:
     seen = np.isfinite(windows).any(-1)
     out = np.zeros(largest.shape)
     out[seen] = np.nanmedian(windows[seen], -1)
-    return PALM * out
+    return out
 
 
 def look(net, rgb, joints, side, palm, before=None) -> Hand | None:

@@ -1,4 +1,4 @@
-"""The five embedded networks, decoded: pictures in, boxes and joints out. RGB uint8, pixels with corner origin.
+"""The six embedded networks, decoded: pictures in, boxes and joints out. RGB uint8, pixels with corner origin.
 
 All are converted to ONNX and stored with float16 weights; the runtime computes in float32. Sources and licences are in
 docs/licences.md.
@@ -209,6 +209,32 @@ class HandNet:
         points = points.reshape(21, 3).astype(float)
         pixels = np.concatenate([points[:, :2] @ A[:, :2].T + A[:, 2], points[:, 2:] * side / 224], 1)
         return Hand(pixels, float(score.ravel()[0]), float(right.ravel()[0]))
+
+
+@dataclass
+class Face:
+    """A face in one picture, px of that picture."""
+
+    points: np.ndarray  # (468, 3) px px px: depth as far as the net says, larger is further away
+    score: float  # 0..1 that this is a face
+
+    @property
+    def size(self) -> float:
+        """Side of the square about its points."""
+        return float(np.ptp(self.points[:, :2], 0).max())
+
+
+class FaceNet:
+    """MediaPipe's face landmarks: 468 points of the one face in a turned square, the forehead upwards."""
+
+    def __init__(self, weights: Path = WEIGHTS):
+        self.net = Net(weights / "face-landmarks.fp16.onnx")
+
+    def __call__(self, rgb, centre, side, turn_rad=0.0) -> Face:
+        crop, A = square_crop(rgb, centre, side, turn_rad, 192)
+        points, score = self.net.run((crop[None] / np.float32(255)).astype(np.float32))
+        points = points.reshape(-1, 3).astype(float)
+        return Face(np.concatenate([points[:, :2] @ A[:, :2].T + A[:, 2], points[:, 2:] * side / 192], 1), float(sigmoid(score.ravel()[0])))
 
 
 def iou(a, b):

@@ -9,7 +9,7 @@ import torch
 from solver.body.fit import Evidence
 from solver.body.model import BodyModel
 from solver.body.prior import PosePrior
-from solver.bundle import ground, hands, motion, outline, picture, pose, touch
+from solver.bundle import ground, motion, outline, parts, picture, pose, touch
 from solver.bundle.bodies import Bodies, Moves, rotvec_to_matrix
 from solver.bundle.rows import Far, Rows
 from solver.bundle.steps import steps
@@ -44,9 +44,11 @@ def scene(seed=0):
     feet = (bodies.posed().keypoints[:, :, ground.FEET] + centre[:, None]) @ up
     plane = ground.Ground(up, basis, 0.05 * random(2), feet.median())  # half of the feet are below it
     # drawn last, so that the rest is as it was without them
-    own = hands.directions(picture.in_camera(evidence, bodies.posed().points))
+    own = parts.directions(parts.PALMS, picture.in_camera(evidence, bodies.posed().points))
     ways = torch.nn.functional.normalize(own, dim=-1) + 0.3 * random(P, T, 2, 2, 3)
-    evidence.palms = hands.Palms(torch.nn.functional.normalize(ways, dim=-1), torch.rand(P, T, 2, dtype=F64))
+    evidence.palms = parts.Turned(torch.nn.functional.normalize(ways, dim=-1), torch.rand(P, T, 2, dtype=F64))
+    heads = evidence.R_w_from_cam.mT @ bodies.posed().bones[:, :, 15, :3, :3] @ rotvec_to_matrix(0.2 * random(P, T, 3))
+    evidence.heads = parts.Heads(heads, torch.rand(P, T, dtype=F64))
     return bodies, evidence, centre, plane
 
 
@@ -66,7 +68,8 @@ SINES = 0.3 * torch.randn(P, T, 2, 3, dtype=F64, generator=torch.Generator().man
 FLOOR = torch.randn(9, 2, 3, dtype=F64, generator=torch.Generator().manual_seed(2))
 TERMS = {
     "joints": lambda b, m, g: picture.joints(EVIDENCE, b, m, 4.0),
-    "palm": lambda b, m, g: hands.palm(EVIDENCE, b, m),
+    "palm": lambda b, m, g: parts.palm(EVIDENCE, b, m),
+    "head": lambda b, m, g: parts.head(EVIDENCE, b, m),
     "bust": lambda b, m, g: picture.bust(EVIDENCE, b, m),
     "likely": lambda b, m, g: pose.likely(EVIDENCE, PRIOR, b, m),
     "quiet": lambda b, m, g: pose.quiet(EVIDENCE, b, m),
@@ -189,13 +192,23 @@ def test_kernels_slopes_are_their_values_derivatives():
 
 def test_a_palm_that_is_as_seen_costs_nothing_and_a_turned_wrist_does():
     posed = BODIES.posed()
-    seen = hands.directions(picture.in_camera(EVIDENCE, posed.points))
-    palms = hands.Palms(seen / seen.norm(dim=-1, keepdim=True), EVIDENCE.palms.weight)
+    seen = parts.directions(parts.PALMS, picture.in_camera(EVIDENCE, posed.points))
+    palms = parts.Turned(seen / seen.norm(dim=-1, keepdim=True), EVIDENCE.palms.weight)
     evidence = SimpleNamespace(**{**EVIDENCE.__dict__, "palms": palms})
-    assert float(hands.palm(evidence, posed, None).r.abs().max()) < 1e-9
+    assert float(parts.palm(evidence, posed, None).r.abs().max()) < 1e-9
     turn = torch.zeros(P, T, 75, dtype=F64)
     turn[..., 3 + 3 * 19 : 6 + 3 * 19] = 0.3 / 3**0.5  # the left wrist
-    r = hands.palm(evidence, BODIES.moved(turn, torch.zeros(P, 10, dtype=F64)).posed(), None).r
+    r = parts.palm(evidence, BODIES.moved(turn, torch.zeros(P, 10, dtype=F64)).posed(), None).r
     assert float(r[:, :, :2].norm(dim=-1).amin(-1).min()) > 0
     assert float(r[:, :, :2].abs().max()) > 1
     assert float(r[:, :, 2:].abs().max()) < 1e-9
+
+
+def test_a_head_as_its_face_says_costs_nothing_and_a_turned_neck_does():
+    mean = Bodies(MODEL, torch.zeros(P, 10, dtype=F64), BODIES.R_root, BODIES.body_pose, BODIES.root)
+    turn = EVIDENCE.R_w_from_cam.mT @ mean.posed().bones[:, :, 15, :3, :3]
+    evidence = SimpleNamespace(**{**EVIDENCE.__dict__, "heads": parts.Heads(turn, EVIDENCE.heads.weight)})
+    assert float(parts.head(evidence, mean.posed(), None).r.abs().max()) < 1e-9
+    by = torch.zeros(P, T, 75, dtype=F64)
+    by[..., 3 + 3 * 11 : 6 + 3 * 11] = 0.3 / 3**0.5  # the neck
+    assert float(parts.head(evidence, mean.moved(by, torch.zeros(P, 10, dtype=F64)).posed(), None).r.norm(dim=-1).amax(-1).min()) > 1

@@ -14,7 +14,7 @@ from solver import fingers
 from solver.body.fit import palms_of
 from solver.body.model import BodyModel
 from solver.bundle.bodies import Bodies
-from solver.bundle.hands import directions
+from solver.bundle.parts import PALMS, directions
 from solver.records import Tracks, load_record, save_record
 from solver.report.drawing import Cast
 from solver.take import Take, write_results
@@ -259,7 +259,7 @@ def test_palms_are_those_of_a_camera_that_looks_straight_at_the_hand():
     bodies = Bodies(model, zeros(1, 10, dtype=torch.float64), torch.diag(torch.tensor([1.0, -1, -1], dtype=torch.float64))[None, None],
                     zeros(1, 1, 23, 3, dtype=torch.float64), torch.tensor([[[0.6, 0.1, 2.0]]], dtype=torch.float64))  # fmt: skip
     points = bodies.posed().points
-    ways = directions(points)
+    ways = directions(PALMS, points)
     K = np.array([[[500.0, 0, 320], [0, 500, 180], [0, 0, 1]]])
     wrist = points[0, 0, 20].numpy()
     ray = wrist / np.linalg.norm(wrist)

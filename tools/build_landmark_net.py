@@ -1,8 +1,10 @@
 #!/usr/bin/env python
-"""Convert MediaPipe's hand landmarks to solver/assets/weights/hand-landmarks.fp16.onnx, and compare the two nets.
+"""Convert MediaPipe's landmarks of hands or faces to solver/assets/weights/NAME-landmarks.fp16.onnx, and compare the two nets.
 
     npm pack @mediapipe/hands@0.4.1675469240 && tar xzf mediapipe-hands-0.4.1675469240.tgz
-    python tools/build_hand_net.py package/hand_landmark_full.tflite [--out FILE] [--pictures PNG …]
+    python tools/build_landmark_net.py hand package/hand_landmark_full.tflite [--out FILE] [--pictures PNG …]
+    npm pack @mediapipe/face_mesh@0.4.1657299874 && tar xzf mediapipe-face_mesh-0.4.1657299874.tgz
+    python tools/build_landmark_net.py face package/face_mesh_solution_packed_assets.data [--out FILE] [--pictures PNG …]
 
 Needs tensorflow-cpu 2.21, tf2onnx 1.17, onnx and onnxruntime, in an environment of their own. Weights are stored as float16 (which they are in the
 source too) and computed with in float32. Printed is the largest difference of each output over noise and over the pictures, which are taken as crops.
@@ -11,6 +13,8 @@ source too) and computed with in float32. Printed is the largest difference of e
 from __future__ import annotations
 
 import argparse
+import hashlib
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +25,10 @@ import tf2onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
-# In the order of the source's outputs: 21 points (px of the crop), is it a hand, is it a right one, 21 points (m).
-OUTPUTS = ("points", "score", "right", "world")
+# Side of the crop, px, and the source's outputs in their order. Hand: 21 points (px of the crop), is it a hand, is it a right one, 21 points (m). Face: 468 points, is it a
+# face (a logit).
+NETS = {"hand": (224, ("points", "score", "right", "world")), "face": (192, ("points", "score"))}
+PACKED = {"face": (2495952, 3737848)}  # where the net lies in the package's file of assets, bytes
 
 
 def as_float16(model) -> None:
@@ -40,43 +46,50 @@ def as_float16(model) -> None:
     model.graph.node.extend(casts + nodes)
 
 
-def name_outputs(model) -> None:
-    for info, name in zip(list(model.graph.output), OUTPUTS, strict=True):
+def name_outputs(model, names) -> None:
+    for info, name in zip(list(model.graph.output), names, strict=True):
         model.graph.node.append(helper.make_node("Identity", [info.name], [name]))
         info.name = name
 
 
-def crops(paths, count=16):
-    """Inputs (1, 224, 224, 3) of 0..1: noise, then pictures."""
+def crops(side, paths, count=16):
+    """Inputs (1, side, side, 3) of 0..1: noise, then pictures."""
     rng = np.random.default_rng(0)
-    yield from rng.random((count, 1, 224, 224, 3), np.float32)
+    yield from rng.random((count, 1, side, side, 3), np.float32)
     for path in paths:
         picture = tf.io.decode_image(Path(path).read_bytes(), channels=3, expand_animations=False)
-        yield tf.image.resize(picture, (224, 224)).numpy()[None].astype(np.float32) / 255
+        yield tf.image.resize(picture, (side, side)).numpy()[None].astype(np.float32) / 255
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tflite", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("solver/assets/weights/hand-landmarks.fp16.onnx"))
+    parser.add_argument("net", choices=NETS)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--pictures", type=Path, nargs="*", default=[])
     a = parser.parse_args()
-    model, _ = tf2onnx.convert.from_tflite(a.tflite, opset=OPSET)
-    name_outputs(model)
+    (side, outputs), target = NETS[a.net], a.out or Path(f"solver/assets/weights/{a.net}-landmarks.fp16.onnx")
+    content = a.source.read_bytes()[slice(*PACKED.get(a.net, (None,)))]
+    with tempfile.TemporaryDirectory() as folder:
+        tflite = Path(folder) / "net.tflite"
+        tflite.write_bytes(content)
+        model, _ = tf2onnx.convert.from_tflite(str(tflite), opset=OPSET)
+    name_outputs(model, outputs)
     as_float16(model)
     onnx.checker.check_model(model)
-    onnx.save(model, a.out)
-    there = onnxruntime.InferenceSession(str(a.out), providers=["CPUExecutionProvider"])
-    here = tf.lite.Interpreter(str(a.tflite))
+    onnx.save(model, target)
+    there = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    here = tf.lite.Interpreter(model_content=content)
     here.allocate_tensors()
-    worst = np.zeros(len(OUTPUTS))
-    for crop in crops(a.pictures):
+    worst = np.zeros(len(outputs))
+    for crop in crops(side, a.pictures):
         here.set_tensor(here.get_input_details()[0]["index"], crop)
         here.invoke()
         expected = [here.get_tensor(detail["index"]) for detail in here.get_output_details()]
         found = there.run(None, {there.get_inputs()[0].name: crop})
         worst = np.maximum(worst, [np.abs(x.ravel() - y.ravel()).max() for x, y in zip(expected, found, strict=True)])
-    print(f"{a.out}: {a.out.stat().st_size / 1e6:.2f} MB; largest differences " + ", ".join(f"{n} {w:.2g}" for n, w in zip(OUTPUTS, worst)))
+    print(f"sha256 of the source {hashlib.sha256(content).hexdigest()}, of {target} {hashlib.sha256(target.read_bytes()).hexdigest()}")
+    print(f"{target.stat().st_size / 1e6:.2f} MB; largest differences " + ", ".join(f"{n} {w:.2g}" for n, w in zip(outputs, worst)))
 
 
 if __name__ == "__main__":
