@@ -13,7 +13,8 @@ from .rows import Rows, lets_go
 
 SIGMA_PALM = 0.1  # rad, of the directions along a palm and across it: 0.07-0.10 in each axis on 108 rendered hands whose palms are 20-60 px (benchmarks.hand_stills)
 CUT_PALM = 6.0  # sigmas; wrists are begun as the pose prior has them, up to 80° off
-SIGMA_HEAD = 0.1  # rad
+# rad, one sigma on 65 rendered faces that look up to 75° away (benchmarks.face_stills dev, 60 px)
+PITCH, YAW, ROLL = 0.14, 0.14, 0.07
 CUT_HEAD = 6.0
 
 
@@ -66,26 +67,31 @@ def head_ways(model):
 
 def palm(evidence, posed: Posed, moves: Moves | None, widen=1.0) -> Rows:
     """Both directions of each palm against the landmarks'. widen: factor on the kernel's cut."""
-    return _rows("palm", PALMS, SIGMA_PALM, CUT_PALM * widen, evidence.palms, evidence, posed, moves)
+    eye = torch.eye(3, dtype=posed.points.dtype, device=posed.points.device)
+    return _rows("palm", PALMS, eye / SIGMA_PALM, CUT_PALM * widen, evidence.palms, evidence, posed, moves)
 
 
 def head(evidence, posed: Posed, moves: Moves | None, widen=1.0) -> Rows:
     """Both directions of each head against the face's. widen: factor on the kernel's cut."""
     seen = evidence.heads
     directions = head_ways(posed.bodies.model).to(seen.turn) @ seen.turn.mT
-    return _rows("head", HEADS, SIGMA_HEAD, CUT_HEAD * widen, Turned(directions[:, :, None], seen.weight[..., None]), evidence, posed, moves)
+    # In the head's own axes (left, up, ahead) a small turn moves both directions: its yaw is seen twice.
+    sigmas = seen.turn.new_tensor([[2**0.5 * YAW, PITCH, PITCH], [2**0.5 * YAW, ROLL, 2**0.5 * YAW]])
+    scaled = (seen.turn[:, :, None] / sigmas[:, None]).mT[:, :, None]  # (P, T, 1, 2, 3, 3)
+    return _rows("head", HEADS, scaled, CUT_HEAD * widen, Turned(directions[:, :, None], seen.weight[..., None]), evidence, posed, moves)
 
 
-def _rows(name, ways, sigma, cut, seen: Turned, evidence, posed, moves) -> Rows:
+def _rows(name, ways, scaled, cut, seen: Turned, evidence, posed, moves) -> Rows:
+    """scaled: (..., 3, 3) that turns differences in camera axes into axes in which sigmas are known, in their units."""
     way = directions(ways, in_camera(evidence, posed.points))
     length = way.norm(dim=-1, keepdim=True)
     unit = way / length
-    r = (unit - seen.directions) / sigma
+    r = (scaled @ (unit - seen.directions)[..., None])[..., 0]
     rows = Rows(name, r.flatten(2, 3), seen.weight.repeat_interleave(2, -1), lets_go(cut), picture=True)
     if moves:
         eye = torch.eye(3, dtype=unit.dtype, device=unit.device)
-        across = (eye - unit[..., :, None] * unit[..., None, :]) / length[..., None] / sigma
-        by = across @ evidence.R_w_from_cam.mT[None, :, None, None]  # of the ways in W
+        across = (eye - unit[..., :, None] * unit[..., None, :]) / length[..., None]
+        by = scaled @ across @ evidence.R_w_from_cam.mT[None, :, None, None]  # of the ways in W
         along = lambda points: directions(ways, points.flatten(3)).unflatten(4, (3, -1))
         rows.by = {0: (by @ along(moves.points)).flatten(2, 4)}
         rows.by_shape = (by @ along(moves.points_shape)).flatten(2, 4)

@@ -22,6 +22,7 @@ BORDER = 8  # tracks next to it that are asked
 STRIP = 0.1  # of the screen, on either side of a seam
 SPLIT, OVER = 0.8, 0.01  # of the frames in which the sides part (splits 0.92 and more, film 0.67 and less); of the steps that may cross
 PARTS = 8.0  # a step across the seam differs so many times more than one along it
+WHOLE = 0.5  # of the screen's length, along which tracks on both sides show the seam: the edge of somebody's hair is shorter
 
 
 def painted(obs: Observations, size, noise: float) -> np.ndarray:
@@ -98,7 +99,8 @@ def _cells(xy, size):
 def seam(obs: Observations, size) -> tuple[str, float] | None:
     """Where the screen is split in two pictures that move each in its own way: ("x" or "y", px), or None.
 
-    On the two sides of a seam the picture moves differently in most frames, each side by itself alike, and no track passes over it.
+    On the two sides of a seam the picture moves differently in most frames, each side by itself alike, no track passes over it, and it is as long as
+    the screen.
     """
     order = np.lexsort((obs.frame, obs.point))
     frame, point, xy = obs.frame[order], obs.point[order], obs.xy[order]
@@ -111,6 +113,9 @@ def seam(obs: Observations, size) -> tuple[str, float] | None:
             near = np.abs(off) < STRIP * size[axis]
             over = (off < 0) != (after[:, axis] < at)
             if near.sum() < 50 or over[near].mean() > OVER:
+                continue
+            along = [np.ptp(np.quantile(before[near & side, 1 - axis], [0.05, 0.95])) if (near & side).any() else 0.0 for side in (off < 0, off >= 0)]
+            if min(along) < WHOLE * size[1 - axis]:
                 continue
             apart = _apart(before[near], after[near] - before[near], off[near] < 0, when[near], 2 * STRIP * size[axis], size[0] / 640)
             if apart is not None and apart > SPLIT and (best is None or apart > best[0]):

@@ -160,6 +160,23 @@ def test_a_split_screen_and_a_mirror_are_told():
         assert any("moves in two ways" in w and ("width" if axis == "x" else "height") in w for w in warnings), paint
 
 
+def test_the_edge_of_a_head_is_no_seam():
+    """A bust in the way, masked; to one side of x = 256 hair moves in its own way, as the other picture of a split screen would all the way down."""
+    rng = np.random.default_rng(3)
+    for low, told in ((130, None), (350, "x")):
+        points = rng.uniform([5, 5], [635, low], (500, 2))
+        way = np.where(points[:, :1] < 256, [[2.0, 0.5]], [[-2.0, 0.0]])
+        walls = rng.uniform([5, 5], [635, 350], (500, 2))  # the rest of the background, away from the edge
+        walls = walls[np.abs(walls[:, 0] - 256) > 100]
+        xy = np.concatenate([points, walls])
+        way = np.concatenate([way, np.broadcast_to([2.0, 0.5], walls.shape)])
+        near = np.abs(xy[:, 0] - 256 - 2) > 26  # nothing passes over it
+        xy, way = xy[near], way[near]
+        rows = [(np.full(len(xy), t), np.arange(len(xy)), xy + (t - 6) * way * 0.5) for t in range(12)]
+        found = overlay.seam(Observations(*(np.concatenate(part) for part in zip(*rows))), (640, 360))
+        assert (found and found[0]) == told
+
+
 def test_masks_can_say_nobody_and_nothing(tmp_path):
     """255 beside people is ignored by the camera too; alone it is a person, as always."""
     shot = Shot("/clip.mp4", "", "24/1", *SIZE, *SIZE, 0, 3, [[0, 3]], np.arange(3) / 24)
