@@ -55,6 +55,8 @@ FRAMINGS = {
     "close": Framing((40, 50), (0.78, 0.9), angle=(0.0, 0.45), eye=(-0.25, -0.05), slide=(0.1, 0.2), hand=0.6),
     # head and shoulders
     "close-up": Framing((50, 65, 85), (0.5, 0.6), angle=(0.0, 0.6), eye=(-0.12, 0.02), slide=(0.1, 0.2), hand=0.5),
+    # a head alone
+    "choker": Framing((65, 85, 100), (0.3, 0.36), angle=(0.0, 0.6), eye=(-0.1, 0.0), slide=(0.05, 0.1), hand=0.3),
 }  # fmt: skip
 MOVES = tuple(FRAMINGS)
 

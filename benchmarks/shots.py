@@ -70,8 +70,8 @@ _CLOSE_TEST = {
 _HANDS_DEV = {"medium": ("court", ["gesture"]), "close": ("plaza", ["gesture"])}
 _HANDS_TEST = {"medium": ("street", ["gesture"]), "close": ("park", ["gesture"])}
 # Faces, large in the picture, that look about.
-_FACES_DEV = {"close-up": ("plaza", ["look"]), "medium": ("court", ["look"])}
-_FACES_TEST = {"close-up": ("street", ["look"]), "medium": ("park", ["look"])}
+_FACES_DEV = {"close-up": ("plaza", ["look"]), "medium": ("court", ["look"]), "choker": ("street", ["look"])}
+_FACES_TEST = {"close-up": ("street", ["look"]), "medium": ("park", ["look"]), "choker": ("court", ["look"])}
 # Steps: up, down, and a kerb.
 _STAIRS_DEV = {"static": ("court", ["climb"]), "track": ("plaza", ["descend"]), "handheld": ("street", ["kerb"])}
 _STAIRS_TEST = {"static": ("plaza", ["descend"]), "track": ("court", ["kerb"]), "handheld": ("park", ["climb"]), "push-in": ("street", ["climb"])}

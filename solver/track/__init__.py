@@ -21,10 +21,11 @@ from .appearance import look_of
 from .backend import SURE, Embedded, Pose
 from .between import STEP, Thinned, bridge
 from .crowd import MOST, QUARTERS, Survey, choose, wanted
+from .faces import with_face
 from .keypoints import disown, join, reject_jumps, repair_sides
 from .masks import Store, compose, place
 from .motion import carry, carry_box
-from .nets import iou
+from .nets import FaceNet, iou
 from .tracker import (
     DETECTED,
     INTERPOLATED,
@@ -62,7 +63,8 @@ def survey(shot, frames, take_dir, options, report, backend=None) -> Seen:
         for frame, (rgb, found) in enumerate(looks):
             walk.step(rgb, *found)
             report.progress(frame + 1, len(frames), f"{len(found[0])} people")
-    seen, pictures = walk.result(_rate(shot), indices, backend.pose)
+    net = FaceNet()
+    seen, pictures = walk.result(_rate(shot), indices, lambda rgb, *box_and_turns: with_face(net, rgb, backend.pose(rgb, *box_and_turns)))
     folder = Path(take_dir) / "seen"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -187,6 +189,7 @@ class _Walk:
     def __init__(self, shot, frames, backend, store, report, seen, wanted):
         """seen: records.Seen of these frames; wanted: (N,) bool, which of its boxes are looked at."""
         self.shot, self.frames, self.backend, self.store, self.report = shot, frames, backend, store, report
+        self.face = FaceNet()
         self.total = len(frames)
         self.motions = seen.motions
         self.boxes = [[] for _ in range(self.total)]
@@ -312,18 +315,20 @@ class _Walk:
         return s if s.body.presence > 0.3 else None
 
     def _posed(self, rgb, box) -> Pose:
-        """Joints of who is in a box: somebody upside down looks upright in a turned picture, and nobody else does. Nobody lies in a tall box."""
+        """Joints of who is in a box: somebody upside down looks upright in a turned picture, and nobody else does. Nobody lies in a tall box. Who shows few joints may have a face."""
         pose = self.backend.pose(rgb, box)
         if pose.score < DOUBTED:
             tall = box[3] - box[1] > TALL * (box[2] - box[0])
             turned = self.backend.pose(rgb, box, (np.pi,) if tall else QUARTERS[1:])
             if turned.score > pose.score + CLEARLY:
                 return turned
+            return with_face(self.face, rgb, pose)
         return pose
 
     def _complete(self, rgb, s):
         """Mask, 3D and looks of a sighting; the crop of the mask goes to the store."""
         s.body = self.backend.body(rgb, s.pose, s.box)
+        s.body.presence = max(s.body.presence, s.pose.face)
         small = place(s.body.mask, s.body.A, self.shot.width, self.shot.height) > 127
         s.look = look_of(rgb, small.astype(np.uint8), s.pose.joints)
         s.body.mask = self.store.put(s.body.mask)

@@ -19,11 +19,12 @@ class Pose:
 
     joints: np.ndarray  # (17, 3) px, px, confidence; COCO order
     turn_rad: float = 0.0  # by how much the picture was turned to see the person upright
+    face: float = 0.0  # 0..1 that a face was found where the head is; 0 also where none was looked for
 
     @property
     def score(self) -> float:
-        """0..1, how much a person this looks: the mean of the twelve best joints, so that one hidden limb costs little."""
-        return float(np.sort(self.joints[:, 2])[-12:].mean())
+        """0..1, how much a person this looks: the mean of the twelve best joints, so that one hidden limb costs little. A face is somebody's, however few joints show."""
+        return max(float(np.sort(self.joints[:, 2])[-12:].mean()), self.face)
 
     @property
     def box(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from ..records import Tracks
 from ..shot.shot import Frames
-from .backend import SURE
+from .backend import SURE, Pose
 from .hands import LIMBS, lasting, px_per_m
 from .nets import Face, FaceNet
 
@@ -22,6 +22,8 @@ FACE = 0.15  # m, brow to chin of grown people
 HEAD = ((3, 4, 0.155), (0, 3, 0.125), (0, 4, 0.125), (1, 3, 0.1), (2, 4, 0.1))
 SIDE = 1.5  # of the region against the face
 PRESENT = 0.5  # least score
+PLAIN = 0.8  # least score of a face that makes a doubtful pose a person
+FEATURES = {0: (1,), 1: (362, 263), 2: (33, 133)}  # the face's points of nose, left and right eye
 OFF = 0.5  # faces, between the face's middle and that of the head's joints
 SAME = 0.4  # faces, between the middles of two that are one
 # MediaPipe's canonical face: of 33 points that keep their place in the head the number, how much it counts, and where it is, cm to the left, up and ahead.
@@ -76,6 +78,21 @@ def run(shot, frames, tracks: Tracks, report, net=None) -> Tracks:
         two[p, gone] = three[p, gone] = 0
     tracks.provenance.setdefault("weights_sha256", {})[net.net.file] = net.net.sha256
     return replace(tracks, faces_2d=two, faces_3d=three)
+
+
+def with_face(net, rgb, pose: Pose) -> Pose:
+    """A pose whose head has a face, with that face's eyes and nose; else the pose as it is. A close-up shows too few joints to be plainly a person."""
+    joints = np.zeros((25, 3))
+    joints[:17] = pose.joints
+    size = FACE * max(np.linalg.norm(joints[a, :2] - joints[b, :2]) / length for a, b, length in HEAD)
+    face = look(net, rgb, joints, size) if size >= LEAST else None
+    if face is None or face.score < PLAIN:
+        return pose
+    found = pose.joints.copy()
+    for joint, numbers in FEATURES.items():
+        found[joint, :2] = face.points[list(numbers), :2].mean(0)
+        found[joint, 2] = max(found[joint, 2], face.score)
+    return replace(pose, joints=found, face=face.score)
 
 
 def look(net, rgb, joints, size, before: Face | None = None) -> Face | None:

