@@ -232,7 +232,7 @@ class _Walk:
         s = Sighting(frame, box, self._posed(rgb, box), who=who)
         # A box that hangs half beside plain joints is worth less than they are.
         if s.score > 0.4 and iou(box, _widened(s.pose.box))[0, 0] < 0.4:
-            tight = self._inside(_widened(s.pose.box))
+            tight = self._tight(s.pose, box)
             s.box = box if tight is None else tight
         return s
 
@@ -288,7 +288,7 @@ class _Walk:
         others = [t.sightings[frame] for t in tracks if t is not track and frame in t.sightings]
         if s.score < max(0.35, 0.65 * track.score) or _overlap_share(s.pose.box, box) < 0.3:
             return False
-        s.box = self._inside(_widened(s.pose.box))
+        s.box = self._tight(s.pose, box)
         if s.box is None or any(is_duplicate(s, other) for other in others):
             return False
         self._complete(rgb, s)
@@ -308,7 +308,7 @@ class _Walk:
         area = float((box[2:] - box[:2]).prod())
         if s.score < max(0.3, 0.6 * track.score) or oks(s.pose.joints, track.joints, area) < 0.1:
             return None
-        s.box = self._inside(_widened(s.pose.box))
+        s.box = self._tight(s.pose, box)
         if s.box is None or any(is_duplicate(s, other) for other in found):
             return None
         self._complete(rgb, s)
@@ -318,11 +318,12 @@ class _Walk:
         """Joints of who is in a box: somebody upside down looks upright in a turned picture, and nobody else does. Nobody lies in a tall box. Who shows few joints may have a face."""
         pose = self.backend.pose(rgb, box)
         if pose.score < DOUBTED:
+            pose = with_face(self.face, rgb, pose)
+        if pose.score < DOUBTED:
             tall = box[3] - box[1] > TALL * (box[2] - box[0])
             turned = self.backend.pose(rgb, box, (np.pi,) if tall else QUARTERS[1:])
             if turned.score > pose.score + CLEARLY:
                 return turned
-            return with_face(self.face, rgb, pose)
         return pose
 
     def _complete(self, rgb, s):
@@ -332,6 +333,10 @@ class _Walk:
         small = place(s.body.mask, s.body.A, self.shot.width, self.shot.height) > 127
         s.look = look_of(rgb, small.astype(np.uint8), s.pose.joints)
         s.body.mask = self.store.put(s.body.mask)
+
+    def _tight(self, pose, box):
+        """The box about plain joints, or None where that is hardly in the picture; the one looked in where a face alone is plain."""
+        return box if pose.face else self._inside(_widened(pose.box))
 
     def _inside(self, box):
         """A box cut to the picture, or None where hardly anything is left of it."""

@@ -19,7 +19,7 @@ from .nets import Face, FaceNet
 LEAST = 20.0  # px of the film: the smallest face that is looked at, brow to chin
 FACE = 0.15  # m, brow to chin of grown people
 # Pairs of keypoints of a head and how far apart they are in grown people, m (as hands.LIMBS).
-HEAD = ((3, 4, 0.155), (0, 3, 0.125), (0, 4, 0.125), (1, 3, 0.1), (2, 4, 0.1))
+HEAD = ((3, 4, 0.155), (0, 3, 0.125), (0, 4, 0.125), (1, 3, 0.1), (2, 4, 0.1), (1, 2, 0.06), (0, 1, 0.055), (0, 2, 0.055))
 SIDE = 1.5  # of the region against the face
 PRESENT = 0.5  # least score
 PLAIN = 0.8  # least score of a face that makes a doubtful pose a person
