@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -402,11 +404,21 @@ class Turned:
 @pytest.mark.parametrize("upright, surest, turn", [(0.5, 0.8, np.pi), (0.5, 0.55, 0.0), (0.7, 0.9, 0.0)])
 def test_who_hangs_upside_down_is_seen_so_from_the_first_frame(upright, surest, turn):
     walk = _Walk.__new__(_Walk)
-    walk.backend = Turned(upright, np.pi, surest)
+    walk.backend, walk.face = Turned(upright, np.pi, surest), None  # a head of no size is not asked for a face
     assert walk._posed(None, np.array([0, 0, 10, 10.0])).turn_rad == turn
+
+
+def test_who_shows_a_face_upright_does_not_hang_upside_down(monkeypatch):
+    walk = _Walk.__new__(_Walk)
+    walk.backend, walk.face = Turned(0.2, np.pi, 0.5), None
+    monkeypatch.setattr("solver.track.with_face", lambda net, rgb, pose: replace(pose, face=0.95))
+    pose = walk._posed(None, np.array([0, 0, 10, 10.0]))
+    assert pose.turn_rad == 0 and pose.score == 0.95
+    box = np.array([0, 0, 10, 10.0])
+    assert walk._tight(pose, box) is box  # and not the box about its few joints
 
 
 def test_nobody_lies_in_a_tall_box():
     walk = _Walk.__new__(_Walk)
-    walk.backend = Turned(0.4, np.pi / 2, 0.8)
+    walk.backend, walk.face = Turned(0.4, np.pi / 2, 0.8), None
     assert walk._posed(None, np.array([0, 0, 10, 30.0])).turn_rad == 0 and walk._posed(None, np.array([0, 0, 30, 10.0])).turn_rad == np.pi / 2
