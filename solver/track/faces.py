@@ -23,6 +23,7 @@ HEAD = ((3, 4, 0.155), (0, 3, 0.125), (0, 4, 0.125), (1, 3, 0.1), (2, 4, 0.1), (
 SIDE = 1.5  # of the region against the face
 PRESENT = 0.5  # least score
 PLAIN = 0.8  # least score of a face that makes a doubtful pose a person
+ALONE = 0.3  # a pose that scores less is a head; what is less sure of its arms and legs is imagined
 FEATURES = {0: (1,), 1: (362, 263), 2: (33, 133)}  # the face's points of nose, left and right eye
 OFF = 0.5  # faces, between the face's middle and that of the head's joints
 SAME = 0.4  # faces, between the middles of two that are one
@@ -81,7 +82,10 @@ def run(shot, frames, tracks: Tracks, report, net=None) -> Tracks:
 
 
 def with_face(net, rgb, pose: Pose) -> Pose:
-    """A pose whose head has a face, with that face's eyes and nose; else the pose as it is. A close-up shows too few joints to be plainly a person."""
+    """A pose whose head has a face, with that face's eyes and nose; else the pose as it is.
+
+    A close-up shows too few joints to be plainly a person, and the net imagines arms and legs in it.
+    """
     joints = np.zeros((25, 3))
     joints[:17] = pose.joints
     size = FACE * max(np.linalg.norm(joints[a, :2] - joints[b, :2]) / length for a, b, length in HEAD)
@@ -92,6 +96,8 @@ def with_face(net, rgb, pose: Pose) -> Pose:
     for joint, numbers in FEATURES.items():
         found[joint, :2] = face.points[list(numbers), :2].mean(0)
         found[joint, 2] = max(found[joint, 2], face.score)
+    if pose.score < ALONE:
+        found[7:, 2] *= found[7:, 2] >= ALONE
     return replace(pose, joints=found, face=face.score)
 
 

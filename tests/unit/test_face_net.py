@@ -57,7 +57,8 @@ def test_a_close_up_is_somebody_by_the_face():
     assert (found.joints[:3, 2] > faces.PLAIN).all()
     middle = (at - [x, y]) * 360 / side
     assert np.linalg.norm(found.joints[:3, :2].mean(0) - middle) < 0.35 * size * 360 / side
-    np.testing.assert_array_equal(found.joints[3:], pose.joints[3:])
+    np.testing.assert_array_equal(found.joints[3:7], pose.joints[3:7])
+    assert ((found.joints[7:, 2] == 0) == (pose.joints[7:, 2] < faces.ALONE)).all()  # nobody's hips are at their eyes
 
 
 def test_a_pose_without_a_face_stays_as_it_is():
