@@ -27,7 +27,7 @@ from solver.world import background, placement, world
 from . import evaluate, metrics
 
 TERMS = (
-    "joints", "depth", "bust", "outline", "likely", "quiet", "limits", "shape", "limbs", "arms", "root", "turning", "course", "slide", "stand",
+    "joints", "depth", "bust", "palm", "head", "outline", "likely", "quiet", "limits", "shape", "limbs", "arms", "root", "turning", "course", "slide", "stand",
     "sunk", "balls", "heading", "upright", "legs", "balance", "floor", "level", "tilt", "uprights",
     "steps", "apart", "behind",
 )  # fmt: skip
