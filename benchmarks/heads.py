@@ -29,7 +29,7 @@ from .table1 import FIGURES
 HEAD = SMPL_JOINTS.index("head")
 # From SMPL's rest axes (left, up, ahead) to those of our characters at rest, who face -Y with Z up.
 AT_REST = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-SHOWN = ("focal %", "up °", "IoU", "joints px", "WA", "PA-MPJPE", "jitter", "recall")
+SHOWN = ("focal %", "pitch °", "roll °", "IoU", "joints px", "WA", "PA-MPJPE", "jitter", "recall")
 
 
 class WithoutFaces(Run):

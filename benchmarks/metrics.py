@@ -250,6 +250,12 @@ def root_distance_m(estimate_a, estimate_b, truth_a, truth_b):
     return float(np.abs(est - np.linalg.norm(truth_a[:, 0] - truth_b[:, 0], axis=-1)).mean())
 
 
+def in_picture(xy, size):
+    """Joints (T, 24, 2) px without those outside of the picture, in frames that show any: legs under a close-up say nothing of who is who. size: (2,) px."""
+    inside = ((xy >= 0) & (xy < size)).all(-1)
+    return np.where((inside | ~inside.any(1, keepdims=True))[..., None], xy, np.nan)
+
+
 def match_people(estimates, truths, gate):
     """Assign estimated people to true ones in the picture.
 

@@ -313,3 +313,14 @@ def test_a_perfect_take_measures_perfect(tmp_path, rng, scale):
     assert out["masks"]["iou"] == 1 and out["solved"]["pa"] == 1
     json.dumps(out)
     assert "w_mpjpe_mm" in evaluate.report(out)
+
+
+def test_who_fills_the_picture_is_matched_by_the_joints_it_shows():
+    """A head in the picture, its legs 900 px below and solved 400 px off."""
+    truth = np.full((2, 24, 2), 900.0)
+    truth[:, 15] = [300, 100]
+    estimate = truth + [0, 400]
+    estimate[:, 15] = [305, 103]
+    assert metrics.match_people({1: estimate}, {1: truth}, 90) == {}
+    assert metrics.match_people({1: estimate}, {1: metrics.in_picture(truth, (640, 360))}, 90) == {1: 1}
+    np.testing.assert_array_equal(metrics.in_picture(truth + 900, (640, 360)), truth + 900)  # somebody beside the picture stays whole
