@@ -13,6 +13,7 @@ LEGS = ((11, 12), (13, 14), (15, 16))
 _CARRIER = (15, 16, 15, 16, 9, 10, 9, 10)
 KNEES, ANKLES = slice(13, 15), slice(15, 17)
 RIM = 0.04  # of a person's size, two cells of the first network: what is nearer to the picture's edge may as well lie beyond it
+LONE = 0.5
 _BLAZE = np.array(BLAZEPOSE_OF_KEYPOINT)
 # Landmarks of BlazePose, left and right, that go with each group.
 _BLAZE_ARMS = ((11, 12), (13, 14), (15, 16), (17, 18), (19, 20), (21, 22))
@@ -154,6 +155,7 @@ def join(joints, landmarks, world, presence, size, width, height):
     near[:, 5:11] = two[:, 5:11, 2] * (margin[:, 5:11] >= 0)
     two[..., 2] *= inside & seen[:, None]
     two[..., 2][two[..., 2] < 0.1] = 0
+    two[:, 11:17, 2][lone(two[:, 11:17, 2])] = 0
     three[..., :3] = np.nan_to_num(world[:, _BLAZE])
     three[:, :17, 3] = body[:, :17] * np.clip(near / 0.3, 0, 1) * (near >= 0.1) * seen[:, None]
     three[:, 17:, 3] = body[:, 17:] * (two[:, 17:, 2] > 0)
@@ -161,6 +163,20 @@ def join(joints, landmarks, world, presence, size, width, height):
     bust = (two[:, HIPS, 2] == 0).all(1)
     three[bust, :5, 3] = 0
     return two, three
+
+
+def lone(legs):
+    """Which joints of legs (T, 6), confidences of hips, knees and ankles, are imagined: less sure than LONE, and nothing beside them in the leg is seen.
+
+    In a close-up the net finds a knee at a shoulder and an ankle at an eye.
+    """
+    out = np.zeros(legs.shape, bool)
+    for hip, knee, ankle in ((0, 2, 4), (1, 3, 5)):
+        seen, doubtful = legs > 0, legs < LONE
+        out[:, knee] = doubtful[:, knee] & ~seen[:, hip] & ~seen[:, ankle]
+        out[:, ankle] = doubtful[:, ankle] & (~seen[:, knee] | out[:, knee])
+        out[:, hip] = (legs[:, hip] < 0.5 * LONE) & ~seen[:, knee] & ~seen[:, 1 - hip]  # two hips at the picture's edge are a waist
+    return out & (legs > 0)
 
 
 def _agree_on_sides(joints, landmarks, world):

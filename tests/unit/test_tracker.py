@@ -11,7 +11,7 @@ from solver.skeleton import COCO_JOINTS
 from solver.track import _Walk
 from solver.track.appearance import unlike
 from solver.track.backend import Pose, body_region
-from solver.track.keypoints import ARMS, LEGS, disown, join, reject_jumps, repair_sides, swap
+from solver.track.keypoints import ARMS, LEGS, disown, join, lone, reject_jumps, repair_sides, swap
 from solver.track.masks import Store, clean, compose, place, skeleton
 from solver.track.motion import carry_box
 from solver.track.nets import iou, square_crop, suppress
@@ -388,6 +388,17 @@ def test_boxes():
     assert iou([0, 0, 10, 10], [[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]])[0] == pytest.approx([1, 1 / 3, 0])
     assert suppress(np.array([[0, 0, 10, 10], [0, 0, 10, 9], [30, 0, 40, 10]]), np.array([0.5, 0.9, 0.3])) == [1, 2]
     assert carry_box(np.array([[2.0, 0, 5], [0, 2, 0]]), [10, 10, 20, 20]) == pytest.approx([25, 20, 45, 40])
+
+
+def test_a_knee_at_a_shoulder_is_imagined():
+    """Hips, knees, ankles, left and right: lone ones are imagined, what hangs together and what is sure is not."""
+    legs = np.array([
+        [0, 0, 0, 0.3, 0, 0], [0, 0, 0, 0.8, 0, 0], [0, 0.3, 0, 0.3, 0, 0], [0, 0, 0.3, 0, 0.3, 0], [0, 0, 0, 0, 0.2, 0], [0.15, 0, 0, 0, 0, 0],
+        [0.15, 0.15, 0, 0, 0, 0], [0.5, 0.5, 0.5, 0.5, 0.5, 0.5],
+    ])  # fmt: skip
+    expected = np.zeros(legs.shape, bool)
+    expected[0, 3] = expected[4, 4] = expected[5, 0] = True
+    np.testing.assert_array_equal(lone(legs), expected)
 
 
 class Turned:
