@@ -155,10 +155,12 @@ def join(joints, landmarks, world, presence, size, width, height):
     near[:, 5:11] = two[:, 5:11, 2] * (margin[:, 5:11] >= 0)
     two[..., 2] *= inside & seen[:, None]
     two[..., 2][two[..., 2] < 0.1] = 0
-    two[:, 11:17, 2][lone(two[:, 11:17, 2])] = 0
+    imagined = lone(two[:, 11:17, 2])
+    two[:, 11:17, 2][imagined] = 0
     three[..., :3] = np.nan_to_num(world[:, _BLAZE])
     three[:, :17, 3] = body[:, :17] * np.clip(near / 0.3, 0, 1) * (near >= 0.1) * seen[:, None]
     three[:, 17:, 3] = body[:, 17:] * (two[:, 17:, 2] > 0)
+    three[:, 11:17, 3][imagined] = 0
     # A bust is folded up by the second network until its hips come into the picture; between shoulders and hands it stays sound.
     bust = (two[:, HIPS, 2] == 0).all(1)
     three[bust, :5, 3] = 0
