@@ -98,7 +98,7 @@ def with_face(net, rgb, pose: Pose) -> Pose:
         found[joint, 2] = max(found[joint, 2], face.score)
     if pose.score < ALONE:
         found[7:, 2] *= found[7:, 2] >= ALONE
-    return replace(pose, joints=found, face=face.score)
+    return replace(pose, joints=found, face=round(face.score, 2))
 
 
 def look(net, rgb, joints, size, before: Face | None = None) -> Face | None:

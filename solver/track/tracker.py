@@ -126,9 +126,9 @@ def is_duplicate(a: Sighting, b: Sighting) -> bool:
 
 
 def drop_duplicates(sightings) -> list[Sighting]:
-    """The best sighting of each body in one frame."""
+    """The best sighting of each body in one frame; of a head that fills several boxes, all of them plain by its face, the largest."""
     kept: list[Sighting] = []
-    for s in sorted(sightings, key=lambda s: -s.score):
+    for s in sorted(sightings, key=lambda s: (-s.score, -(s.box[2:] - s.box[:2]).prod())):
         if not any(is_duplicate(s, other) for other in kept):
             kept.append(s)
     return kept

@@ -401,6 +401,13 @@ def test_a_knee_at_a_shoulder_is_imagined():
     np.testing.assert_array_equal(lone(legs), expected)
 
 
+def test_of_two_boxes_about_a_face_the_larger_stays():
+    joints = np.zeros((17, 3))
+    joints[:3] = [[300, 200, 1], [330, 170, 1], [270, 170, 1]]
+    strip, whole = (Sighting(0, np.array(box, float), Pose(joints, face=1.0)) for box in ([220, 105, 430, 200], [50, 0, 600, 360]))
+    assert drop_duplicates([strip, whole]) == [whole]
+
+
 class Turned:
     """A net that is surest of a person when the picture is turned by `best`."""
 
