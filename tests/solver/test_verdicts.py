@@ -180,6 +180,9 @@ def test_pan_without_people(tmp_path):
     assert take.warned("No people were found", NOBODY)
 
 
+ROUGH = "Straight edges tell the lens only roughly"
+
+
 def owns_up(take):
     """A camera that stands: its lens is told to be a guess, or edges of the background tell it within two sigma."""
     return take.warned(LENS) or abs(np.log(take.focal[0] / take.film.K[-1, 0, 0])) < 2 * take.report["camera"]["focal_sigma"]
@@ -194,7 +197,8 @@ def test_hard_cut(tmp_path, wide, near):
     )  # fmt: skip
     take = solve(tmp_path, film)
     assert take.shot["source"]["start_frame"] == 8 and take.shot["verdict"] == "static"
-    assert take.warned("The source has 1 cut; the longest piece, frames 8 to 19, is solved. Left out: piece 0 (frames 0 to 7).") and owns_up(take)
+    cut = "The source has 1 cut; the longest piece, frames 8 to 19, is solved. Left out: piece 0 (frames 0 to 7)."
+    assert (take.warned(cut) or take.warned(cut, ROUGH)) and owns_up(take)
     assert np.nanmean(take.off_cm(range(24))) < 8  # nothing of the other piece got in
     # The other piece is there for the asking.
     assert main(["extract", str(tmp_path / "clip.mp4"), "--out", str(tmp_path / "other"), "--cut", "0", "--until", "shot"]) == 3

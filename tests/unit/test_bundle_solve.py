@@ -93,7 +93,7 @@ def test_a_step_is_that_of_a_dense_solve(far):
 def test_a_fit_settles_at_a_place_without_slope():
     state, least = State(BODIES, PLANE), None
     before = cost(terms(state, BODIES.posed(), None))
-    state, least = minimise(state, terms, 60, tolerance=1e-9)
+    state, least = minimise(state, terms, 150, tolerance=1e-9)
     posed = state.bodies.posed()
     equations = Equations(terms(state, posed, Moves(posed)), state)
     step = equations.solve(1e-6)

@@ -40,7 +40,7 @@ def mask_of(bodies):
 
 def evidence():
     none = np.zeros((1, 1, len(KEYPOINTS), 3)), np.zeros((1, 1, len(KEYPOINTS), 4))
-    tracks = type("Tracks", (), {"visible": np.ones((1, 1), bool), "keypoints_2d": none[0], "keypoints_3d": none[1], "hands_3d": None})
+    tracks = type("Tracks", (), {"visible": np.ones((1, 1), bool), "keypoints_2d": none[0], "keypoints_3d": none[1], "hands_3d": None, "faces_3d": None})
     out = Evidence.of(tracks, compose(np.eye(3)[None], np.zeros((1, 3))), K, 24.0)
     out.metres_per_px = torch.full((1, 1), 3.5 / 300, dtype=torch.float64)
     return out

@@ -139,12 +139,14 @@ def test_sets_are_fixed_and_apart():
     assert {len(s["people"]) for s in a} == {1, 2, 3}
 
 
-FILM_MOVES = [move for move in film.MOVES if move != "close"]  # which the hands sets have
+OTHERS = ("close", "close-up", "choker")  # which the sets of hands and faces have
+FILM_MOVES = [move for move in film.MOVES if move not in OTHERS]
 
 
 def test_film_sets_are_apart_and_leave_the_old_ones_as_they_were():
     dev, test = shots.specs("film-dev"), shots.specs("film-test")
     assert {s["move"] for s in dev} == {s["move"] for s in test} == set(FILM_MOVES)
+    assert {s["move"] for s in shots.specs("faces-dev")} == {s["move"] for s in shots.specs("faces-test")} == {"medium", "close-up", "choker"}
     assert {s["move"] for s in shots.specs("hands-dev")} == {s["move"] for s in shots.specs("hands-test")} == {"medium", "close"}
     seeds = [s["seed"] for name in shots.SETS if not name.endswith("-alone") for s in shots.specs(name)]  # a crowd and the same people alone are a pair
     assert len(seeds) == len(set(seeds))
