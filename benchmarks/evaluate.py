@@ -56,8 +56,7 @@ def evaluate(take, truth, placed=None) -> dict:
     for i, xy in true_xy.items():
         xy[~_mask_of(truths[i], count)] = np.nan
     gate = 0.15 * shot["width"]
-    in_picture = {i: metrics.in_picture(xy, size) for i, xy in true_xy.items()}
-    matched = metrics.match_people(drawn, in_picture, gate)
+    matched = metrics.match_people(drawn, true_xy, gate, size)
     out["people"] = _people_metrics(
         estimates, truths, drawn, true_xy, matched, size, float(Fraction(shot["fps"])), gate
     )
@@ -126,7 +125,7 @@ def _people_metrics(estimates, truths, drawn, true_xy, matched, size, fps, gate)
             "joint_px_1920": metrics.joint_error_px(drawn[matched[i]][rows], true_xy[i][rows], inside[rows], size[0]),
         }
     out = {"recall": found / wanted if wanted else None, "extra": len(estimates) - len(matched)}
-    out["identity_switches"] = metrics.identity_switches(drawn, {i: metrics.in_picture(xy, size) for i, xy in true_xy.items()}, gate) if truths and estimates else 0
+    out["identity_switches"] = metrics.identity_switches(drawn, true_xy, gate, size) if truths and estimates else 0
     ids, apart = sorted(world), []
     for n, i in enumerate(ids):
         for j in ids[n + 1 :]:

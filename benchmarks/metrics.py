@@ -250,23 +250,19 @@ def root_distance_m(estimate_a, estimate_b, truth_a, truth_b):
     return float(np.abs(est - np.linalg.norm(truth_a[:, 0] - truth_b[:, 0], axis=-1)).mean())
 
 
-def in_picture(xy, size):
-    """Joints (T, 24, 2) px without those outside of the picture, in frames that show any: legs under a close-up say nothing of who is who. size: (2,) px."""
-    inside = ((xy >= 0) & (xy < size)).all(-1)
-    return np.where((inside | ~inside.any(1, keepdims=True))[..., None], xy, np.nan)
+def match_people(estimates, truths, gate, size):
+    """Assign estimated people to true ones in the picture of `size` (2,) px.
 
-
-def match_people(estimates, truths, gate):
-    """Assign estimated people to true ones in the picture.
-
-    estimates, truths: {id: (T, 24, 2) px, NaN where absent}. The cost of a pair is the mean joint distance over the frames they share,
+    estimates, truths: {id: (T, 24, 2) px, NaN where absent}. True joints outside of the picture count in frames that show none: legs under a close-up say nothing of who is who. The cost of a pair is the mean joint distance over the frames they share,
     raised where they share few; pairs further apart than `gate` px stay unmatched. Returns {true id: estimated id}.
     """
     rows, columns = list(truths), list(estimates)
     cost = np.full((len(rows), len(columns)), 1e6)
     for i, a in enumerate(rows):
+        inside = ((truths[a] >= 0) & (truths[a] < size)).all(-1)
+        counted = inside | ~inside.any(1, keepdims=True)
         for j, b in enumerate(columns):
-            distance = np.linalg.norm(truths[a] - estimates[b], axis=-1)
+            distance = np.where(counted, np.linalg.norm(truths[a] - estimates[b], axis=-1), np.nan)
             seen = np.isfinite(distance).any(1)
             if seen.any():
                 wanted = np.isfinite(truths[a]).all(-1).any(1).sum()
@@ -274,12 +270,12 @@ def match_people(estimates, truths, gate):
     return {rows[i]: columns[j] for i, j in zip(*linear_sum_assignment(cost)) if cost[i, j] < gate}
 
 
-def identity_switches(estimates, truths, gate):
+def identity_switches(estimates, truths, gate, size):
     """How often a true person changes the estimated identity: frame by frame assignment in the picture, changes counted."""
     last, switches = {}, 0
     for f in range(len(next(iter(truths.values()), []))):
         now = match_people(
-            {i: e[f : f + 1] for i, e in estimates.items()}, {i: t[f : f + 1] for i, t in truths.items()}, gate
+            {i: e[f : f + 1] for i, e in estimates.items()}, {i: t[f : f + 1] for i, t in truths.items()}, gate, size
         )
         switches += sum(1 for person, identity in now.items() if last.get(person, identity) != identity)
         last.update(now)

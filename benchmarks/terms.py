@@ -102,7 +102,7 @@ def measured(folder: Path) -> dict:
         xy[~evaluate._mask_of(truths[i], shot.frames)] = np.nan
     gate = 0.15 * shot.width
     size = np.array([shot.width, shot.height])
-    matched = metrics.match_people(drawn, {i: metrics.in_picture(xy, size) for i, xy in true_xy.items()}, gate)
+    matched = metrics.match_people(drawn, true_xy, gate, size)
     out = evaluate._people_metrics(estimates, truths, drawn, true_xy, matched, size, fps, gate)
     true_up = T_true[:, 2, :3]
     out["up"] = np.rad2deg(np.arccos(np.clip((camera.T_world_from_cam[:, 2, :3] * true_up).sum(1), -1, 1))).mean()

