@@ -139,6 +139,7 @@ def _world(slam, world, cast, masks, fps) -> dict:
         "sink_m": sinks,
         "roll_deg": measure.roll_deg(cast.camera),
         "unseen_knees_deg": measure.unseen_knee_bend_deg(people.body_pose, people.joint_confidence, people.visible),
+        "unseen_legs": measure.unseen_legs_share(people.joint_confidence, people.visible),
         "falls": _falls(cast, fps),
     }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..plate.light import LEAST
 
 GREEN, AMBER, RED, GREY = "green", "amber", "red", "grey"
+HARDLY = 0.9  # of the ankles are out of the picture or hidden: as of the take's warning about legs (body._warn_about_legs)
 LEAPS_G = 0.8  # of gravity, at which somebody is in the air for long enough (captured motions: measure.falls)
 FALLS_G = 1.1, 1.35  # of gravity: captured motions stay below the first but for the leaps of two dances, which reach 1.31 (benchmarks/falls.py)
 
@@ -147,10 +148,13 @@ def lights(numbers: dict) -> list[Light]:
         "The camera leans far to a side: unless it was tilted on purpose, up is wrong.",
     )  # fmt: skip
     knees = world["unseen_knees_deg"]
+    colour, rough = _grade(knees, 35, 60), "Legs out of the picture are bent more than people mostly bend them; they are a guess."
+    if colour == GREEN and world["unseen_legs"] > HARDLY:
+        colour, rough = AMBER, "Legs are hardly ever in the picture: that their knees bend as knees do says nothing of where they stand."
     add(
-        "Unseen legs", knees, f"knees bent by {knees or 0:.0f}°", _grade(knees, 35, 60),
+        "Unseen legs", knees, f"knees bent by {knees or 0:.0f}°", colour,
         "Legs out of the picture stand or walk as legs do.",
-        "Legs out of the picture are bent more than people mostly bend them; they are a guess.",
+        rough,
         "Legs out of the picture squat or fold: they are a wrong guess, and the person's height over the ground with them.",
         "All legs are in the picture.",
     )  # fmt: skip

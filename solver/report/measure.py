@@ -136,6 +136,12 @@ def unseen_knee_bend_deg(body_pose, joint_confidence, visible) -> float | None:
     return float(bend[unseen].mean()) if unseen.any() else None
 
 
+def unseen_legs_share(joint_confidence, visible) -> float:
+    """Share of the ankles that nobody sees; arguments as of `unseen_knee_bend_deg`."""
+    unseen = joint_confidence[:, :, [7, 8]][visible] < UNSEEN
+    return float(unseen.mean()) if unseen.size else 0.0
+
+
 def falls(joints_world, visible, fps: float) -> list[list[float]]:
     """How fast each person falls, in g: the falls that share no frame, the fastest first.
 

@@ -148,7 +148,7 @@ def numbers(**changes):
             "set_by": "tracks",
         },
         "plate": {"unseen_share_of_hidden": 0.0, "light": {"sure": 0.9, "elevation_deg": 40.0}, "looked_at": 4, "somebody_left": []},
-        "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "stairs": False, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0,
+        "world": {"sigma": {"size": 0.05}, "hidden_in_front": 0.0, "stairs": False, "float_m": 0.01, "sink_m": 0.0, "roll_deg": 1.0, "unseen_knees_deg": 20.0, "unseen_legs": 0.5,
                   "falls": [{"person": 2, "g": 0.95, "height_m": 1.74, "height_by_gravity_m": 1.74}]},
     }
     out.update(changes)
@@ -187,6 +187,7 @@ def test_lights():
         ("Background behind people", {"hidden_in_front": 0.9}, "red"), ("Background behind people", {"hidden_in_front": None}, "grey"),
         ("People on the ground", {"float_m": 0.18}, "red"), ("People on the ground", {"sink_m": 0.09}, "amber"),
         ("Camera level", {"roll_deg": 9.0}, "red"), ("Unseen legs", {"unseen_knees_deg": 67.0}, "red"),
+        ("Unseen legs", {"unseen_legs": 0.97}, "amber"), ("Unseen legs", {"unseen_legs": 0.97, "unseen_knees_deg": 67.0}, "red"),
         ("Falls", {"falls": [{"person": 2, "g": 1.3, "height_m": 1.7, "height_by_gravity_m": 1.3}]}, "amber"),
         ("Falls", {"falls": []}, "grey"), ("Falls", {"falls": [{"person": 2, "g": 0.6, "height_m": 1.7, "height_by_gravity_m": 1.7}]}, "grey"),
     ],
@@ -196,6 +197,13 @@ def test_no_green_over_a_wrong_world(name, change, colour):
     card = lights(numbers(world=world))
     assert next(light for light in card if light.name == name).colour == colour
     assert verdict(card)[0] == ("green" if colour == "grey" else colour)
+
+
+def test_how_many_legs_nobody_sees():
+    confidence = np.ones((1, 10, 24))
+    confidence[0, 2:, 7:9] = 0.1
+    assert measure.unseen_legs_share(confidence, np.ones((1, 10), bool)) == pytest.approx(0.8)
+    assert measure.unseen_legs_share(confidence, np.zeros((1, 10), bool)) == 0
 
 
 def test_who_floats_and_who_sinks_is_measured():
