@@ -34,9 +34,9 @@ FOLLOWED = 0.5  # of the frames, before a turn is believed: the points of a plai
 LASTING, COVERED, STRAY = 8, 0.25, 1.0  # frames; of the cells; px at 640
 LOOKED_AT, FINE, NEAR = 24, 8, 0.05  # frames whose cells are counted, in so many parts each way; of the picture's width: what is near people
 SPHERE = 10.0  # distance of directions without depth
-# Sigma of the lens' logarithm below which edges are not asked; below which what they make of it is believed (nearer than 35 mm on dev stills of
-# benchmarks.lens_stills); and from which that is said to be rough.
-LENS_KNOWN, LENS_TOLD, LENS_ROUGH = 0.05, 0.25, 0.2
+# Sigma of the lens' logarithm below which what edges make of it is believed (nearer than 35 mm on dev stills of benchmarks.lens_stills); and from
+# which that is said to be rough.
+LENS_TOLD, LENS_ROUGH = 0.25, 0.2
 
 
 def run(shot: Shot, frames, tracks: Tracks | None, masks: Callable[[int], np.ndarray] | None, options, report) -> Slam:
@@ -148,7 +148,7 @@ def solve(obs: Observations, colours, count, size, given, report, noise=0.0, kin
         source, spread = "prior", FOCAL_SPREAD
     else:
         source, spread = "prior" if spread >= FOCAL_SPREAD else "estimated", max(spread, 0.002)
-        if spread > LENS_KNOWN:
+        if spread > models.LENS_KNOWN:
             longer, told = lines.posterior(straight, _camera(fit.model, verdict, size), size, spread)
             if told < min(spread, LENS_TOLD):
                 best = models.with_lens(best, used, size, longer, partial(report.progress, 2, 3, "Settling the lens"))

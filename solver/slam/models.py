@@ -42,6 +42,8 @@ FORETOLD = 0.83  # what must speak for travelling (see `foretold`): true paralla
 FORETOLD_TRACKS, FORETOLD_VIEWS = 400, 8  # tracks that are asked, each seen at least so often
 FORETOLD_CAP = 10.0  # sigmas; an error beyond says no more
 BIAS = 4.0  # errors repeat across tracks as well as along them: RMS error of the lens over its sigma without this, 13 shots of dev and passing
+LENS_KNOWN = 0.05  # sigma of the lens' logarithm below which nothing else is asked about it
+DOUBTED = 0.15  # of the lens' logarithm: lenses that are tried beside the one that was found
 WORDS = {"full": "travels", "rotation": "turns on the spot", "static": "does not move"}
 HYPOTHESES_MM = (24.0, 35.0, 55.0)  # lenses that the search starts from, 36 mm wide sensor
 
@@ -136,13 +138,15 @@ def choose(obs: Observations, frames, points, size, focal_given, noise, report, 
     tick = partial(report.progress, 2, 3, "Settling the lens")
     if free_focal and best.verdict == "rotation":
         best.fit = _settle(best, obs, size, kappa, tick)
-    elif free_focal and best.name == "full" and focal_spread(best.fit, kappa) >= FOCAL_SPREAD:
+    elif free_focal and best.name == "full" and (spread := _doubted(best, obs, size, kappa, floor, tick)) >= FOCAL_SPREAD:
         # So weak a trace of the lens is more likely a bias of the tracks: keep to the usual lens, and say so.
         priors = replace(prior, log_f_sigma=1e-3, travel=_travel(best.fit))
         pinned = refine(best.fit.model, obs, size, Free(), priors, tick, rounds=2, triangulated=True)
         if pinned is not None:
             pinned.focal_sigma = FOCAL_SPREAD
             best.fit = pinned
+    elif free_focal and best.name == "full":
+        best.fit.focal_sigma = spread / (BIAS * np.sqrt(kappa))
     others = [c for c in found if c.verdict != best.verdict]
     second = min(others, key=lambda c: c.score) if others else None
     other = [c for c in found if (c.verdict == "full") != (best.verdict == "full")]  # whether it travels is what a world hangs on
@@ -171,17 +175,37 @@ def _settle(best: Candidate, obs, size, kappa, tick):
 
 def with_lens(best: Candidate, obs, size, longer, tick) -> Candidate:
     """A candidate whose lens is e^longer times as long, all else fitted to it."""
-    log_f = float(best.fit.model.log_f.mean()) + longer
-    priors = Priors(log_f, 1e-3)
     if best.verdict == "static":
-        model = static_model(obs, len(best.fit.model.R), len(best.fit.model.d), size, log_f)
+        model = static_model(obs, len(best.fit.model.R), len(best.fit.model.d), size, float(best.fit.model.log_f.mean()) + longer)
         return replace(best, fit=replace(best.fit, model=model, error=errors(model, obs, size)))
-    zoom = best.name.endswith("zoom")
-    start = replace(best.fit.model, log_f=best.fit.model.log_f + longer)
+    return replace(best, fit=_longer(best, obs, size, longer, tick) or best.fit)
+
+
+def _longer(best: Candidate, obs, size, longer, tick) -> Fit | None:
+    """A moving camera whose lens is e^longer times as long, all else fitted to it; None where too few points stay."""
+    model, zoom = best.fit.model, best.name.endswith("zoom")
+    start, priors = replace(model, log_f=model.log_f + longer), Priors(float(model.log_f.mean()) + longer, 1e-3)
     if best.verdict == "rotation":
-        return replace(best, fit=adjust(start, obs, size, Free(centre=False, depth=False, zoom=zoom), priors, tick, iterations=SETTLE))
-    fit = refine(start, obs, size, Free(zoom=zoom), replace(priors, travel=_travel(best.fit)), tick, rounds=2, triangulated=True)
-    return best if fit is None else replace(best, fit=fit)
+        return adjust(start, obs, size, Free(centre=False, depth=False, zoom=zoom), priors, tick, iterations=SETTLE)
+    free, priors = Free(zoom=zoom), replace(priors, travel=_travel(best.fit))
+    first = adjust(start, obs, size, free, priors, tick, iterations=12)  # points far off at first must not be dropped for it
+    return refine(first.model, obs, size, free, priors, tick, rounds=2, triangulated=True)
+
+
+def _doubted(best: Candidate, obs, size, kappa, floor, tick) -> float:
+    """`focal_spread` of a travelling camera; where that is no small one, no less than lenses a little shorter and longer bear out.
+
+    Tracks of a blurred background leave many narrow valleys, and curvature knows but its own.
+    """
+    spread = focal_spread(best.fit, kappa)
+    if not LENS_KNOWN < spread < FOCAL_SPREAD:
+        return spread
+    with ThreadPoolExecutor(2) as pool:
+        others = [fit for fit in pool.map(lambda longer: _longer(best, obs, size, longer, tick), (-DOUBTED, DOUBTED)) if fit]
+    sigma = max(floor, min(fit.sigma for fit in (best.fit, *others)))
+    here, *there = (np.minimum(fit.error**2 / sigma**2, CAP).sum() / kappa for fit in (best.fit, *others))
+    worse = min(there, default=np.inf) - here
+    return float(max(spread, min(DOUBTED * BIAS / np.sqrt(max(worse, 1e-9)), FOCAL_SPREAD)))
 
 
 def foretold(full: Candidate, still: Candidate, obs, size, depth_sigma, sigma):

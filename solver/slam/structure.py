@@ -25,6 +25,7 @@ from .turning import rays
 
 KEYFRAMES = 32  # at most, or every fourth frame of a long shot
 ENOUGH = 12  # points that hold a frame
+REVERSED = 3.0  # times the loss of the relief as it is: beyond, its reverse is not looked at closer
 MIN_ANGLE = np.deg2rad(0.8)  # between two rays that give a depth
 
 
@@ -112,7 +113,27 @@ def travelling_model(obs: Observations, frames, points, size, prior: Priors, foc
         off = (fit.model.log_f[0] - prior.log_f) / prior.log_f_sigma
         return np.minimum(fit.error**2 / sigma**2, 4.0).sum() + off**2
 
-    return min(fits, key=loss)
+    best = min(fits, key=loss)
+    other = _mirrored(best, obs, size, prior, free_focal, tick, loss)
+    return other if other and loss(other) < loss(best) else best
+
+
+def _mirrored(fit, obs, size, prior, free_focal, tick, loss) -> Fit | None:
+    """The relief turned inside out, with a camera that goes the other way; None where that shows another picture.
+
+    Through long lenses, and where depths differ little, both show nearly the same (Necker's reversal), and a search can end in either.
+    """
+    model = fit.model
+    middle = np.median(model.w[np.bincount(obs.point, fit.error < 1.0 * size[0] / 640, minlength=len(model.d)) >= 3])
+    axis = model.R[:, 2]
+    # A camera on the other side is turned so that what lies in the middle of the depths stays where it is in the picture.
+    about = np.cross(unit(axis + 2 * middle * model.c), axis)
+    sine = np.linalg.norm(about, axis=1, keepdims=True).clip(1e-12, 1)
+    turn = Rotation.from_rotvec(about / sine * np.arcsin(sine)).as_matrix()
+    other = replace(model, R=model.R @ turn, c=-model.c, w=np.maximum(2 * middle - model.w, 1e-6))
+    free, priors = Free(focal=free_focal), replace(prior, travel=_step(model.c))
+    other = adjust(other, obs, size, free, priors, tick, iterations=12)
+    return refine(other.model, obs, size, free, priors, tick, triangulated=True) if loss(other) < REVERSED * loss(fit) else None
 
 
 def _different(starts):
