@@ -56,6 +56,10 @@ def path(move, frames, random):
     elif move == "handheld":
         position = start + s * [0.8, 0, 0] + gaussian_filter1d(random.normal(0, 0.25, (frames, 3)), 6, axis=0)
         at = target + gaussian_filter1d(random.normal(0, 0.8, (frames, 3)), 5, axis=0)
+    elif move == "slide":  # a long lens, a little to the side
+        focal = np.full(frames, 640 * 85 / 36)
+        position = start + s * [0.8, 0, 0]
+        at = target + s * [1.4, 0, 0.1]
     elif move != "static":
         raise ValueError(move)
     return np.stack([look(p, q) for p, q in zip(position, at)]), focal

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from solver import slam
-from solver.bundle.cameras import Observations, Priors, focal_prior
+from solver.bundle.cameras import Fit, Observations, Priors, focal_prior
 from solver.frames import intrinsics
 from solver.options import Options
 from solver.protocol import Reporter
 from solver.records import Shot, Slam, load_record, save_record
-from solver.slam import features, models
+from solver.slam import features, models, structure
 from solver.slam.structure import travelling_model
 from solver.slam.turning import rotation_model
 from tests.slam_scenes import SIZE, compare, scene
@@ -37,6 +37,51 @@ def test_travelling_cameras(move, verdict):
         assert off < 0.02 and result.focal_source == "estimated"
     assert result.measured.all()
     assert np.allclose(result.camera.T_world_from_cam[0], np.eye(4))
+
+
+def test_a_relief_inside_out_is_found_and_turned_back(monkeypatch):
+    """Through a long lens, a camera that goes the other way past a hollow scene shows nearly the same picture."""
+    shot = scene("slide", seed=3, noise=0.1, count=6000)
+    obs, kept = slam.thin(shot.obs, len(shot.colours), len(shot.focal), SIZE)
+    prior = Priors(np.log(shot.focal[0]))
+    loss = lambda fit: np.minimum(fit.error**2 / 0.09, 4).sum()
+    reverse = lambda fit: structure._mirrored(fit, obs, SIZE, prior, True, lambda: None, loss)
+    right = travelling_model(obs, len(shot.focal), len(kept), SIZE, prior, [shot.focal[0]], True, lambda: None)
+    way = shot.T_world_from_cam[0, :3, :3].T @ (shot.T_world_from_cam[-1] - shot.T_world_from_cam[0])[:3, 3]
+    wrong = reverse(right)
+    assert right.model.c[-1] @ way > 0 > wrong.model.c[-1] @ way
+    assert loss(right) < loss(wrong) < structure.REVERSED * loss(right)
+    back = reverse(wrong)
+    assert back.model.c[-1] @ way > 0 and loss(back) < 1.02 * loss(right)
+    # The search that ends in it tries the other.
+    monkeypatch.setattr(structure, "_all_frames", lambda *_: wrong)
+    found = travelling_model(obs, len(shot.focal), len(kept), SIZE, prior, [shot.focal[0]], True, lambda: None)
+    assert found.model.c[-1] @ way > 0
+    monkeypatch.setattr(structure, "REVERSED", 0.0)
+    assert travelling_model(obs, len(shot.focal), len(kept), SIZE, prior, [shot.focal[0]], True, lambda: None) is wrong
+
+
+def test_the_lens_of_a_travelling_camera_can_be_changed_by_much():
+    shot = scene("dolly", seed=3)
+    obs, kept = slam.thin(shot.obs, len(shot.colours), len(shot.focal), SIZE)
+    fit = travelling_model(obs, len(shot.focal), len(kept), SIZE, Priors(focal_prior(SIZE)), [shot.focal[0]], True, lambda: None)
+    longer = models.with_lens(models.Candidate("full", fit, 0.0), obs, SIZE, 0.35, lambda: None).fit
+    assert np.allclose(longer.model.log_f, fit.model.log_f + 0.35, atol=5e-3)
+    assert np.median(longer.error) < 2 * np.median(fit.error)  # a straight dolly hardly tells its lens
+
+
+@pytest.mark.parametrize("worse, told", [(1e-6, 1.0), (64.0, 0.5), (1e6, 0.3)])
+def test_a_lens_is_no_surer_than_lenses_beside_it_bear_out(monkeypatch, worse, told):
+    """Sigma over FOCAL_SPREAD: all of it where a longer lens fits as well, what curvature says where both are much worse."""
+    made = lambda error: Fit(None, 0.3, np.full(100, error), 0.3 * models.FOCAL_SPREAD / models.BIAS)
+    best = models.Candidate("full", made(0.0), 0.0)
+    far = 0.3 * np.sqrt(models.CAP)
+    monkeypatch.setattr(models, "CAP", 1e9)
+    monkeypatch.setattr(models, "_longer", lambda best, obs, size, longer, tick: made(far if longer < 0 else 0.3 * np.sqrt(worse / 100)))
+    expected = models.DOUBTED * models.BIAS / np.sqrt(min(worse, 100 * models.CAP)) / models.FOCAL_SPREAD
+    sigma = models._doubted(best, None, SIZE, 1.0, 0.3, None) / models.FOCAL_SPREAD
+    assert sigma == pytest.approx(max(0.3, min(expected, 1.0)), rel=1e-3)
+    assert sigma >= told - 0.25
 
 
 def test_pan_is_a_rotation():
