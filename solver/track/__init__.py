@@ -22,10 +22,11 @@ from .backend import SURE, Embedded, Pose
 from .between import STEP, Thinned, bridge
 from .crowd import MOST, QUARTERS, Survey, choose, wanted
 from .faces import with_face
-from .keypoints import disown, join, reject_jumps, repair_sides
+from .keypoints import disown, join, reject_jumps, repair_sides, with_bust
 from .masks import Store, compose, place
 from .motion import carry, carry_box
 from .nets import FaceNet, iou
+from .outlined import without
 from .tracker import (
     DETECTED,
     INTERPOLATED,
@@ -244,6 +245,11 @@ class _Walk:
             for a, b in pairwise(seen):
                 if 1 < b - a <= 30:
                     wanted += [(f, track, _between(track, a, b, f, motions)) for f in range(a + 1, b)]
+            number = track.who({who for boxes in self.boxes for _, who in boxes} - {0})
+            if number and not any(other.who({number}) for other in tracks if other is not track):
+                # The detectors see them; the joints' net, asked there, answered with somebody else.
+                there = [(f, box) for f, boxes in enumerate(self.boxes) for box, who in boxes if who == number]
+                wanted += [(f, track, box) for f, box in there if f < seen[0] or f > seen[-1]]
         for n, (frame, track, box) in enumerate(sorted(wanted, key=lambda w: w[0])):
             self._look_again(frame, track, box, tracks)
             self.report.progress(n + 1, len(wanted), "Looking again where somebody was lost")
@@ -284,18 +290,34 @@ class _Walk:
         if box is None:
             return False
         rgb = self.frames.read(frame)
-        s = Sighting(frame, box, self._posed(rgb, box), PROPAGATED)
         others = [t.sightings[frame] for t in tracks if t is not track and frame in t.sightings]
-        if s.score < max(0.35, 0.65 * track.score) or _overlap_share(s.pose.box, box) < 0.3:
-            return False
-        s.box = self._tight(s.pose, box)
-        if s.box is None or any(is_duplicate(s, other) for other in others):
+        s = self._plainly(rgb, frame, track, box, others)
+        if s is None and any(iou(box, other.box)[0, 0] > 0 for other in others):
+            # The net may have an eye for somebody else who is in the box: once more without them.
+            rgb = without(rgb, self._shown(others), 0)
+            s = self._plainly(rgb, frame, track, box, others)
+        if s is None:
             return False
         self._complete(rgb, s)
         if s.body.presence < 0.3 or is_stranger(s.look, track.mean_look(), [t.mean_look() for t in tracks if t is not track]):
             return False
         track.sightings[frame] = s
         return True
+
+    def _plainly(self, rgb, frame, track, box, others) -> Sighting | None:
+        """Who is in a box where a track should be, if that is about as plain as the track and none of the others."""
+        s = Sighting(frame, box, self._posed(rgb, box), PROPAGATED)
+        if s.score < max(0.35, 0.65 * track.score) or _overlap_share(s.pose.box, box) < 0.3:
+            return None
+        s.box = self._tight(s.pose, box)
+        return None if s.box is None or any(is_duplicate(s, other) for other in others) else s
+
+    def _shown(self, sightings) -> np.ndarray:
+        """(h, w), 1 on the masks of sightings."""
+        small = small_size(self.shot.width, self.shot.height)
+        crops = [place(self.store.get(s.body.mask), s.body.A, self.shot.width, self.shot.height) for s in sightings if s.body is not None]
+        shown = [cv2.resize(crop, small, interpolation=cv2.INTER_AREA) > 127 for crop in crops]
+        return np.any(shown, 0).astype(np.uint8) if shown else np.zeros(small[::-1], np.uint8)
 
     def _propagated(self, rgb, frame, track, found):
         """The person at the place where the track should be, if it is plainly there. None otherwise."""
@@ -320,6 +342,8 @@ class _Walk:
         if pose.score < DOUBTED:
             pose = with_face(self.face, rgb, pose)
         if pose.score < DOUBTED:
+            pose = with_bust(pose, box, self.shot.height)
+        if pose.score < DOUBTED:
             tall = box[3] - box[1] > TALL * (box[2] - box[0])
             turned = self.backend.pose(rgb, box, (np.pi,) if tall else QUARTERS[1:])
             if turned.score > pose.score + CLEARLY:
@@ -335,8 +359,8 @@ class _Walk:
         s.body.mask = self.store.put(s.body.mask)
 
     def _tight(self, pose, box):
-        """The box about plain joints, or None where that is hardly in the picture; the one looked in where a face alone is plain."""
-        return box if pose.face else self._inside(_widened(pose.box))
+        """The box about plain joints, or None where that is hardly in the picture; the one looked in where a face or shoulders alone are plain."""
+        return box if pose.face or pose.bust else self._inside(_widened(pose.box))
 
     def _inside(self, box):
         """A box cut to the picture, or None where hardly anything is left of it."""

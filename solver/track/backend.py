@@ -20,11 +20,12 @@ class Pose:
     joints: np.ndarray  # (17, 3) px, px, confidence; COCO order
     turn_rad: float = 0.0  # by how much the picture was turned to see the person upright
     face: float = 0.0  # 0..1 that a face was found where the head is; 0 also where none was looked for
+    bust: float = 0.0  # 0..1, how sure the shoulders are of somebody whom the picture's lower edge cuts off; 0 where the whole pose is plain
 
     @property
     def score(self) -> float:
-        """0..1, how much a person this looks: the mean of the twelve best joints, so that one hidden limb costs little. A face is somebody's, however few joints show."""
-        return max(float(np.sort(self.joints[:, 2])[-12:].mean()), self.face)
+        """0..1, how much a person this looks: the mean of the twelve best joints, so that one hidden limb costs little. A face is somebody's, however few joints show, and so are shoulders over the edge."""
+        return max(float(np.sort(self.joints[:, 2])[-12:].mean()), self.face, self.bust)
 
     @property
     def box(self) -> np.ndarray:

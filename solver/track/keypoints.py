@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..skeleton import BLAZEPOSE_OF_KEYPOINT, KEYPOINT_MIRROR
-from .backend import HIPS, SURE
+from .backend import HIPS, SHOULDERS, SURE, Pose
 
 ARMS = ((5, 6), (7, 8), (9, 10))
 LEGS = ((11, 12), (13, 14), (15, 16))
@@ -14,6 +16,7 @@ _CARRIER = (15, 16, 15, 16, 9, 10, 9, 10)
 KNEES, ANKLES = slice(13, 15), slice(15, 17)
 RIM = 0.04  # of a person's size, two cells of the first network: what is nearer to the picture's edge may as well lie beyond it
 LONE = 0.5
+EDGE, IMAGINED = 0.03, 0.3  # of the picture's height: a box that comes so near to its lower edge is cut off; joints of a bust below this are guesses
 _BLAZE = np.array(BLAZEPOSE_OF_KEYPOINT)
 # Landmarks of BlazePose, left and right, that go with each group.
 _BLAZE_ARMS = ((11, 12), (13, 14), (15, 16), (17, 18), (19, 20), (21, 22))
@@ -165,6 +168,18 @@ def join(joints, landmarks, world, presence, size, width, height):
     bust = (two[:, HIPS, 2] == 0).all(1)
     three[bust, :5, 3] = 0
     return two, three
+
+
+def with_bust(pose: Pose, box, height) -> Pose:
+    """A doubtful pose in a box that the picture's lower edge cuts off, with shoulders that are no guess; else the pose as it is.
+
+    Who is seen from behind, head and shoulders, shows too few joints to be plainly a person, and the net imagines the others.
+    """
+    if box[3] < (1 - EDGE) * height or pose.joints[SHOULDERS, 2].min() < IMAGINED:
+        return pose
+    joints = pose.joints * [1, 1, 1]
+    joints[:, 2] *= joints[:, 2] >= IMAGINED
+    return replace(pose, joints=joints, bust=float(joints[SHOULDERS, 2].mean()))
 
 
 def lone(legs):
