@@ -238,18 +238,18 @@ class _Walk:
         return s
 
     def fill(self, tracks, motions):
-        """Look again where a track has a gap, and before its first frame; interpolate what stays missing for a moment."""
+        """Look again where a track has a gap or the detectors alone see somebody, and before its first frame; interpolate what stays missing for a moment."""
         wanted = []
         for track in tracks:
-            seen = sorted(track.sightings)
-            for a, b in pairwise(seen):
-                if 1 < b - a <= 30:
-                    wanted += [(f, track, _between(track, a, b, f, motions)) for f in range(a + 1, b)]
-            number = track.who({who for boxes in self.boxes for _, who in boxes} - {0})
+            seen, boxes = sorted(track.sightings), {}
+            number = track.who({who for there in self.boxes for _, who in there} - {0})
             if number and not any(other.who({number}) for other in tracks if other is not track):
                 # The detectors see them; the joints' net, asked there, answered with somebody else.
-                there = [(f, box) for f, boxes in enumerate(self.boxes) for box, who in boxes if who == number]
-                wanted += [(f, track, box) for f, box in there if f < seen[0] or f > seen[-1]]
+                boxes = {f: box for f, there in enumerate(self.boxes) for box, who in there if who == number and f not in track.sightings}
+            for a, b in pairwise(seen):
+                if 1 < b - a <= 30:
+                    boxes = {f: _between(track, a, b, f, motions) for f in range(a + 1, b)} | boxes
+            wanted += [(f, track, box) for f, box in boxes.items()]
         for n, (frame, track, box) in enumerate(sorted(wanted, key=lambda w: w[0])):
             self._look_again(frame, track, box, tracks)
             self.report.progress(n + 1, len(wanted), "Looking again where somebody was lost")
@@ -337,17 +337,14 @@ class _Walk:
         return s if s.body.presence > 0.3 else None
 
     def _posed(self, rgb, box) -> Pose:
-        """Joints of who is in a box: somebody upside down looks upright in a turned picture, and nobody else does. Nobody lies in a tall box. Who shows few joints may have a face."""
+        """Joints of who is in a box: somebody upside down looks upright in a turned picture, and nobody else does. Nobody lies in a tall box. Who shows few joints may have a face, or be seen from behind."""
         pose = self.backend.pose(rgb, box)
         if pose.score < DOUBTED:
             pose = with_face(self.face, rgb, pose)
         if pose.score < DOUBTED:
-            pose = with_bust(pose, box, self.shot.height)
-        if pose.score < DOUBTED:
             tall = box[3] - box[1] > TALL * (box[2] - box[0])
             turned = self.backend.pose(rgb, box, (np.pi,) if tall else QUARTERS[1:])
-            if turned.score > pose.score + CLEARLY:
-                return turned
+            return turned if turned.score > pose.score + CLEARLY else with_bust(pose, box, self.shot.height)
         return pose
 
     def _complete(self, rgb, s):
