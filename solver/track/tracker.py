@@ -22,6 +22,7 @@ DETECTED, PROPAGATED, INTERPOLATED = 1, 2, 3
 PRESENT = 0.8  # mean presence of a track: people have 0.97 and more even half hidden, a ghost in blurred leaves 0.6
 CHANGED = 0.8  # a track that looks less like itself than this was taken over; one person before and after: 0.83 and more
 AROUND, ASIDE = 8, 2  # sightings before and after that are compared, and those about a cut that show both people
+NEARLY = 16  # frames about a change of looks in which the other one was seen, too
 PAUSE = 3  # frames that a track may miss and still be one piece
 LAP = 10  # frames in which the end of one piece may lie on the beginning of the next
 PLAIN = 0.3  # a sighting that scores less may continue a track, but begins none
@@ -236,8 +237,8 @@ def trim(tracks: list[Track]) -> list[Track]:
 
 
 def part(tracks: list[Track]) -> list[Track]:
-    """Cut tracks where they pause, and where they change their looks: people passed each other, and the track went on with the
-    other one. Sightings about a change, which show both, are dropped."""
+    """Cut tracks where they pause, and where they change their looks beside somebody else: people passed each other, and the track went on with
+    the other one. Sightings about a change, which show both, are dropped. Who is alone may turn, or show more of a skirt."""
     out = []
     for t in tracks:
         frames = sorted(t.sightings)
@@ -245,7 +246,7 @@ def part(tracks: list[Track]) -> list[Track]:
         alike = np.ones(len(frames))
         for k in range(2 * ASIDE, len(frames) - 2 * ASIDE):
             before, after = looks[max(0, k - ASIDE - AROUND) : k - ASIDE], looks[k + 1 + ASIDE : k + 1 + ASIDE + AROUND]
-            if unlike(before := mean_look(before), after := mean_look(after), CHANGED):
+            if unlike(before := mean_look(before), after := mean_look(after), CHANGED) and _beside(t, frames[k], tracks):
                 alike[k] = similarity(before, after)
         dropped = np.zeros(len(frames), bool)
         for k in np.flatnonzero(alike < CHANGED):
@@ -261,6 +262,13 @@ def part(tracks: list[Track]) -> list[Track]:
         pieces[-1].aside |= {f: s for f, s in t.aside.items() if f > frames[-1]}
         out += pieces
     return [t for t in out if t.sightings]
+
+
+def _beside(track, frame, tracks) -> bool:
+    """Whether somebody else was seen who touched the track's box within NEARLY frames."""
+    box = track.sightings[frame].box
+    near = [t.sightings[f].box for t in tracks if t is not track for f in range(frame - NEARLY, frame + NEARLY + 1) if f in t.sightings]
+    return bool(near) and bool((iou(box, near) > 0).any())
 
 
 def _drop_strange_ends(piece: Track) -> None:

@@ -417,6 +417,13 @@ def a_walk(width=1000, height=1000):
     return walk
 
 
+@pytest.mark.parametrize("company, pieces", [(False, 1), (True, 2)])
+def test_who_is_alone_may_change_their_looks(company, pieces):
+    track = Track({t: person(t, 100, look=RED if t < 30 else BLUE) for t in range(60)})
+    other = Track({t: person(t, 130, look=BLUE) for t in range(20, 25)})
+    assert len(part([track, other] if company else [track])) == pieces + company
+
+
 class Turned:
     """A net that is surest of a person when the picture is turned by `best`."""
 
