@@ -124,7 +124,7 @@ def _mirrored(fit, obs, size, prior, free_focal, tick, loss) -> Fit | None:
     Through long lenses, and where depths differ little, both show nearly the same (Necker's reversal), and a search can end in either.
     """
     model = fit.model
-    middle = np.median(model.w[np.bincount(obs.point, fit.error < 1.0 * size[0] / 640, minlength=len(model.d)) >= 3])
+    middle = np.median(model.w[np.bincount(obs.point, fit.error < max(4 * fit.sigma, 1.0 * size[0] / 640), minlength=len(model.d)) >= 3])
     axis = model.R[:, 2]
     # A camera on the other side is turned so that what lies in the middle of the depths stays where it is in the picture.
     about = np.cross(unit(axis + 2 * middle * model.c), axis)

@@ -65,7 +65,12 @@ def survey(shot, frames, take_dir, options, report, backend=None) -> Seen:
             walk.step(rgb, *found)
             report.progress(frame + 1, len(frames), f"{len(found[0])} people")
     net = FaceNet()
-    seen, pictures = walk.result(_rate(shot), indices, lambda rgb, *box_and_turns: with_face(net, rgb, backend.pose(rgb, *box_and_turns)))
+
+    def posed(rgb, box, *turns):
+        pose = with_face(net, rgb, backend.pose(rgb, box, *turns))
+        return pose if turns or pose.score >= DOUBTED else with_bust(pose, box, len(rgb))
+
+    seen, pictures = walk.result(_rate(shot), indices, posed)
     folder = Path(take_dir) / "seen"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

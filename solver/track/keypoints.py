@@ -177,7 +177,7 @@ def with_bust(pose: Pose, box, height) -> Pose:
     """
     if box[3] < (1 - EDGE) * height or pose.joints[SHOULDERS, 2].min() < IMAGINED:
         return pose
-    joints = pose.joints * [1, 1, 1]
+    joints = pose.joints.copy()
     joints[:, 2] *= joints[:, 2] >= IMAGINED
     return replace(pose, joints=joints, bust=float(joints[SHOULDERS, 2].mean()))
 
