@@ -424,6 +424,15 @@ def test_who_is_alone_may_change_their_looks(company, pieces):
     assert len(part([track, other] if company else [track])) == pieces + company
 
 
+@pytest.mark.parametrize("y, knee, ankle, kept", [(340, 0.25, 0, False), (250, 0.25, 0, True), (250, 0.15, 0, False), (250, 0.15, 0.8, True), (340, 0.4, 0, True)])
+def test_doubtful_knees_at_the_edge_are_beyond_it(y, knee, ankle, kept):
+    joints = np.column_stack([STANDING * [100, 200] + [100, 100], np.full(17, 0.8)])[None]
+    joints[0, [13, 14], 1], joints[0, [13, 14], 2], joints[0, [15, 16], 2] = y, knee, ankle
+    nothing = np.full((1, 33, 3), np.nan)
+    two, _ = join(joints, nothing, nothing, np.ones(1), np.array([200.0]), 400, 360)
+    assert ((two[0, 13:15, 2] > 0) == kept).all() and (two[0, 11:13, 2] > 0).all()
+
+
 class Turned:
     """A net that is surest of a person when the picture is turned by `best`."""
 
