@@ -130,10 +130,10 @@ def _mirrored(fit, obs, size, prior, free_focal, tick, loss) -> Fit | None:
     about = np.cross(unit(axis + 2 * middle * model.c), axis)
     sine = np.linalg.norm(about, axis=1, keepdims=True).clip(1e-12, 1)
     turn = Rotation.from_rotvec(about / sine * np.arcsin(sine)).as_matrix()
-    other = replace(model, R=model.R @ turn, c=-model.c, w=np.maximum(2 * middle - model.w, 1e-6))
+    start = replace(model, R=model.R @ turn, c=-model.c, w=np.maximum(2 * middle - model.w, 1e-6))
     free, priors = Free(focal=free_focal), replace(prior, travel=_step(model.c))
-    other = adjust(other, obs, size, free, priors, tick, iterations=12)
-    return refine(other.model, obs, size, free, priors, tick, triangulated=True) if loss(other) < REVERSED * loss(fit) else None
+    first = adjust(start, obs, size, free, priors, tick, iterations=12)
+    return refine(first.model, obs, size, free, priors, tick, triangulated=True) if loss(first) < REVERSED * loss(fit) else None
 
 
 def _different(starts):

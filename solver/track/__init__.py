@@ -244,10 +244,10 @@ class _Walk:
 
     def fill(self, tracks, motions):
         """Look again where a track has a gap or the detectors alone see somebody, and before its first frame; interpolate what stays missing for a moment."""
-        wanted = []
+        wanted, numbers = [], {who for there in self.boxes for _, who in there} - {0}
         for track in tracks:
             seen, boxes = sorted(track.sightings), {}
-            number = track.who({who for there in self.boxes for _, who in there} - {0})
+            number = track.who(numbers)
             if number and not any(other.who({number}) for other in tracks if other is not track):
                 # The detectors see them; the joints' net, asked there, answered with somebody else.
                 boxes = {f: box for f, there in enumerate(self.boxes) for box, who in there if who == number and f not in track.sightings}

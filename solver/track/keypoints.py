@@ -16,7 +16,7 @@ _CARRIER = (15, 16, 15, 16, 9, 10, 9, 10)
 KNEES, ANKLES = slice(13, 15), slice(15, 17)
 RIM = 0.04  # of a person's size, two cells of the first network: what is nearer to the picture's edge may as well lie beyond it
 LONE = 0.5
-BORDER = 0.15  # of a person's size: knees so near to the picture's edge that are less sure than IMAGINED lie beyond it (37 of 40 on dev shots); elsewhere those below SURE (14 of 18), if no ankle is seen
+BORDER = 0.15  # of a person's size: knees so near to the picture's edge that are less sure than IMAGINED lie beyond it (37 of 40 on rendered shots); elsewhere those below SURE (14 of 18), if no ankle is seen
 EDGE, IMAGINED = 0.03, 0.3  # of the picture's height: a box that comes so near to its lower edge is cut off; joints of a bust below this are guesses
 _BLAZE = np.array(BLAZEPOSE_OF_KEYPOINT)
 # Landmarks of BlazePose, left and right, that go with each group.
