@@ -253,7 +253,7 @@ class _Walk:
                 boxes = {f: box for f, there in enumerate(self.boxes) for box, who in there if who == number and f not in track.sightings}
             for a, b in pairwise(seen):
                 if 1 < b - a <= 30:
-                    boxes = {f: _between(track, a, b, f, motions) for f in range(a + 1, b)} | boxes
+                    boxes |= {f: _between(track, a, b, f, motions) for f in range(a + 1, b)}
             wanted += [(f, track, box) for f, box in boxes.items()]
         for n, (frame, track, box) in enumerate(sorted(wanted, key=lambda w: w[0])):
             self._look_again(frame, track, box, tracks)

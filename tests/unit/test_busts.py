@@ -68,11 +68,17 @@ def test_frames_in_which_the_detectors_alone_see_somebody_are_looked_at_again():
     walk.total, box = 6, np.array([0, 0, 10, 10.0])
     walk.boxes = [[(box, 1)], [(box, 1)], [(box, 2)], [(box, 1)], [], []]
     asked = []
-    walk._look_again = lambda frame, track, box, tracks: asked.append(frame)
+    walk._look_again = lambda frame, track, box, tracks: asked.append(frame if box[0] == 0 else -frame)
     walk._backward = lambda *_: None
+    walk._interpolated = lambda track, a, b, frame, motions: track.sightings[a]
     track = Track({f: Sighting(f, box, Pose(bust((1, 1))), who=1) for f in (3, 4)})
     walk.fill([track], np.tile(STILL, (6, 1, 1)))
     assert asked == [0, 1]
+    # In a gap the place between the sightings comes first: a detector's box may be about two people there.
+    walk.boxes[4], gap = [(box + 5, 1)], Track({f: Sighting(f, box, Pose(bust((1, 1))), who=1) for f in (3, 5)})
+    asked.clear()
+    walk.fill([gap], np.tile(STILL, (6, 1, 1)))
+    assert asked == [0, 1, 4]
     rival = Track({2: Sighting(2, box, Pose(bust((1, 1))), who=1)})
     asked.clear()
     walk.fill([track, rival], np.tile(STILL, (6, 1, 1)))
