@@ -30,7 +30,7 @@ ASSETS = Path(__file__).parent / "assets"
 FILES = (
     "body.npz", "pose_prior.npz", "gait.npz", "weights/nanodet.fp16.onnx", "weights/movenet-multipose.fp16.onnx",
     "weights/movenet-thunder.fp16.onnx", "weights/blazepose-heavy.fp16.onnx", "weights/hand-landmarks.fp16.onnx",
-    "weights/face-landmarks.fp16.onnx",
+    "weights/face-landmarks.fp16.onnx", "weights/selfie-segmentation.fp16.onnx",
 )  # fmt: skip
 
 

@@ -22,10 +22,11 @@ from .backend import SURE, Embedded, Pose
 from .between import STEP, Thinned, bridge
 from .crowd import MOST, QUARTERS, Survey, choose, wanted
 from .faces import with_face
-from .keypoints import disown, join, reject_jumps, repair_sides, with_bust
+from .keypoints import ANKLES, disown, join, reject_jumps, repair_sides, with_bust
 from .masks import Store, compose, place
 from .motion import carry, carry_box
-from .nets import FaceNet, iou
+from .near import completed
+from .nets import FaceNet, SelfieNet, iou
 from .outlined import without
 from .tracker import (
     DETECTED,
@@ -154,7 +155,7 @@ def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, nets_dir, 
         drop_strangers(tracks if everybody else tracks + [t for t in people if not t.who(chosen)])
         walk.fill(tracks, motions)
         persons = _persons(tracks, seen, chosen)
-        return _finish(shot, tracks, motions, store, masks_dir, nets_dir, indices, backend, report), persons
+        return _finish(shot, tracks, motions, store, walk.near, masks_dir, nets_dir, indices, backend, report), persons
     finally:
         store.close()
 
@@ -195,7 +196,7 @@ class _Walk:
     def __init__(self, shot, frames, backend, store, report, seen, wanted):
         """seen: records.Seen of these frames; wanted: (N,) bool, which of its boxes are looked at."""
         self.shot, self.frames, self.backend, self.store, self.report = shot, frames, backend, store, report
-        self.face = FaceNet()
+        self.face, self.selfie, self.near = FaceNet(), SelfieNet(), {}
         self.total = len(frames)
         self.motions = seen.motions
         self.boxes = [[] for _ in range(self.total)]
@@ -227,7 +228,8 @@ class _Walk:
         return tracker.tracks
 
     def _look(self, rgb, frame):
-        """A sighting of each body in a frame with its mask and looks: matching wants to know those."""
+        """A sighting of each body in a frame with its mask and looks: matching wants to know those. Also keeps who is near the camera."""
+        self.near[frame] = self.store.put(self.selfie(rgb))
         found = drop_duplicates([self._at(rgb, frame, *both) for both in self.boxes[frame]])
         found = [s for s in found if s.score > 0.15]
         for s in found:
@@ -405,8 +407,8 @@ def _between(track, a, b, frame, motions):
     return (1 - w) * carry_box(forth, track.sightings[a].box) + w * carry_box(back, track.sightings[b].box)
 
 
-def _finish(shot, tracks, motions, store, masks_dir, nets_dir, indices, backend, report) -> Tracks:
-    """Arrays of the record, the masks, and what the nets said of them."""
+def _finish(shot, tracks, motions, store, near, masks_dir, nets_dir, indices, backend, report) -> Tracks:
+    """Arrays of the record, the masks, and what the nets said of them. near: keys in `store` of who is near the camera in each frame."""
     P, T = len(tracks), shot.frames
     boxes = np.full((P, T, 4), np.nan)
     score = np.zeros((P, T))
@@ -436,9 +438,16 @@ def _finish(shot, tracks, motions, store, masks_dir, nets_dir, indices, backend,
                 crop = place(store.get(s.body.mask), s.body.A, shot.width, shot.height)
                 people.append((p + 1, crop, joints[p, f]))
                 said[p] = cv2.resize(crop, small, interpolation=cv2.INTER_AREA)
+        mask = compose(people, shot.width, shot.height)
+        legless = [ident for ident, _, _ in people if not two[ident - 1, f, ANKLES, 2].any()]
+        if legless:
+            shown = cv2.resize(store.get(near[f]), (shot.width, shot.height), interpolation=cv2.INTER_LINEAR)
+            mask = completed(mask, shown, legless)
+            for ident in legless:
+                mine = cv2.resize(((mask == ident) * shown).astype(np.uint8), small, interpolation=cv2.INTER_AREA)
+                said[ident - 1] = np.maximum(said[ident - 1], mine)
         if P:
             write_soft(nets_dir / f"{indices[f]:06d}.png", said)
-        mask = compose(people, shot.width, shot.height)
         for ident, _, _ in people:
             boxes[ident - 1, f] = _tight(mask == ident, two[ident - 1, f], boxes[ident - 1, f])
         write_mask(masks_dir / f"{indices[f]:06d}.png", mask)

@@ -1,4 +1,4 @@
-"""The six embedded networks, decoded: pictures in, boxes and joints out. RGB uint8, pixels with corner origin.
+"""The seven embedded networks, decoded: pictures in, boxes and joints out. RGB uint8, pixels with corner origin.
 
 All are converted to ONNX and stored with float16 weights; the runtime computes in float32. Sources and licences are in
 docs/licences.md.
@@ -235,6 +235,19 @@ class FaceNet:
         points, score = self.net.run((crop[None] / np.float32(255)).astype(np.float32))
         points = points.reshape(-1, 3).astype(float)
         return Face(np.concatenate([points[:, :2] @ A[:, :2].T + A[:, 2], points[:, 2:] * side / 192], 1), float(sigmoid(score.ravel()[0])))
+
+
+class SelfieNet:
+    """MediaPipe's selfie segmentation: everybody near the camera, in the whole picture at once."""
+
+    def __init__(self, weights: Path = WEIGHTS):
+        self.net = Net(weights / "selfie-segmentation.fp16.onnx")
+
+    def __call__(self, rgb) -> np.ndarray:
+        """(256, 256) uint8 of the picture stretched to a square, 255: somebody."""
+        square = cv2.resize(rgb, (256, 256), interpolation=cv2.INTER_AREA)
+        mask = self.net.run((square[None] / np.float32(255)).astype(np.float32))[0][0, ..., 0]
+        return np.clip(mask * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def iou(a, b):
