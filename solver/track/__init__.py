@@ -22,10 +22,10 @@ from .backend import SURE, Embedded, Pose
 from .between import STEP, Thinned, bridge
 from .crowd import MOST, QUARTERS, Survey, choose, wanted
 from .faces import with_face
-from .keypoints import ANKLES, disown, join, reject_jumps, repair_sides, with_bust
-from .masks import Store, compose, place
+from .keypoints import ANKLES, IMAGINED, disown, join, reject_jumps, repair_sides, with_bust
+from .masks import Store, compose, cut_out, place
 from .motion import carry, carry_box
-from .near import completed
+from .near import completed, unclaimed, within
 from .nets import FaceNet, SelfieNet, iou
 from .outlined import without
 from .tracker import (
@@ -39,6 +39,7 @@ from .tracker import (
     drop_strangers,
     is_duplicate,
     is_stranger,
+    lasting,
     link,
     merge_duplicates,
     oks,
@@ -50,6 +51,7 @@ from .tracker import (
 
 DOUBTED, CLEARLY = 0.6, 0.08  # whose joints score less may hang upside down, and are believed so where a turned picture scores more by so much
 TALL = 1.5  # height over width of a box in which nobody lies: two who passed each other were taken for lying in two frames of 60
+SEES = 0.5  # presence, times the share of somebody's outline in its mask, from which the second network sees them
 AHEAD = 2  # frames looked at beside each other: one net at a time does not keep two cores busy
 
 
@@ -60,11 +62,16 @@ def survey(shot, frames, take_dir, options, report, backend=None) -> Seen:
     """
     backend = backend or Embedded()
     shot, frames, indices = _looked_at(shot, frames, options)
-    walk = Survey(shot.width, shot.height)
-    with closing(_ahead(frames, lambda rgb, _: backend.detect(rgb))) as looks:
+    walk, selfie = Survey(shot.width, shot.height), SelfieNet()
+
+    def look(rgb, _):
+        boxes, scores = backend.detect(rgb)
+        return boxes, scores, *unclaimed(selfie(rgb), boxes, shot.width, shot.height)
+
+    with closing(_ahead(frames, look)) as looks:
         for frame, (rgb, found) in enumerate(looks):
             walk.step(rgb, *found)
-            report.progress(frame + 1, len(frames), f"{len(found[0])} people")
+            report.progress(frame + 1, len(frames), f"{len(found[0]) + len(found[2])} people")
     net = FaceNet()
 
     def posed(rgb, box, *turns):
@@ -153,6 +160,7 @@ def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, nets_dir, 
         restore(tracks)
         # who was looked at because they come near tells, too, whose sightings are whose
         drop_strangers(tracks if everybody else tracks + [t for t in people if not t.who(chosen)])
+        tracks = [t for t in tracks if len(t) >= lasting(len(frames)) or t.who(added)]
         walk.fill(tracks, motions)
         persons = _persons(tracks, seen, chosen)
         return _finish(shot, tracks, motions, store, walk.near, masks_dir, nets_dir, indices, backend, report), persons
@@ -234,7 +242,36 @@ class _Walk:
         found = [s for s in found if s.score > 0.15]
         for s in found:
             self._complete(rgb, s)
+        for box, who in self.boxes[frame]:
+            if not any(s.score >= PLAIN and iou(s.box, box)[0, 0] > 0.4 for s in found):
+                plain = [s for s in found if s.score >= PLAIN]
+                if (s := self._outlined(rgb, frame, box, plain, DETECTED, who)) is not None:
+                    found = [*(s for s in found if iou(s.box, box)[0, 0] <= 0.4), s]
         return found
+
+    def _outlined(self, rgb, frame, box, others, source, who=0, known=False) -> Sighting | None:
+        """Who is near the camera in a box, by their outline. others: sightings of those who are painted out. Unless such a person is known, the second
+        network has to see them, too."""
+        small = small_size(self.shot.width, self.shot.height)
+        near = cv2.resize(self.store.get(self.near[frame]), small, interpolation=cv2.INTER_LINEAR)
+        shown = self._shown(others)
+        region = within(near, box * small[1] / self.shot.height, shown > 0)
+        if region is None:
+            return None
+        alone = without(rgb, shown, 0)
+        pose = self.backend.pose(alone, box)
+        pose.joints[:, 2] *= pose.joints[:, 2] >= IMAGINED
+        s = Sighting(frame, box, pose, source, who=who, body=self.backend.body(alone, pose, box))
+        A = s.body.A * (small[1] / self.shot.height)
+        sees = s.body.presence * float((place(s.body.mask, A, *small)[region] > 127).mean()) >= SEES
+        if not (sees or known):
+            return None
+        if not sees:  # it may have an eye for anything
+            s.body.mask, s.body.landmarks = np.zeros_like(s.body.mask), s.body.landmarks * [1, 1, 0]
+        s.body.mask = np.maximum(s.body.mask, cut_out(region.astype(np.uint8) * 255, A, len(s.body.mask)))
+        s.pose.bust = s.body.presence = float(near[region].mean() / 255)
+        self._keep(alone, s)
+        return s
 
     def _at(self, rgb, frame, box, who) -> Sighting:
         s = Sighting(frame, box, self._posed(rgb, box), who=who)
@@ -304,9 +341,10 @@ class _Walk:
             rgb = without(rgb, self._shown(others), 0)
             s = self._plainly(rgb, frame, track, box, others)
         if s is None:
-            return False
-        self._complete(rgb, s)
-        if s.body.presence < 0.3 or is_stranger(s.look, track.mean_look(), [t.mean_look() for t in tracks if t is not track]):
+            s = self._outlined(self.frames.read(frame), frame, box, others, PROPAGATED, known=True)
+        else:
+            self._complete(rgb, s)
+        if s is None or s.body.presence < 0.3 or is_stranger(s.look, track.mean_look(), [t.mean_look() for t in tracks if t is not track]):
             return False
         track.sightings[frame] = s
         return True
@@ -355,9 +393,13 @@ class _Walk:
         return pose
 
     def _complete(self, rgb, s):
-        """Mask, 3D and looks of a sighting; the crop of the mask goes to the store."""
+        """Mask, 3D and looks of a sighting."""
         s.body = self.backend.body(rgb, s.pose, s.box)
         s.body.presence = max(s.body.presence, s.pose.face)
+        self._keep(rgb, s)
+
+    def _keep(self, rgb, s):
+        """Looks of a sighting with a mask; the crop of that goes to the store."""
         small = place(s.body.mask, s.body.A, self.shot.width, self.shot.height) > 127
         s.look = look_of(rgb, small.astype(np.uint8), s.pose.joints)
         s.body.mask = self.store.put(s.body.mask)
@@ -442,7 +484,7 @@ def _finish(shot, tracks, motions, store, near, masks_dir, nets_dir, indices, ba
         legless = [ident for ident, _, _ in people if not two[ident - 1, f, ANKLES, 2].any()]
         if legless:
             shown = cv2.resize(store.get(near[f]), (shot.width, shot.height), interpolation=cv2.INTER_LINEAR)
-            mask = completed(mask, shown, legless)
+            mask = completed(mask, shown, {ident: boxes[ident - 1, f] for ident in legless})
             for ident in legless:
                 mine = cv2.resize(((mask == ident) * shown).astype(np.uint8), small, interpolation=cv2.INTER_AREA)
                 said[ident - 1] = np.maximum(said[ident - 1], mine)

@@ -17,7 +17,7 @@ from .appearance import look_of
 from .backend import Pose
 from .motion import CameraMotion, carry, carry_box
 from .nets import iou
-from .tracker import PLAIN, Sighting, Tracker, chain, link
+from .tracker import PLAIN, Sighting, Tracker, chain, lasting, link
 
 MOST = 8  # people who are chosen where nobody says how many
 FEW = 4  # people who are never background to each other
@@ -35,6 +35,7 @@ class Box(Sighting):
 
     number: int = 0  # of all boxes of the shot
     sure: float = 0.0  # the detector's score
+    outlined: bool = False  # whether no detector saw it (`near.unclaimed`)
     weight: float = 0.0  # size and place in the picture
     sharp: float = 0.0
     picture: np.ndarray | None = None  # (h, w, 3) about the box, of the best box of a track
@@ -52,12 +53,15 @@ class Survey:
         self.width, self.height = width, height
         self._tracker, self._camera, self._motions, self._boxes = Tracker(), CameraMotion(), [], []
 
-    def step(self, rgb, boxes, scores) -> None:
-        """boxes (N, 4) px and scores (N,) of the next frame."""
+    def step(self, rgb, boxes, scores, outlined=(), sure=()) -> None:
+        """boxes (N, 4) px and scores (N,) of the next frame; outlined (M, 4) and sure (M,): who is in none of them, of `near.unclaimed`."""
         frame = len(self._motions)
+        boxes, scores = np.concatenate([np.reshape(b, (-1, 4)) for b in (boxes, outlined)]), np.concatenate([scores, sure])
         A = self._camera.step(rgb, boxes)
         self._motions.append(A)
         found = [self._box(rgb, frame, len(self._boxes) + k, box, score) for k, (box, score) in enumerate(zip(boxes, scores))]
+        for box in found[len(found) - len(sure) :]:
+            box.outlined = True
         self._boxes += found
         self._tracker.predict(frame, A)
         matched = self._tracker.match(frame, found)
@@ -101,7 +105,7 @@ class Survey:
         """
         T, motions = len(self._motions), np.array(self._motions).reshape(-1, 2, 3)
         tracks = link(self._tracker.tracks, motions, rate, far=False)
-        tracks = _same_bodies([t for t in tracks if len(t) >= min(6, max(1, T // 4))], motions)
+        tracks = _same_bodies([t for t in tracks if len(t) >= lasting(T)], motions)
         sharpest = max((_mean(t, "sharp") for t in tracks), default=1.0)
         people = []
         for t in tracks:
@@ -112,6 +116,8 @@ class Survey:
             score = pose(best.picture, box).score
             if score < PLAIN:
                 score = pose(best.picture, box, QUARTERS[1:]).score
+            if score < PLAIN and sum(s.outlined for s in t.sightings.values()) >= lasting(T):
+                score = PLAIN  # how they stand nobody can tell
             if score >= PLAIN:
                 people.append((prominence(t, motions, sharpest) * min(1.0, score / 0.4), t, best))
         people.sort(key=lambda person: -person[0])

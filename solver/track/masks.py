@@ -46,6 +46,11 @@ def place(crop, A, width, height) -> np.ndarray:
     return cv2.warpAffine(crop, _centred(A), (width, height), flags=cv2.INTER_LINEAR)
 
 
+def cut_out(mask, A, size=256) -> np.ndarray:
+    """What `place` puts into a picture, cut out of it again: (size, size) uint8. mask: (height, width) uint8; A as there."""
+    return cv2.warpAffine(mask, _centred(A), (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
 def skeleton(joints, width, height) -> np.ndarray:
     """(height, width) uint8, 255 on the bones between sure joints and on sure joints."""
     out = np.zeros((height, width), np.uint8)

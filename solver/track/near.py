@@ -9,33 +9,66 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .keypoints import EDGE
+from .outlined import box_of
+
 PLAIN = 0.75  # of what the net says: somebody
 TALL = 0.3  # of the picture's height, at least, is who stands at its lower edge
 HELD = 0.5  # share of a person's own mask in what the net shows, from which it shows them
 REACH = 0.3  # of a person's size: as far beyond their own mask it is heard
+NEW = 1 / 3  # share of a bust, at least, that is in no detector's box, if somebody else is there: the shoulders under a face are not
+FILLED = 0.4  # share of a box, at least, that is somebody
 
 
 def busts(near) -> list[np.ndarray]:
     """What stands on the picture's lower edge, tall enough to be somebody: (h, w) bool each. near: (h, w) uint8, 255 is somebody."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((near > PLAIN * 255).astype(np.uint8), connectivity=4)
-    least = TALL * len(near)
-    return [labels == k for k in range(1, count) if stats[k, cv2.CC_STAT_HEIGHT] >= least and (labels[-1] == k).any()]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((near > PLAIN * 255).astype(np.uint8), connectivity=4)
+    least, reached = TALL * len(near), np.unique(labels[int((1 - EDGE) * len(near)) :])
+    return [labels == k for k in reached[reached > 0] if stats[k, cv2.CC_STAT_HEIGHT] >= least]
+
+
+def unclaimed(near, boxes, width, height) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) px of who stands at the lower edge and is in none of the detectors' boxes (M, 4), and how sure that is (N,). near: as in `busts`, of the whole picture."""
+    scale = np.array([near.shape[1] / width, near.shape[0] / height] * 2)
+    free, found, sure = np.ones(near.shape, bool), [], []
+    for x0, y0, x1, y1 in np.round(np.asarray(boxes) * scale).astype(int):
+        free[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = False
+    for bust in busts(near):
+        for part in busts(np.where(bust & free, near, 0)):
+            if part.sum() >= NEW * bust.sum():
+                found.append(box_of(part) / scale)
+                sure.append(near[part].mean() / 255)
+    return np.reshape(found, (-1, 4)), np.array(sure)
+
+
+def within(near, box, others) -> np.ndarray | None:
+    """(h, w) bool of who stands at the lower edge in a box, beside the `others` (h, w) bool; None where that is hardly anybody. near: as in `busts`; box: (4,) px of it."""
+    x0, y0, x1, y1 = np.clip(np.round(box).astype(int), 0, [*near.shape[::-1]] * 2)
+    inside = np.zeros_like(near)
+    inside[y0:y1, x0:x1] = near[y0:y1, x0:x1]
+    found = max(busts(np.where(others, 0, inside)), key=np.sum, default=None)
+    return None if found is None or found.sum() < FILLED * (x1 - x0) * (y1 - y0) else found
 
 
 def completed(mask, near, legless) -> np.ndarray:
-    """Person indices (h, w) uint8 with the parts of busts that nobody had: they are the nearest one's whom `near` shows, in sizes of each.
+    """Person indices (h, w) uint8 with the parts of busts that nobody had: they are the nearest one's whom `near` shows, in sizes of each. Who has hardly a mask is what stands in
+    their box.
 
-    mask: person indices (h, w) uint8; near: as in `busts`; legless: indices of those of whom no foot is seen.
+    mask: person indices (h, w) uint8; near: as in `busts`, of the same size; legless: index -> box (4,) px of those of whom no foot is seen.
     """
+    mask = mask.copy()
+    for person, box in legless.items():
+        part = within(near, box, (mask != 0) & (mask != person))
+        if part is not None and 2 * (mask == person).sum() < part.sum():
+            mask[part] = person
     out = mask.copy()
     for bust in busts(near):
         nearest = np.full(mask.shape, REACH, np.float32)
         for person in legless:
             mine = mask == person
-            size = np.sqrt(mine.sum())
             if (mine & bust).sum() < HELD * max(1, mine.sum()):
                 continue
-            far = cv2.distanceTransform((~mine).astype(np.uint8), cv2.DIST_L2, 3) / size
+            far = cv2.distanceTransform((~mine).astype(np.uint8), cv2.DIST_L2, 3) / np.sqrt(mine.sum())
             taken = bust & (mask == 0) & (far < nearest)
             out[taken], nearest[taken] = person, far[taken]
     return out

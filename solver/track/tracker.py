@@ -396,6 +396,11 @@ def _far(i, j, tracks, alike, enough=0.68, margin=0.06):
     return 1.0 + 4 * (1 - look)
 
 
+def lasting(frames: int) -> int:
+    """In how many of a shot's frames somebody has to be seen."""
+    return min(6, max(1, frames // 4))
+
+
 def select(tracks: list[Track], frames: int) -> list[Track]:
     """Drop ghosts; the most prominent people first.
 
@@ -406,7 +411,7 @@ def select(tracks: list[Track], frames: int) -> list[Track]:
     for t in tracks:
         sure = sum(s.score > 0.4 for s in t.sightings.values())
         plain = sure >= max(1, 0.2 * len(t)) and t.detected_share() >= 0.25 and t.presence() >= PRESENT
-        if plain and len(t) >= min(6, max(1, frames // 4)):
+        if plain and len(t) >= lasting(frames):
             people.append(t)
     people.sort(key=lambda t: -_prominence(t))
     if people:
