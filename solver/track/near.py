@@ -31,8 +31,9 @@ def unclaimed(near, boxes, width, height) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (N, 4) px of who stands at the lower edge and is in none of the detectors' boxes (M, 4), and how sure that is (N,). near: as in `busts`, of the whole picture."""
     scale = np.array([near.shape[1] / width, near.shape[0] / height] * 2)
     free, found, sure = np.ones(near.shape, bool), [], []
-    for x0, y0, x1, y1 in np.round(np.asarray(boxes) * scale).astype(int):
-        free[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = False
+    for x0, y0, x1, y1 in np.round(np.reshape(boxes, (-1, 4)) * scale).astype(int):
+        y1 = len(near) if y1 >= (1 - EDGE) * len(near) else max(0, y1)  # boxes end a little above the edge that cuts somebody off
+        free[max(0, y0) : y1, max(0, x0) : max(0, x1)] = False
     for bust in busts(near):
         for part in busts(np.where(bust & free, near, 0)):
             if part.sum() >= NEW * bust.sum():

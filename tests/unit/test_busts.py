@@ -49,6 +49,7 @@ class EyeForOne:
 def test_who_is_beside_somebody_whom_the_net_has_an_eye_for_is_looked_for_without_them(monkeypatch, tmp_path):
     walk = a_walk(400, 100)
     walk.backend, walk.face, walk.store = EyeForOne(), None, Store()
+    walk.near = {0: walk.store.put(np.zeros((256, 256), np.uint8))}
     picture = np.full((100, 400, 3), 50, np.uint8)
     front = Sighting(0, np.array([10, 0, 240, 100.0]), Pose(walk.backend.front), body=SimpleNamespace(mask=walk.store.put(np.full((256, 256), 255, np.uint8)), A=np.array([[0.2, 0, 150], [0, 0.2, 20]])))
     picture[22:68, 152:198] = 255
