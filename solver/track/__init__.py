@@ -18,14 +18,14 @@ from ..masks.soft import small_size, write_soft
 from ..records import Seen, Tracks, save_text
 from ..take import Take, write_image, write_mask
 from .appearance import look_of
-from .backend import SURE, Embedded, Pose
+from .backend import SHOULDERS, SURE, Embedded, Pose
 from .between import STEP, Thinned, bridge
 from .crowd import MOST, QUARTERS, Survey, choose, wanted
 from .faces import with_face
-from .keypoints import ANKLES, IMAGINED, disown, join, reject_jumps, repair_sides, with_bust
+from .keypoints import ANKLES, LONE, disown, join, reject_jumps, repair_sides, with_bust
 from .masks import Store, compose, cut_out, place
 from .motion import carry, carry_box
-from .near import completed, unclaimed, within
+from .near import completed, shoulders, unclaimed, within
 from .nets import FaceNet, SelfieNet, iou
 from .outlined import without
 from .tracker import (
@@ -52,6 +52,7 @@ from .tracker import (
 DOUBTED, CLEARLY = 0.6, 0.08  # whose joints score less may hang upside down, and are believed so where a turned picture scores more by so much
 TALL = 1.5  # height over width of a box in which nobody lies: two who passed each other were taken for lying in two frames of 60
 SEES = 0.5  # presence, times the share of somebody's outline in its mask, from which the second network sees them
+OUTLINED = 0.4  # how sure shoulders are that an outline shows
 AHEAD = 2  # frames looked at beside each other: one net at a time does not keep two cores busy
 
 
@@ -250,8 +251,8 @@ class _Walk:
         return found
 
     def _outlined(self, rgb, frame, box, others, source, who=0, known=False) -> Sighting | None:
-        """Who is near the camera in a box, by their outline. others: sightings of those who are painted out. Unless such a person is known, the second
-        network has to see them, too."""
+        """Who is near the camera with their back to it, by their outline. others: sightings of those who are painted out. Unless such a person is known, the
+        second network has to see them, too."""
         small = small_size(self.shot.width, self.shot.height)
         near = cv2.resize(self.store.get(self.near[frame]), small, interpolation=cv2.INTER_LINEAR)
         shown = self._shown(others)
@@ -260,16 +261,17 @@ class _Walk:
             return None
         alone = without(rgb, shown, 0)
         pose = self.backend.pose(alone, box)
-        pose.joints[:, 2] *= pose.joints[:, 2] >= IMAGINED
         s = Sighting(frame, box, pose, source, who=who, body=self.backend.body(alone, pose, box))
         A = s.body.A * (small[1] / self.shot.height)
         sees = s.body.presence * float((place(s.body.mask, A, *small)[region] > 127).mean()) >= SEES
         if not (sees or known):
             return None
-        if not sees:  # it may have an eye for anything
-            s.body.mask, s.body.landmarks = np.zeros_like(s.body.mask), s.body.landmarks * [1, 1, 0]
-        s.body.mask = np.maximum(s.body.mask, cut_out(region.astype(np.uint8) * 255, A, len(s.body.mask)))
-        s.pose.bust = s.body.presence = float(near[region].mean() / 255)
+        # Whoever faced us had been found: it is a back, and both nets take it for a front as often as not.
+        pose.joints[:, 2] *= pose.joints[:, 2] >= LONE
+        pose.joints[SHOULDERS] = np.column_stack([shoulders(region) * (self.shot.height / small[1]), [OUTLINED, OUTLINED]])
+        s.body.landmarks = s.body.landmarks * [1, 1, 0]
+        s.body.mask = np.maximum(s.body.mask * sees, cut_out(region.astype(np.uint8) * 255, A, len(s.body.mask)))
+        pose.bust = s.body.presence = float(near[region].mean() / 255)
         self._keep(alone, s)
         return s
 
