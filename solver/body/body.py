@@ -21,6 +21,7 @@ from .prior import PosePrior
 # From far, the mean body first: steps, factor on the kernels' cuts, weight of the 3D joints, and whether palms and heads count: while limbs are far off,
 # they turn the whole body.
 STAGES = ((15, 16.0, 3.0, False), (20, 4.0, 3.0, True), (40, 1.0, 1.0, True))
+HARDLY = 0.1  # of the frames
 ELBOWS = [17, 18]  # left and right in body_pose
 
 
@@ -94,24 +95,27 @@ def _warn_about_legs(tracks: Tracks, report: Reporter) -> None:
 
 
 def initial(evidence: Evidence, model, prior: PosePrior) -> Bodies:
-    """Roots turned by the torso's 3D joints, bodies in the most likely pose, placed by their pixels. In W."""
+    """Roots turned by the torso's 3D joints, or where there hardly are any by which shoulder is on the left; bodies in the most likely pose, placed by their pixels. In W."""
     P, T = evidence.span.shape
     betas = torch.zeros(P, 10, dtype=torch.float64)
     pose = prior.most_likely().expand(P, T, 23, 3).clone()
     # Hands that come into the picture of a bust are raised before it; from hanging arms the fit would also find them behind.
     pose[:, :, ELBOWS, 1] += evidence.bust[..., None] * torch.tensor([-1.5, 1.5], dtype=torch.float64)
     _, rest_keypoints = model.rest(betas)
-    seen = evidence.confidence_3d[..., [5, 6, 11, 12]].amin(-1)
+    seen = evidence.confidence_3d[..., [5, 6, 11, 12]].amin(-1) > 0.05
+    shoulders = evidence.confidence[..., 5:7].amin(-1) > 0.2
     R_cam = torso_rotation(rest_keypoints[:, None].expand(-1, T, -1, -1), evidence.xyz, evidence.confidence_3d)
-    upright = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))  # facing the camera, head up
-    R_w = torch.einsum("tij,ptjk->ptik", evidence.R_w_from_cam, torch.where((seen > 0.05)[..., None, None], R_cam, upright))
-    R_w = _hold(R_w, seen > 0.05)
+    front, back = (torch.diag(torch.tensor([x, -1.0, z], dtype=torch.float64)) for x, z in ((1.0, -1.0), (-1.0, 1.0)))  # of somebody upright, to the camera
+    turned = shoulders & (evidence.xy[..., 5, 0] < evidence.xy[..., 6, 0])
+    R_cam = torch.where(seen[..., None, None], R_cam, torch.where(turned[..., None, None], back, front))
+    R_w = torch.einsum("tij,ptjk->ptik", evidence.R_w_from_cam, R_cam)
+    R_w = _hold(R_w, _or_else(seen, shoulders))
     posed = Bodies(model, betas, R_w, pose, torch.zeros(P, T, 3, dtype=torch.float64)).posed()
     about = picture.in_camera(evidence, posed.keypoints)
     root_cam = root_from_2d(about, evidence.xy, evidence.confidence, evidence.K)
     enough = ((evidence.confidence > 0.2).sum(-1) >= 4) & (root_cam[..., 2] > 0.3)
     root = torch.einsum("tij,ptj->pti", evidence.R_w_from_cam, root_cam)
-    bodies = replace(posed.bodies, root=_hold(root, enough))
+    bodies = replace(posed.bodies, root=_hold(root, _or_else(enough, shoulders & (root_cam[..., 2] > 0.3))))
     set_scale(evidence, bodies)
     return bodies
 
@@ -120,6 +124,11 @@ def set_scale(evidence: Evidence, bodies: Bodies) -> None:
     """Fix how many metres a pixel is at each person's depth."""
     depth = picture.in_camera(evidence, bodies.root[:, :, None])[:, :, 0, 2]
     evidence.metres_per_px = depth.clamp_min(0.3) / evidence.K[:, 0, 0]
+
+
+def _or_else(good, other):
+    """Good frames (P, T) of each person, those of `other` for whom there are hardly any."""
+    return torch.where(good.sum(1, keepdim=True) >= HARDLY * other.sum(1, keepdim=True), good, other)
 
 
 def _hold(values, good):

@@ -18,11 +18,11 @@ from ..masks.soft import small_size, write_soft
 from ..records import Seen, Tracks, save_text
 from ..take import Take, write_image, write_mask
 from .appearance import look_of
-from .backend import SHOULDERS, SURE, Embedded, Pose
+from .backend import LEGS, SHOULDERS, SURE, Embedded, Pose
 from .between import STEP, Thinned, bridge
 from .crowd import MOST, QUARTERS, Survey, choose, wanted
 from .faces import with_face
-from .keypoints import ANKLES, LONE, disown, join, reject_jumps, repair_sides, with_bust
+from .keypoints import LONE, disown, join, reject_jumps, repair_sides, with_bust
 from .masks import Store, compose, cut_out, place
 from .motion import carry, carry_box
 from .near import completed, shoulders, unclaimed, within
@@ -483,17 +483,17 @@ def _finish(shot, tracks, motions, store, near, masks_dir, nets_dir, indices, ba
                 people.append((p + 1, crop, joints[p, f]))
                 said[p] = cv2.resize(crop, small, interpolation=cv2.INTER_AREA)
         mask = compose(people, shot.width, shot.height)
-        legless = [ident for ident, _, _ in people if not two[ident - 1, f, ANKLES, 2].any()]
-        if legless:
+        cut = {p + 1: boxes[p, f] for p in range(P) if source[p, f] and not two[p, f, LEGS, 2].any()}
+        if cut:
             shown = cv2.resize(store.get(near[f]), (shot.width, shot.height), interpolation=cv2.INTER_LINEAR)
-            mask = completed(mask, shown, {ident: boxes[ident - 1, f] for ident in legless})
-            for ident in legless:
+            mask = completed(mask, shown, cut)
+            for ident in cut:
                 mine = cv2.resize(((mask == ident) * shown).astype(np.uint8), small, interpolation=cv2.INTER_AREA)
                 said[ident - 1] = np.maximum(said[ident - 1], mine)
         if P:
             write_soft(nets_dir / f"{indices[f]:06d}.png", said)
-        for ident, _, _ in people:
-            boxes[ident - 1, f] = _tight(mask == ident, two[ident - 1, f], boxes[ident - 1, f])
+        for p in np.flatnonzero(source[:, f]):
+            boxes[p, f] = _tight(mask == p + 1, two[p, f], boxes[p, f])
         write_mask(masks_dir / f"{indices[f]:06d}.png", mask)
         report.progress(f + 1, T, "Masks")
     if not P:

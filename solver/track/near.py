@@ -67,21 +67,21 @@ def shoulders(bust) -> np.ndarray:
     return np.array([[left[k] + INWARDS * wide, y], [right[k] - INWARDS * wide, y]])
 
 
-def completed(mask, near, legless) -> np.ndarray:
+def completed(mask, near, cut) -> np.ndarray:
     """Person indices (h, w) uint8 with the parts of busts that nobody had: they are the nearest one's whom `near` shows, in sizes of each. Who has hardly a mask is what stands in
     their box.
 
-    mask: person indices (h, w) uint8; near: as in `busts`, of the same size; legless: index -> box (4,) px of those of whom no foot is seen.
+    mask: person indices (h, w) uint8; near: as in `busts`, of the same size; cut: index -> box (4,) px of those of whom no knee is seen; the others' own masks are better.
     """
     mask = mask.copy()
-    for person, box in legless.items():
+    for person, box in cut.items():
         part = within(near, box, (mask != 0) & (mask != person))
         if part is not None and 2 * (mask == person).sum() < part.sum():
             mask[part] = person
     out = mask.copy()
     for bust in busts(near):
         nearest = np.full(mask.shape, REACH, np.float32)
-        for person in legless:
+        for person in cut:
             mine = mask == person
             if (mine & bust).sum() < HELD * max(1, mine.sum()):
                 continue

@@ -6,7 +6,12 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from solver.body.body import initial
+from solver.body.fit import Evidence
+from solver.body.model import BodyModel
+from solver.body.prior import PosePrior
 from solver.take import read_mask
 from solver.track.backend import Body, Embedded, Pose
 from solver.track.crowd import Survey
@@ -84,7 +89,7 @@ def test_the_rest_of_a_bust_is_the_nearest_ones():
     out = completed(mask, TWO, {1: np.array([10, 40, 40, 100.0]), 2: np.array([50, 20, 90, 100.0])})
     np.testing.assert_array_equal(out > 0, TWO > 0)
     assert (out[40:, LEFT] == 1).mean() > 0.98 and (out[20:, RIGHT] == 2).mean() > 0.98
-    np.testing.assert_array_equal(completed(mask, TWO, {}), mask)  # whose feet are seen are whole
+    np.testing.assert_array_equal(completed(mask, TWO, {}), mask)  # whose knees are seen are whole
     far = completed(np.where(mask == 1, mask, 0), TWO, {1: np.array([10, 40, 40, 100.0])})
     assert far[:, 60:].max() == 0  # nobody reaches so far
 
@@ -140,3 +145,18 @@ def test_who_is_outlined_has_to_be_seen_by_the_second_net_unless_they_are_known(
     shown = place(walk.store.get(s.body.mask), A, 100, 100) > 127
     assert (shown & (picture((slice(20, 100), RIGHT)) > 0)).sum() > 0.95 * (80 * 40) and shown[:, LEFT].sum() < 50
     assert not s.body.landmarks[:, 2].any()  # a back is a front to it
+
+
+@pytest.mark.parametrize("side, frames", [(-1, 20), (1, 20), (-1, 1)])
+def test_who_shows_their_shoulders_alone_is_begun_as_they_are_turned(side, frames):
+    """Two shoulders 100 px apart through a lens of 1000 px: a body 3 to 4 m away, its back to the camera where the left one is on the left."""
+    T, F64 = 20, torch.float64
+    eye = torch.eye(3, dtype=F64).repeat(T, 1, 1)
+    K = eye * torch.tensor([1000.0, 1000, 1], dtype=F64)
+    xy, seen, nothing = torch.zeros(1, T, 25, 2, dtype=F64), torch.zeros(1, T, 25, dtype=F64), torch.zeros(1, T, 25, dtype=F64)
+    xy[..., 5, 0], xy[..., 6, 0], seen[:, :frames, 5:7] = side * 50, -side * 50, 0.8
+    seen[0, 7, 7:11] = 0.5 * (frames > 1)  # guesses in one frame say nothing of the others
+    bodies = initial(Evidence(xy, seen, torch.zeros(1, T, 25, 3, dtype=F64), nothing, torch.ones(1, T, dtype=torch.bool), eye, K, 24.0), BodyModel.load(dtype=F64), PosePrior(F64))
+    joints = bodies.posed().joints[0]
+    assert ((joints[:, 16, 0] - joints[:, 17, 0]) * side > 0.2).all() and (joints[:, 12, 1] < joints[:, 0, 1]).all()
+    assert (2.5 < joints[torch.arange(T) != 7, 0, 2]).all() and (joints[torch.arange(T) != 7, 0, 2] < 4.5).all()
