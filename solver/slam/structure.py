@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
+from scipy.stats import spearmanr
 
 from ..bundle.band import sum_by
 from ..bundle.cameras import (
@@ -26,6 +27,8 @@ from .turning import rays
 KEYFRAMES = 32  # at most, or every fourth frame of a long shot
 ENOUGH = 12  # points that hold a frame
 REVERSED = 3.0  # times the loss of the relief as it is: beyond, its reverse is not looked at closer
+# Up to ALIKE times the least loss it is the ground that tells a relief from its reverse: what is further down is nearer (`rising`: 0.1 and more in 28 right worlds, -0.4 and less in 7 wrong ones).
+ALIKE, HOLLOW = 1.5, -0.2
 MIN_ANGLE = np.deg2rad(0.8)  # between two rays that give a depth
 
 
@@ -114,8 +117,23 @@ def travelling_model(obs: Observations, frames, points, size, prior: Priors, foc
         return np.minimum(fit.error**2 / sigma**2, 4.0).sum() + off**2
 
     best = min(fits, key=loss)
-    other = _mirrored(best, obs, size, prior, free_focal, tick, loss)
-    return other if other and loss(other) < loss(best) else best
+    if other := _mirrored(best, obs, size, prior, free_focal, tick, loss):
+        fits.append(other)
+    least = min(map(loss, fits))
+    return min((fit for fit in fits if loss(fit) < ALIKE * least), key=lambda fit: (rising(fit.model, obs) < HOLLOW, loss(fit)))
+
+
+def rising(model: Model, obs: Observations) -> float:
+    """-1..1: rank correlation of how far down things are in the picture with how near they are, a mean over frames. Nearly everything stands on a ground under the camera."""
+    found = []
+    for frame in range(len(model.c)):
+        rows = np.flatnonzero(obs.frame == frame)
+        w = model.w[obs.point[rows]]
+        ahead = (model.d[obs.point[rows]] - w[:, None] * model.c[frame]) @ model.R[frame, 2]
+        rows, near = rows[ahead > 0], w[ahead > 0] / ahead[ahead > 0]
+        if len(rows) >= ENOUGH:
+            found.append(spearmanr(obs.xy[rows, 1], near)[0])
+    return float(np.nan_to_num(found).mean()) if found else 0.0
 
 
 def _mirrored(fit, obs, size, prior, free_focal, tick, loss) -> Fit | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from solver import slam
-from solver.bundle.cameras import Fit, Observations, Priors, focal_prior
+from solver.bundle.cameras import Fit, Model, Observations, Priors, focal_prior
 from solver.frames import intrinsics
 from solver.options import Options
 from solver.protocol import Reporter
@@ -57,8 +58,31 @@ def test_a_relief_inside_out_is_found_and_turned_back(monkeypatch):
     monkeypatch.setattr(structure, "_all_frames", lambda *_: wrong)
     found = travelling_model(obs, len(shot.focal), len(kept), SIZE, prior, [shot.focal[0]], True, lambda: None)
     assert found.model.c[-1] @ way > 0
+    # Where both fit nearly as well, what stands on a ground is nearer the further down it is.
+    monkeypatch.setattr(structure, "rising", lambda model, _: np.sign(model.c[-1] @ way))
+    for much, kept_one in ((1.02, 1), (20.0, -1)):
+        monkeypatch.setattr(structure, "_mirrored", lambda *_, much=much: replace(right, error=much**0.5 * wrong.error))
+        found = travelling_model(obs, len(shot.focal), len(kept), SIZE, prior, [shot.focal[0]], True, lambda: None)
+        assert found.model.c[-1] @ way * kept_one > 0
+    monkeypatch.undo()
+    monkeypatch.setattr(structure, "_all_frames", lambda *_: wrong)
     monkeypatch.setattr(structure, "REVERSED", 0.0)
     assert travelling_model(obs, len(shot.focal), len(kept), SIZE, prior, [shot.focal[0]], True, lambda: None) is wrong
+
+
+def test_a_ground_rises_in_the_picture_and_its_reverse_falls():
+    rng, (width, height) = np.random.default_rng(0), SIZE
+    frames, points = np.repeat(np.arange(3), 80), np.tile(np.arange(80), 3)
+    ground = np.c_[rng.uniform(-4, 4, 80), np.full(80, 1.5), rng.uniform(3, 20, 80)]
+    centres = np.array([[0, 0, 0], [0.1, 0, 0], [0.2, 0, 0.1]])
+    seen = ground[points] - centres[frames]
+    xy = 500 * seen[:, :2] / seen[:, 2:] + np.array([width, height]) / 2
+    distance = np.linalg.norm(ground, axis=1)
+    obs = Observations(frames, points, xy)
+    model = Model(np.tile(np.eye(3), (3, 1, 1)), centres, np.zeros(3), ground / distance[:, None], 1 / distance)
+    assert structure.rising(model, obs) > 0.9
+    assert structure.rising(replace(model, c=-centres, w=2 * np.median(model.w) - model.w), obs) < -0.5
+    assert structure.rising(model, obs.only(points < structure.ENOUGH - 1)) == 0  # too few points to tell
 
 
 def test_the_lens_of_a_travelling_camera_can_be_changed_by_much():
