@@ -26,7 +26,7 @@ from .take import SCHEMA_VERSION, Take, held, read_mask, write_mask, write_resul
 
 # Raised when a stage's results change for the same inputs, so that old takes are solved again and not resumed.
 STAGE_VERSION = {
-    "shot": 1, "seen": 4, "track": 11, "edits": 6, "slam": 12, "body": 12, "world_start": 24, "film": 5, "masks": 2, "world": 24, "plate": 9, "report": 11,
+    "shot": 1, "seen": 4, "track": 11, "edits": 6, "slam": 12, "body": 12, "world_start": 25, "film": 5, "masks": 2, "world": 25, "plate": 9, "report": 11,
 }  # fmt: skip
 
 

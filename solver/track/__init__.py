@@ -52,7 +52,7 @@ from .tracker import (
 DOUBTED, CLEARLY = 0.6, 0.08  # whose joints score less may hang upside down, and are believed so where a turned picture scores more by so much
 TALL = 1.5  # height over width of a box in which nobody lies: two who passed each other were taken for lying in two frames of 60
 SEES = 0.5  # presence, times the share of somebody's outline in its mask, from which the second network sees them
-OUTLINED = 0.4  # how sure shoulders are that an outline shows
+OUTLINED = 0.22  # how sure shoulders are that an outline shows: enough to turn a body, too little to tell steps (world.steps.SEEN)
 AHEAD = 2  # frames looked at beside each other: one net at a time does not keep two cores busy
 
 

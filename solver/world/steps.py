@@ -28,12 +28,17 @@ def steppers(posed: Posed, evidence: Evidence, centre, up) -> dict:
     shoulders = (posed.joints[:, :, SHOULDERS].mean(2) + centre).numpy()
     legs, out = leg_lengths(posed.bodies), {}
     for p, (span, legless) in enumerate(zip(evidence.span.numpy(), evidence.legless.numpy())):
-        if legless.sum() <= 0.5 * span.sum():
+        if legless.sum() <= 0.5 * span.sum() or not _shows_shoulders(evidence, p):
             continue
         steps = gait.speed(shoulders[p, span] @ up.numpy(), float(legs[p]), evidence.fps)
         if np.isfinite(steps):
             out[p] = steps, int(legless.sum())
     return out
+
+
+def _shows_shoulders(evidence, p) -> bool:
+    """Whether both shoulders of a person are seen in most frames: how they rise is noise where they are guessed, or taken from an outline."""
+    return bool((evidence.confidence[p, evidence.span[p], 5:7] > SEEN).all(-1).float().mean() > 0.5)
 
 
 def unlike(walkers: dict, posed: Posed, evidence: Evidence, centre, up) -> float:
@@ -100,7 +105,7 @@ def paces(posed: Posed, evidence: Evidence, up) -> np.ndarray:
     apart = (apart - (apart * ray).sum(-1, keepdim=True) * ray).numpy()  # depth is what the picture tells least
     out = np.full(len(legs), np.nan)
     for p, (span, legless) in enumerate(zip(evidence.span.numpy(), evidence.legless.numpy())):
-        if span.sum() < 3 or (legless.sum() <= 0.5 * span.sum() and gait.swing(apart[p, span], evidence.fps) < gait.SWINGS):
+        if span.sum() < 3 or not _shows_shoulders(evidence, p) or (legless.sum() <= 0.5 * span.sum() and gait.swing(apart[p, span], evidence.fps) < gait.SWINGS):
             continue
         out[p] = gait.speed(shoulders[p, span], float(legs[p]), evidence.fps)
     return out

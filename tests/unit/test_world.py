@@ -15,6 +15,7 @@ from solver.bundle.solve import Equations, State
 from solver.protocol import Reporter
 from solver.records import Camera
 from solver.world import contacts, placement, size, world
+from solver.world.steps import paces, steppers
 from tests import synthetic
 
 T, FPS = 25, 24.0
@@ -224,3 +225,17 @@ def test_points_that_may_be_far_off_say_little_about_the_ground():
     assert abs(pull(floor(0, 40, 0.5))) < 0.02 * abs(pull(floor(0, 40, 0.0)))
     held = lambda unsure: pull(floor(20, unsure, 5.0), 0.02)  # and the sure ones still hold it, however many there are of the others
     assert held(0) > 50 and held(400) == pytest.approx(held(0), rel=0.02)
+
+
+@pytest.mark.parametrize("seen, walks", [(0.8, True), (0.58, False)])
+def test_shoulders_that_are_guesses_take_no_steps(seen, walks):
+    """Whoever is known by their outline alone jitters, and was taken for one who walks at 2 m/s."""
+    N, eye = 60, torch.eye(3).repeat(60, 1, 1)
+    confidence = torch.full((1, N, 25), seen)
+    confidence[..., 15:17] = 0
+    told = Evidence(torch.zeros(1, N, 25, 2), confidence, torch.zeros(1, N, 25, 3), confidence, torch.ones(1, N, dtype=torch.bool), eye, eye, FPS)
+    joints = torch.zeros(1, N, 24, 3, dtype=F64)
+    joints[..., 2] = 1.4 + 0.02 * torch.sin(2 * np.pi * 2.0 * torch.arange(N, dtype=F64)[:, None] / FPS)
+    posed = SimpleNamespace(joints=joints, bodies=Bodies(MODEL, torch.zeros(1, 10, dtype=F64), None, None, None))
+    assert bool(steppers(posed, told, torch.zeros(N, 3, dtype=F64), UP.to(F64))) == walks
+    assert bool(np.isfinite(paces(posed, told, UP.to(F64))[0])) == walks
