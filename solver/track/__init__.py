@@ -251,7 +251,7 @@ class _Walk:
         return found
 
     def _outlined(self, rgb, frame, box, others, source, who=0, known=False) -> Sighting | None:
-        """Who is near the camera with their back to it, by their outline. others: sightings of those who are painted out. Unless such a person is known, the
+        """Who is near the camera, mostly with their back to it, by their outline. others: sightings of those who are painted out. Unless such a person is known, the
         second network has to see them, too."""
         small = small_size(self.shot.width, self.shot.height)
         near = cv2.resize(self.store.get(self.near[frame]), small, interpolation=cv2.INTER_LINEAR)
@@ -266,9 +266,10 @@ class _Walk:
         sees = s.body.presence * float((place(s.body.mask, A, *small)[region] > 127).mean()) >= SEES
         if not (sees or known):
             return None
-        # Whoever faced us had been found: it is a back, and both nets take it for a front as often as not.
+        # Without eyes or a nose it is a back, and both nets take it for a front as often as not.
         pose.joints[:, 2] *= pose.joints[:, 2] >= LONE
-        pose.joints[SHOULDERS] = np.column_stack([shoulders(region) * (self.shot.height / small[1]), [OUTLINED, OUTLINED]])
+        if not pose.joints[:3, 2].any():
+            pose.joints[SHOULDERS] = np.column_stack([shoulders(region) * (self.shot.height / small[1]), [OUTLINED, OUTLINED]])
         s.body.landmarks = s.body.landmarks * [1, 1, 0]
         s.body.mask = np.maximum(s.body.mask * sees, cut_out(region.astype(np.uint8) * 255, A, len(s.body.mask)))
         pose.bust = s.body.presence = float(near[region].mean() / 255)

@@ -123,15 +123,15 @@ def test_the_survey_lists_who_is_seen_by_their_outline_alone_if_they_stay(there,
     assert len(seen.prominence) == people and (seen.who > 0).sum() == people * there
 
 
-@pytest.mark.parametrize("sees, known, found", [(True, False, True), (False, False, False), (False, True, True)])
-def test_who_is_outlined_has_to_be_seen_by_the_second_net_unless_they_are_known(sees, known, found):
+@pytest.mark.parametrize("sees, known, nose, found", [(True, False, 0.4, True), (False, False, 0.4, False), (False, True, 0.4, True), (True, False, 0.6, True)])
+def test_who_is_outlined_has_to_be_seen_by_the_second_net_unless_they_are_known(sees, known, nose, found):
     """The joints are no evidence, those that are guesses count for nothing; the mask is the outline."""
     walk = a_walk(100, 100)
     walk.store, A = Store(), np.array([[100 / 256, 0, 0], [0, 100 / 256, 0]])
     walk.near = {3: walk.store.put(TWO)}
     sight = cut_out(picture((slice(20, 100), RIGHT)) if sees else picture((slice(0, 30), LEFT)), A)
     joints = np.column_stack([STANDING * [40, 160] + [50, 20], np.full(17, 0.1)])
-    joints[9, 2] = 0.6
+    joints[9, 2], joints[0, 2] = 0.6, nose
     walk.backend = SimpleNamespace(pose=lambda *_: Pose(joints.copy()), body=lambda *_: Body(np.ones((33, 3)), np.zeros((33, 3)), 0.9, sight, A))
     mask = cut_out(picture((slice(40, 100), slice(10, 50))), A)
     other = Sighting(3, np.array([10, 40, 50, 100.0]), Pose(joints), body=Body(None, None, 0.9, walk.store.put(mask), A))
@@ -139,7 +139,10 @@ def test_who_is_outlined_has_to_be_seen_by_the_second_net_unless_they_are_known(
     assert (s is not None) == found
     if not found:
         return
-    assert s.score > PLAIN and s.who == 2 and s.pose.joints[9, 2] == 0.6 and np.delete(s.pose.joints[:, 2], [5, 6, 9]).max() == 0
+    assert s.score > PLAIN and s.who == 2 and s.pose.joints[9, 2] == 0.6 and np.delete(s.pose.joints[:, 2], [0, 5, 6, 9]).max() == 0
+    if nose > 0.5:  # who has a nose faces us
+        assert s.pose.joints[0, 2] == nose and not s.pose.joints[5:7, 2].any()
+        return
     left, right = s.pose.joints[5:7, 0]
     assert 50 < left < 60 and 80 < right < 90  # a back has its left shoulder on the left
     shown = place(walk.store.get(s.body.mask), A, 100, 100) > 127
