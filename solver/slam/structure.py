@@ -27,8 +27,8 @@ from .turning import rays
 KEYFRAMES = 32  # at most, or every fourth frame of a long shot
 ENOUGH = 12  # points that hold a frame
 REVERSED = 3.0  # times the loss of the relief as it is: beyond, its reverse is not looked at closer
-# Up to ALIKE times the least loss (by 4 % more it has told a relief from its reverse rightly) it is the ground that tells: what is further down is nearer. `rising` is 0.1 and more in 38 right worlds and
-# -0.4 and less in 7 wrong ones; but where a camera looks up from the ground it was -0.3 in a right one.
+# Up to ALIKE times the least loss (by 4 % more it has told a relief from its reverse rightly) it is the ground that tells: what is further down is nearer. `rising` is 0.13 and more in 39 right worlds of
+# rendered shots and on two clips, -0.3 and less in six wrong ones; but also -0.3 and -0.4 in a right one, where a camera looks up from the ground.
 ALIKE, HOLLOW = 1.03, -0.2
 MIN_ANGLE = np.deg2rad(0.8)  # between two rays that give a depth
 

@@ -14,18 +14,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..masks.soft import small_size, write_soft
+from ..masks.soft import small_size
 from ..records import Seen, Tracks, save_text
-from ..take import Take, write_image, write_mask
+from ..take import Take, write_image
 from .appearance import look_of
-from .backend import LEGS, SHOULDERS, SURE, Embedded, Pose
+from .backend import SHOULDERS, Embedded, Pose
 from .between import STEP, Thinned, bridge
 from .crowd import MOST, QUARTERS, Survey, choose, wanted
 from .faces import with_face
-from .keypoints import LONE, disown, join, reject_jumps, repair_sides, with_bust
-from .masks import Store, compose, cut_out, place
+from .finish import finish
+from .keypoints import LONE, with_bust
+from .masks import Store, cut_out, place
 from .motion import carry, carry_box
-from .near import completed, shoulders, unclaimed, within
+from .near import shoulders, unclaimed, within
 from .nets import FaceNet, SelfieNet, iou
 from .outlined import without
 from .tracker import (
@@ -164,7 +165,7 @@ def _run(shot, frames, indices, seen, chosen, added, most, masks_dir, nets_dir, 
         tracks = [t for t in tracks if len(t) >= lasting(len(frames)) or t.who(added)]
         walk.fill(tracks, motions)
         persons = _persons(tracks, seen, chosen)
-        return _finish(shot, tracks, motions, store, walk.near, masks_dir, nets_dir, indices, backend, report), persons
+        return finish(shot, tracks, motions, store, walk.near, masks_dir, nets_dir, indices, backend, report), persons
     finally:
         store.close()
 
@@ -450,65 +451,3 @@ def _along(a, b, frame, motions):
 def _between(track, a, b, frame, motions):
     forth, back, w = _along(a, b, frame, motions)
     return (1 - w) * carry_box(forth, track.sightings[a].box) + w * carry_box(back, track.sightings[b].box)
-
-
-def _finish(shot, tracks, motions, store, near, masks_dir, nets_dir, indices, backend, report) -> Tracks:
-    """Arrays of the record, the masks, and what the nets said of them. near: keys in `store` of who is near the camera in each frame."""
-    P, T = len(tracks), shot.frames
-    boxes = np.full((P, T, 4), np.nan)
-    score = np.zeros((P, T))
-    source = np.zeros((P, T), int)
-    joints = np.full((P, T, 17, 3), np.nan)
-    landmarks, world, presence = np.full((P, T, 33, 3), np.nan), np.full((P, T, 33, 3), np.nan), np.full((P, T), np.nan)
-    for p, track in enumerate(tracks):
-        for f, s in track.sightings.items():
-            boxes[p, f], score[p, f], source[p, f] = s.box, s.score, s.source
-            if s.source != INTERPOLATED:
-                joints[p, f] = s.pose.joints
-                landmarks[p, f], world[p, f], presence[p, f] = s.body.landmarks, s.body.world, s.body.presence
-    two, three = np.zeros((P, T, 25, 3)), np.zeros((P, T, 25, 4))
-    size = (boxes[..., 2:] - boxes[..., :2]).max(-1)
-    for p in range(P):
-        joints[p] = repair_sides(joints[p], landmarks[p], size[p], motions)
-    joints = disown(joints, size)
-    for p in range(P):
-        steady = reject_jumps(joints[p], size[p], motions)
-        two[p], three[p] = join(steady, landmarks[p], world[p], presence[p], size[p], shot.width, shot.height)
-    small = small_size(shot.width, shot.height)
-    for f in range(T):
-        people, said = [], np.zeros((P, small[1], small[0]), np.uint8)
-        for p, track in enumerate(tracks):
-            s = track.sightings.get(f)
-            if s is not None and s.body is not None and s.body.presence > 0.2:
-                crop = place(store.get(s.body.mask), s.body.A, shot.width, shot.height)
-                people.append((p + 1, crop, joints[p, f]))
-                said[p] = cv2.resize(crop, small, interpolation=cv2.INTER_AREA)
-        mask = compose(people, shot.width, shot.height)
-        cut = {p + 1: boxes[p, f] for p in range(P) if source[p, f] and not two[p, f, LEGS, 2].any()}
-        if cut:
-            shown = cv2.resize(store.get(near[f]), (shot.width, shot.height), interpolation=cv2.INTER_LINEAR)
-            mask = completed(mask, shown, cut)
-            for ident in cut:
-                mine = cv2.resize(((mask == ident) * shown).astype(np.uint8), small, interpolation=cv2.INTER_AREA)
-                said[ident - 1] = np.maximum(said[ident - 1], mine)
-        if P:
-            write_soft(nets_dir / f"{indices[f]:06d}.png", said)
-        for p in np.flatnonzero(source[:, f]):
-            boxes[p, f] = _tight(mask == p + 1, two[p, f], boxes[p, f])
-        write_mask(masks_dir / f"{indices[f]:06d}.png", mask)
-        report.progress(f + 1, T, "Masks")
-    if not P:
-        report.warn("No people were found in the shot. The camera can still be solved.")
-    return Tracks(np.arange(1, P + 1), boxes, score, two, three, source, backend.provenance())
-
-
-def _tight(mask, keypoints, box):
-    """Box (4,) of a mask and the sure joints; the given one where there is no mask."""
-    if not mask.any():
-        return box
-    xs, ys = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-    out = np.array([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1], float)
-    sure = keypoints[:17][keypoints[:17, 2] > SURE + 0.1, :2]
-    if len(sure):
-        out = np.concatenate([np.minimum(out[:2], sure.min(0)), np.maximum(out[2:], sure.max(0))])
-    return out

@@ -17,9 +17,9 @@ TALL = 0.3  # of the picture's height, at least, is who stands at its lower edge
 HELD = 0.5  # share of a person's own mask in what the net shows, from which it shows them
 REACH = 0.3  # of a person's size: as far beyond their own mask it is heard
 NEW = 1 / 3  # share of a bust, at least, that is in no detector's box, if somebody else is there: the shoulders under a face are not
-# Of the width of shoulders: how wide the first row is that is theirs; how far their joints lie within the outline (0.06 of the width either side) and below that row (0.05), on nine people in
+# Of the width of shoulders: how wide the first row is that is theirs; how far their joints lie within the outline (0.06 of the width either side) and below that row (0.05), on eight people in
 # rendered shots; arms thinner than LIMB (of the root of the outline's area) are taken away before.
-SHOULDERS, INWARDS, BELOW, LIMB = 0.8, 0.055, 0.17, 0.12
+BROAD, INWARDS, BELOW, LIMB = 0.8, 0.055, 0.17, 0.12
 FILLED = 0.4  # share of a box, at least, that is somebody
 
 
@@ -62,7 +62,7 @@ def shoulders(bust) -> np.ndarray:
     rows = np.flatnonzero(whole.any(1))
     left, right = whole[rows].argmax(1), whole.shape[1] - whole[rows, ::-1].argmax(1)
     wide = np.percentile(right - left, 80)
-    k = np.flatnonzero(right - left >= SHOULDERS * wide)[0]
+    k = np.flatnonzero(right - left >= BROAD * wide)[0]
     y = rows[k] + BELOW * wide
     return np.array([[left[k] + INWARDS * wide, y], [right[k] - INWARDS * wide, y]])
 
